@@ -1,0 +1,1 @@
+"""The terminal application: the only room that knows Textual, rich and plotext."""

@@ -1,0 +1,1 @@
+"""Oracles, generators and drivers that tests share."""
