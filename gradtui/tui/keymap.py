@@ -1,0 +1,248 @@
+"""Which key does what, in which view: one table, rebindable, with no key claimed twice.
+
+Keys are written as a person types them: the character itself (``j``, ``G``, ``(``), or a name for
+keys without one (``left``, ``pageup``, ``shift+tab``, ``space``, ``enter``, ``backspace``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+VIEWS: Final = ("overview", "values", "flow", "log")
+"""The views, in the order of their letters in the header."""
+
+MAPS: Final = ("values", "flow")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One action and the keys that call it.
+
+    ``takes`` says that the action waits for one more key (a mark's name). ``hint`` is the short
+    text of the key line, empty for keys that only the help lists.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    help: str
+    views: tuple[str, ...] = VIEWS
+    group: str = "everywhere"
+    hint: str = ""
+    takes: bool = False
+
+
+BINDINGS: Final[tuple[Binding, ...]] = (
+    Binding("view.overview", ("o",), "Overview: the layers, their norms and flags"),
+    Binding("view.values", ("v",), "Values: the maps as heatmaps"),
+    Binding("view.flow", ("f",), "Flow: where a node's gradient goes, as a table"),
+    Binding("move.left", ("h", "left"), "left; a count before it repeats it (12h)", group="moving"),
+    Binding("move.down", ("j", "down"), "down", group="moving"),
+    Binding("move.up", ("k", "up"), "up", group="moving"),
+    Binding("move.right", ("l", "right"), "right", group="moving"),
+    Binding("move.row-start", ("0", "home"), "first column", group="moving"),
+    Binding("move.row-end", ("$", "end"), "last column", group="moving"),
+    Binding("move.top", ("g",), "first row", group="moving"),
+    Binding("move.bottom", ("G",), "last row; with a count, that row (5G)", group="moving"),
+    Binding("page.left", ("H",), "a page to the left", group="moving"),
+    Binding("page.down", ("J", "pagedown"), "a page down", group="moving"),
+    Binding("page.up", ("K", "pageup"), "a page up", group="moving"),
+    Binding("page.right", ("L",), "a page to the right", group="moving"),
+    Binding("focus.next", ("tab",), "next map or pane", group="moving", hint="map", views=MAPS),
+    Binding("focus.previous", ("shift+tab",), "previous map or pane", group="moving", views=MAPS),
+    Binding("open", ("enter",), "open, or follow the link", group="moving", hint="open"),
+    Binding("back", ("backspace",), "back to where you were", group="moving"),
+    Binding("find", ("/",), "find a layer by name", group="finding", hint="find"),
+    Binding("find.next", ("n",), "next found", group="finding"),
+    Binding("find.previous", ("N",), "previous found", group="finding"),
+    Binding("filter", ("&",), "show only the layers that match", ("overview",), "finding"),
+    Binding("flag.next", ("e",), "next layer with a flag", group="finding"),
+    Binding("flag.previous", ("E",), "previous layer with a flag", group="finding"),
+    Binding("mark.set", ("m",), "m a: remember this place as a", group="finding", takes=True),
+    Binding("mark.jump", ("'",), "' a: go to the place a", group="finding", takes=True),
+    Binding("generation.previous", ("[",), "one generation back", group="time"),
+    Binding("generation.next", ("]",), "one generation forward", group="time"),
+    Binding("generation.first", ("{",), "the oldest generation that is kept", group="time"),
+    Binding("generation.last", ("}",), "the newest generation, and follow", group="time"),
+    Binding("pause", ("p",), "pause following; again to follow", group="time"),
+    Binding("baseline.set", ("b",), "make this generation the baseline", group="time"),
+    Binding("baseline.difference", ("D",), "show the difference to the baseline", group="time"),
+    Binding("scale.next", ("s",), "scale: linear, symmetric log, percentile", MAPS, "looks"),
+    Binding("colours.next", ("c",), "next palette", group="looks"),
+    Binding("colours.invert", ("i",), "invert the colours", group="looks"),
+    Binding("zoom.out", ("z",), "zoom out", MAPS, "looks"),
+    Binding("zoom.in", ("Z",), "zoom in", MAPS, "looks"),
+    Binding("pane.narrower", ("<",), "narrower layer rail", group="looks"),
+    Binding("pane.wider", (">",), "wider layer rail", group="looks"),
+    Binding("pane.rail", ("|",), "hide or show the layer rail", group="looks"),
+    Binding("pane.full", ("F",), "the focused map alone; again for all", MAPS, "looks"),
+    Binding("fold.toggle", ("space",), "fold or unfold", ("overview",), "list", "fold"),
+    Binding("fold.all", ("*",), "fold or unfold everything", ("overview",), "list"),
+    Binding("sort.next", ("s",), "sort by the next column", ("overview",), "list", "sort"),
+    Binding("copy.value", ("y",), "copy the value and its place", group="taking away"),
+    Binding("copy.table", ("Y",), "copy the table, tab-separated", group="taking away"),
+    Binding("save.svg", ("S",), "save the screen as an SVG file", group="taking away"),
+    Binding("layer.previous", ("(",), "previous layer", MAPS, "layers and links"),
+    Binding("layer.next", (")",), "next layer", MAPS, "layers and links", "layer"),
+    Binding("pair.next", ("P",), "next pair of this layer", MAPS, "layers and links", "pair"),
+    Binding(
+        "direction.next", ("d",), "fan-out, fan-in, both", MAPS, "layers and links", "direction"
+    ),
+    Binding("threshold.up", ("+",), "raise the threshold a step", MAPS, "layers and links"),
+    Binding("threshold.down", ("-",), "lower the threshold a step", MAPS, "layers and links"),
+    Binding("threshold.type", ("T",), "type the threshold", MAPS, "layers and links", "threshold"),
+    Binding(
+        "threshold.mode",
+        ("M",),
+        "threshold mode: |value|, value, quantile, top-k",
+        MAPS,
+        "layers and links",
+    ),
+    Binding("link.previous", (",",), "previous highlighted node", MAPS, "layers and links"),
+    Binding("link.next", (".",), "next highlighted node", MAPS, "layers and links", "link"),
+    Binding("channel.next", ("C",), "next channel; all after the last", MAPS, "looks"),
+    Binding("offsets.type", ("O",), "type the offsets of input and target", MAPS, "looks"),
+    Binding(
+        "region.box", ("X",), "crop: a box from here, enter to take it; X clears", MAPS, "looks"
+    ),
+    Binding("edit.toggle", ("space",), "toggle between 0 and z", ("values",), "editing", "toggle"),
+    Binding("edit.set", ("=",), "set a value", ("values",), "editing", "set"),
+    Binding("edit.z", ("x",), "set z", ("values",), "editing", "z"),
+    Binding("edit.undo", ("u",), "undo", ("values",), "editing", "undo"),
+    Binding("edit.redo", ("U",), "redo", ("values",), "editing"),
+    Binding(
+        "edit.revert", ("R",), "revert all edits (undo brings them back)", ("values",), "editing"
+    ),
+    Binding("edit.write", ("W",), "write the edited input", ("values",), "editing", "write"),
+    Binding("command", (":",), "a command, with completion", group="tool"),
+    Binding("help", ("?",), "every key of this view", group="tool", hint="help"),
+    Binding("reload", ("r", "ctrl+l"), "read the folder again and redraw", group="tool"),
+    Binding("cancel", ("!", "escape", "ctrl+c"), "cancel what runs", group="tool"),
+    Binding("quit", ("q",), "quit; asks when edits are unsaved", group="tool", hint="quit"),
+    Binding("suspend", ("ctrl+z",), "suspend to the shell", group="tool"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What a key, or several, came to: an action with its count and its argument."""
+
+    action: str
+    count: int = 0
+    argument: str = ""
+
+
+class Keymap:
+    """The bindings in force, after a user's own keys."""
+
+    def __init__(self, bindings: Iterable[Binding] = BINDINGS) -> None:
+        self.bindings = tuple(bindings)
+        self._by_view: dict[str, dict[str, Binding]] = {view: {} for view in VIEWS}
+        for binding in self.bindings:
+            for view in binding.views:
+                for key in binding.keys:
+                    self._by_view[view].setdefault(key, binding)
+
+    def find(self, view: str, key: str) -> Binding | None:
+        """Return the binding of ``key`` in ``view``, or None."""
+        return self._by_view.get(view, {}).get(key)
+
+    def of_view(self, view: str) -> tuple[Binding, ...]:
+        """Return the bindings of a view, in the order of the table."""
+        return tuple(binding for binding in self.bindings if view in binding.views)
+
+
+def rebound(keys: Mapping[str, str]) -> tuple[Keymap, tuple[str, ...]]:
+    """Return the keymap with a user's keys, and what was wrong with them, a sentence each.
+
+    Args:
+        keys: binding id to keys, several of them separated by blanks (``"move.left" = "h left"``).
+            An unknown id, or a key that two actions of one view would claim, leaves the
+            bindings concerned as they were.
+    """
+    table = {binding.id: binding for binding in BINDINGS}
+    problems: list[str] = []
+    for name, text in keys.items():
+        if name not in table:
+            problems.append(f"keys: no action is called {name}")
+            continue
+        wanted = tuple(str(text).split())
+        if not wanted or any(key.isdigit() and key != "0" for key in wanted):
+            problems.append(f"keys: {name} needs a key that is not a digit (digits are counts)")
+            continue
+        changed = replace(table[name], keys=wanted)
+        taken = _claimed(changed, (b for b in table.values() if b.id != name))
+        if taken:
+            problems.append(f"keys: {taken[0]} is claimed by both {name} and {taken[1]}")
+            continue
+        table[name] = changed
+    return Keymap(table.values()), tuple(problems)
+
+
+def _claimed(binding: Binding, others: Iterable[Binding]) -> tuple[str, str] | None:
+    for other in others:
+        if set(other.views) & set(binding.views):
+            for key in binding.keys:
+                if key in other.keys:
+                    return key, other.id
+    return None
+
+
+def clashes(bindings: Iterable[Binding] = BINDINGS) -> tuple[str, ...]:
+    """Return a sentence for each key that two actions of one view claim."""
+    found: list[str] = []
+    seen: list[Binding] = []
+    for binding in bindings:
+        taken = _claimed(binding, seen)
+        if taken:
+            found.append(f"{taken[0]} is claimed by both {binding.id} and {taken[1]}")
+        seen.append(binding)
+    return tuple(found)
+
+
+class KeyReader:
+    """Turns single keys into actions: counts before, a mark's name after."""
+
+    def __init__(self, keymap: Keymap) -> None:
+        self.keymap = keymap
+        self._count = ""
+        self._waiting: Binding | None = None
+
+    @property
+    def pending(self) -> str:
+        """What was typed of an action that is not complete, for the key line."""
+        return self._count + (self._waiting.keys[0] if self._waiting else "")
+
+    def clear(self) -> None:
+        """Forget what was typed of an action that is not complete."""
+        self._count = ""
+        self._waiting = None
+
+    def feed(self, view: str, key: str) -> Pressed | None:
+        """Take one key; return an action once it is complete.
+
+        A digit is a count, except ``0`` without a count before it. An unknown key forgets the count.
+        """
+        if self._waiting is not None:
+            binding, count = self._waiting, self._taken()
+            return Pressed(binding.id, count, key) if len(key) == 1 else None
+        if len(key) == 1 and key.isascii() and key.isdigit() and (self._count or key != "0"):
+            # Nine digits are more than any map has, and a held key must not grow a string for ever.
+            self._count = (self._count + key)[:9]
+            return None
+        found = self.keymap.find(view, key)
+        if found is None:
+            self.clear()
+            return None
+        if found.takes:
+            self._waiting = found
+            return None
+        return Pressed(found.id, self._taken())
+
+    def _taken(self) -> int:
+        count = int(self._count) if self._count else 0
+        self.clear()
+        return count
