@@ -1,0 +1,177 @@
+"""The adapter's process, when the pane started it: its lines, its end, its restart, and never an orphan."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEPT_LINES: Final = 2000
+LONGEST_LINE: Final = 2000
+GRACE_SECONDS: Final = 2.0
+SOURCE_POLL_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ChildState:
+    """One moment of the adapter's process.
+
+    ``running`` says whether it lives, ``code`` how it ended (negative: by that signal; 0 while it
+    lives), ``starts`` how often it was started, ``lines`` the last lines that it printed.
+    """
+
+    running: bool = False
+    code: int = 0
+    starts: int = 0
+    lines: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in words; empty while it runs and before it was started."""
+        if self.running or not self.starts:
+            return ""
+        if self.code < 0:
+            return f"adapter process killed by {_signal_name(-self.code)}"
+        return (
+            "adapter process ended" if self.code == 0 else f"adapter process failed ({self.code})"
+        )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+class AdapterProcess:
+    """Runs ``argv`` beside the pane.
+
+    Its standard input is a pipe that is never written: when the pane dies, even by SIGKILL, the
+    pipe closes and the child ends itself. It has a process group of its own, so that an interrupt
+    in the terminal is the pane's alone, and workers that it started end with it.
+
+    Args:
+        argv: the command.
+        source: a file whose every save starts the process again; empty for none.
+        on_change: called from threads of this object with each new state.
+    """
+
+    def __init__(
+        self, argv: tuple[str, ...], *, source: str = "", on_change: Callable[[ChildState], None]
+    ) -> None:
+        self._argv = argv
+        self._source = source
+        self._on_change = on_change
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
+        self._stopped = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    @property
+    def state(self) -> ChildState:
+        """The state now."""
+        with self._lock:
+            process, lines, starts = self._process, tuple(self._lines), self._starts
+        code = process.poll() if process is not None else 0
+        return ChildState(
+            running=process is not None and code is None,
+            code=code or 0,
+            starts=starts,
+            lines=lines,
+        )
+
+    def start(self) -> None:
+        """Start the process; a command that cannot be started is told as its lines and code 127."""
+        if self._stopped.is_set():
+            return
+        with self._lock:
+            self._lines.clear()
+            self._starts += 1
+        try:
+            process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        except OSError as error:
+            with self._lock:
+                self._process = None
+                self._lines.append(f"{self._argv[0]}: {error.strerror or error}")
+            self._on_change(ChildState(False, 127, self._starts, tuple(self._lines)))
+            return
+        with self._lock:
+            self._process = process
+        threading.Thread(
+            target=self._read, args=(process, process.stdout), name="adapter-lines", daemon=True
+        ).start()
+        if self._source and self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="adapter-source", daemon=True)
+            self._watcher.start()
+        self._on_change(self.state)
+
+    def restart(self) -> None:
+        """End the process and start it again."""
+        self._end()
+        self.start()
+
+    def stop(self) -> None:
+        """End the process for good: SIGTERM, and SIGKILL after a grace of two seconds."""
+        self._stopped.set()
+        self._end()
+
+    def _read(self, process: subprocess.Popen[bytes], pipe: IO[bytes] | None) -> None:
+        while pipe is not None and (raw := pipe.readline(LONGEST_LINE)):
+            with self._lock:
+                if process is not self._process:
+                    break
+                # A progress bar rewrites its line: what counts is what stands there last.
+                self._lines.append(raw.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2])
+            self._on_change(self.state)
+        process.wait()
+        if process is self._process and not self._stopped.is_set():
+            self._on_change(self.state)
+
+    def _watch(self) -> None:
+        seen = self._stamp()
+        while not self._stopped.wait(SOURCE_POLL_SECONDS):
+            stamp = self._stamp()
+            if stamp != seen and stamp is not None:
+                seen = stamp
+                self.restart()
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            stat = Path(self._source).stat()
+        except OSError:
+            return None
+        return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+    def _end(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+        # Whatever is left of its group: itself when it did not listen, or workers that it started.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

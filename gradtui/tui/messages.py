@@ -1,0 +1,55 @@
+"""What threads and widgets tell the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from gradtui.store.keeper import FolderView
+    from gradtui.tui.child import ChildState
+
+
+class FolderChanged(Message):
+    """The folder, or what is known of it, is not what it was."""
+
+    def __init__(self, view: FolderView) -> None:
+        super().__init__()
+        self.view = view
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest picture counts while the screen is behind."""
+        return isinstance(message, FolderChanged)
+
+
+class FolderUnusable(Message):
+    """There is nothing to show and nothing to wait for."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__()
+        self.reason = reason
+        self.code = code
+
+
+class ChildChanged(Message):
+    """The adapter's process printed a line, started or ended."""
+
+    def __init__(self, state: ChildState) -> None:
+        super().__init__()
+        self.state = state
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest state counts while the screen is behind."""
+        return isinstance(message, ChildChanged)
+
+
+class WorkDone(Message):
+    """Work that left the screen's thread ended: ``error`` is empty when it went well."""
+
+    def __init__(self, kind: str, text: str, error: str = "", conflict: bool = False) -> None:
+        super().__init__()
+        self.kind = kind
+        self.text = text
+        self.error = error
+        self.conflict = conflict
