@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,10 @@ class AdapterProcess:
         with self._lock:
             self._process = process
         threading.Thread(
-            target=self._read, args=(process, process.stdout), name="adapter-lines", daemon=True
+            target=self._read,
+            args=(process, cast("IO[bytes]", process.stdout)),
+            name="adapter-lines",
+            daemon=True,
         ).start()
         if self._source and self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="adapter-source", daemon=True)
@@ -134,15 +137,19 @@ class AdapterProcess:
         self._stopped.set()
         self._end()
 
-    def _read(self, process: subprocess.Popen[bytes], pipe: IO[bytes] | None) -> None:
-        while pipe is not None and (raw := pipe.readline(LONGEST_LINE)):
-            with self._lock:
-                if process is not self._process:
-                    break
-                # A progress bar rewrites its line: what counts is what stands there last.
-                self._lines.append(raw.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2])
-            self._on_change(self.state)
+    def _read(self, process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
+        with pipe:
+            while raw := pipe.readline(LONGEST_LINE):
+                with self._lock:
+                    if process is not self._process:
+                        break
+                    # A progress bar rewrites its line: what counts is what stands there last.
+                    self._lines.append(
+                        raw.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
+                    )
+                self._on_change(self.state)
         process.wait()
+        cast("IO[bytes]", process.stdin).close()
         if process is self._process and not self._stopped.is_set():
             self._on_change(self.state)
 
@@ -165,8 +172,7 @@ class AdapterProcess:
         process = self._process
         if process is None:
             return
-        if process.stdin is not None:
-            process.stdin.close()
+        cast("IO[bytes]", process.stdin).close()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

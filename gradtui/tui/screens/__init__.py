@@ -1,0 +1,1 @@
+"""Screens and views: what stands where, and what a key does there."""

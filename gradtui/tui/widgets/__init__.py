@@ -1,0 +1,1 @@
+"""Widgets: they show values that they are given, and know neither the folder nor the app."""

@@ -1,0 +1,201 @@
+"""The line at the bottom that takes text: commands, searches, values, names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual import events
+    from textual.app import ComposeResult
+
+KEPT_HISTORY: Final = 100
+
+
+class PromptInput(Input):
+    """An input without blinking, boxes or Esc: backspace on the empty line leaves it."""
+
+    class Left(Message):
+        """The person left without an answer."""
+
+    class Completed(Message):
+        """Tab was pressed: the next completion is wanted."""
+
+        def __init__(self, backwards: bool) -> None:
+            super().__init__()
+            self.backwards = backwards
+
+    class Recalled(Message):
+        """Up or down was pressed: an earlier or later answer is wanted."""
+
+        def __init__(self, offset: int) -> None:
+            super().__init__()
+            self.offset = offset
+
+    DEFAULT_CSS = """
+    PromptInput { height: 1; border: none; padding: 0; width: 1fr; background: $background; }
+    PromptInput:focus { border: none; background: $background; background-tint: $background 0%; }
+    """
+
+    async def _on_key(self, event: events.Key) -> None:
+        message: Message | None = None
+        if event.key in ("escape", "ctrl+c") or (event.key == "backspace" and not self.value):
+            message = self.Left()
+        elif event.key in ("tab", "shift+tab"):
+            message = self.Completed(event.key == "shift+tab")
+        elif event.key in ("up", "down"):
+            message = self.Recalled(-1 if event.key == "up" else 1)
+        if message is None:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
+        self.post_message(message)
+
+
+class Prompt(Horizontal):
+    """Asks for one line of text.
+
+    ``ask`` opens it; the answer comes as ``Prompt.Answered``, with the ``kind`` that was asked.
+    """
+
+    DEFAULT_CSS = """
+    Prompt { height: 1; display: none; }
+    Prompt.open { display: block; }
+    Prompt > Static { width: auto; height: 1; }
+    Prompt > #completions { width: auto; max-width: 50%; color: $text-muted; }
+    """
+
+    class Answered(Message):
+        """A line was accepted."""
+
+        def __init__(self, kind: str, text: str) -> None:
+            super().__init__()
+            self.kind = kind
+            self.text = text
+
+    class Changed(Message):
+        """The text changed while it is typed, for searches that follow."""
+
+        def __init__(self, kind: str, text: str) -> None:
+            super().__init__()
+            self.kind = kind
+            self.text = text
+
+    class Left(Message):
+        """The prompt was left without an answer."""
+
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.kind = kind
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kind = ""
+        self._complete: Callable[[str], tuple[str, ...]] = _nothing
+        self._history: dict[str, list[str]] = {}
+        self._recall = 0
+        self._offers: tuple[str, ...] = ()
+        self._offer = -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for text."""
+        return self.has_class("open")
+
+    def compose(self) -> ComposeResult:
+        """Lay out the label, the input and the completions."""
+        yield Static(id="label")
+        yield PromptInput(select_on_focus=False)
+        yield Static(id="completions")
+
+    def ask(
+        self,
+        kind: str,
+        label: str,
+        value: str = "",
+        complete: Callable[[str], tuple[str, ...]] | None = None,
+    ) -> None:
+        """Open the prompt; ``complete`` gives whole lines that the typed text may become."""
+        self._kind = kind
+        self._complete = complete or _nothing
+        self._recall = 0
+        self._drop_offers()
+        self.query_one("#label", Static).update(Content(label))
+        line = self.query_one(PromptInput)
+        line.cursor_blink = False
+        with self.prevent(Input.Changed):
+            line.value = value
+        line.cursor_position = len(value)
+        self.add_class("open")
+        line.focus()
+
+    def close(self) -> None:
+        """Close it; what was typed is forgotten."""
+        self.remove_class("open")
+        self.screen.set_focus(None)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell who follows the typing."""
+        event.stop()
+        if self._offer < 0 or self._offers[self._offer] != event.value:
+            self._drop_offers()
+        if self.is_open:
+            self.post_message(self.Changed(self._kind, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Accept the line."""
+        event.stop()
+        text = event.value
+        past = self._history.setdefault(self._kind, [])
+        if text and (not past or past[-1] != text):
+            past.append(text)
+            del past[:-KEPT_HISTORY]
+        self.close()
+        self.post_message(self.Answered(self._kind, text))
+
+    def on_prompt_input_left(self, event: PromptInput.Left) -> None:
+        """Leave without an answer."""
+        event.stop()
+        self.close()
+        self.post_message(self.Left(self._kind))
+
+    def on_prompt_input_completed(self, event: PromptInput.Completed) -> None:
+        """Put the next completion on the line and show the others."""
+        event.stop()
+        line = self.query_one(PromptInput)
+        if not self._offers:
+            self._offers = self._complete(line.value)
+            self._offer = 0 if event.backwards else -1
+        if not self._offers:
+            return
+        self._offer = (self._offer + (-1 if event.backwards else 1)) % len(self._offers)
+        line.value = self._offers[self._offer]
+        line.cursor_position = len(line.value)
+        words = [offer.rpartition(" ")[2] for offer in self._offers]
+        shown = "  ".join(words[self._offer :] + words[: self._offer])
+        self.query_one("#completions", Static).update(Content(shown))
+
+    def on_prompt_input_recalled(self, event: PromptInput.Recalled) -> None:
+        """Put an earlier answer of this kind on the line."""
+        event.stop()
+        past = self._history.get(self._kind, [])
+        self._recall = max(-len(past), min(0, self._recall + event.offset))
+        line = self.query_one(PromptInput)
+        line.value = past[self._recall] if self._recall else ""
+        line.cursor_position = len(line.value)
+
+    def _drop_offers(self) -> None:
+        self._offers = ()
+        self._offer = -1
+        self.query_one("#completions", Static).update("")
+
+
+def _nothing(_text: str) -> tuple[str, ...]:
+    return ()
