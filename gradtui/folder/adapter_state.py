@@ -1,0 +1,116 @@
+"""What the adapter is doing, as it says itself in ``adapter.json``."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gradtui.errors import SaveFailed
+from gradtui.folder.commit import SCHEMA, to_json
+from gradtui.folder.process import from_record, this_process
+from gradtui.folder.reading import read_record
+from gradtui.folder.writing import make_directory, replace_file
+
+if TYPE_CHECKING:
+    from gradtui.folder.location import DebugFolder
+
+STATES = ("starting", "training", "serving", "computing", "failed", "stopped")
+_MAX_TEXT = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterState:
+    """The adapter as of the last look.
+
+    Attributes:
+        pid: Its process; 0 where no adapter of ours ever owned the folder.
+        host: The host that it runs on.
+        alive: Whether it runs; an adapter of another host counts as living until it says that it ended.
+        state: One of `STATES`; empty where there is no adapter.
+        progress: From 0 to 1 within the state; NaN when it is not known.
+        message: One line for the person.
+        error: The last traceback, whole; empty when nothing failed.
+        torch: The version of torch that it runs.
+        generation: The generation that it last wrote.
+        updated: Wall time of the last change, seconds.
+    """
+
+    pid: int = 0
+    host: str = ""
+    alive: bool = False
+    state: str = ""
+    progress: float = math.nan
+    message: str = ""
+    error: str = ""
+    torch: str = ""
+    generation: int = 0
+    updated: float = 0.0
+
+
+def read_adapter(folder: DebugFolder) -> AdapterState:
+    """Read ``adapter.json``; a file that is missing or not ours gives the state of no adapter."""
+    record = read_record(folder.adapter_state)
+    process = from_record(record)
+    if record.get("schema") != SCHEMA or not process.pid:
+        return AdapterState()
+    state = _text(record.get("state"))
+    ended = state in ("stopped", "failed") and not process.is_here
+    generation = record.get("generation")
+    return AdapterState(
+        pid=process.pid,
+        host=process.host,
+        alive=process.is_alive and not ended,
+        state=state if state in STATES else "",
+        progress=_number(record.get("progress")),
+        message=_text(record.get("message")),
+        error=_text(record.get("error")),
+        torch=_text(record.get("torch")),
+        generation=generation if isinstance(generation, int) else 0,
+        updated=max(_number(record.get("time")), 0.0),
+    )
+
+
+def write_adapter(
+    folder: DebugFolder,
+    state: str,
+    *,
+    progress: float = math.nan,
+    message: str = "",
+    error: str = "",
+    torch: str = "",
+    generation: int = 0,
+) -> bool:
+    """Say what the adapter of this process does; a disk that refuses is no reason to stop a training.
+
+    Returns:
+        Whether it was written.
+    """
+    record = {
+        "schema": SCHEMA,
+        **this_process().to_record(),
+        "state": state,
+        "progress": float(progress) if math.isfinite(progress) else None,
+        "message": message[:_MAX_TEXT],
+        "error": error[-_MAX_TEXT:],
+        "torch": torch,
+        "generation": generation,
+        "time": time.time(),
+    }
+    with contextlib.suppress(SaveFailed):
+        make_directory(folder.sidecar)
+        replace_file(folder.adapter_state, to_json(record), "adapter")
+        return True
+    return False
+
+
+def _text(value: object) -> str:
+    return value[:_MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e18:
+        return float(value)
+    return math.nan

@@ -1,0 +1,136 @@
+"""The adapter's side of the folder: whole generations of what it computed, and what it says of itself."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gradtui.errors import FileBusy
+from gradtui.folder.adapter_state import read_adapter, write_adapter
+from gradtui.folder.commit import read_commit, write_generation
+from gradtui.folder.location import FLOW_INFO, TARGET, DebugFolder
+from gradtui.folder.npy import encode_npy
+from gradtui.folder.pickle_writer import encode
+from gradtui.folder.process import this_process
+from gradtui.folder.writing import make_directory, sweep
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+    from gradtui.core.arrays import Array
+    from gradtui.folder.writing import Chunks
+
+# A pair with more links, or more bytes of them, is written as its sums; rows and columns are asked for.
+MAX_LINKS = 4_000_000
+MAX_LINK_BYTES = 64_000_000
+
+
+def within_budget(links: int, link_bytes: int) -> bool:
+    """Whether a pair's links are written whole: at most 4 million and at most 64 MB."""
+    return links <= MAX_LINKS and link_bytes <= MAX_LINK_BYTES
+
+
+class AdapterWriter:
+    """The one writer of the adapter's files in a folder, which is made where it is missing.
+
+    Use as a context manager, or call `close`: a folder whose adapter ended says so.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str] | DebugFolder,
+        *,
+        torch: str = "",
+        take_over: bool = False,
+    ) -> None:
+        """Claim the folder.
+
+        Args:
+            location: Folder or prefix.
+            torch: The version of torch, for `AdapterState`.
+            take_over: Claim it even where another adapter lives.
+
+        Raises:
+            FileBusy: Another living adapter owns the folder.
+            SaveFailed: The folder cannot be made.
+        """
+        self.folder = location if isinstance(location, DebugFolder) else DebugFolder.at(location)
+        self._torch = torch
+        owner = read_adapter(self.folder)
+        if (
+            owner.alive
+            and owner.pid != this_process().pid
+            and owner.state != "stopped"
+            and not take_over
+        ):
+            raise FileBusy(self.folder.shown, f"an adapter serves it already (process {owner.pid})")
+        make_directory(self.folder.root)
+        make_directory(self.folder.sidecar)
+        for directory in (self.folder.root, self.folder.sidecar, self.folder.answers):
+            sweep(directory, "adapter")
+        self.generation = read_commit(self.folder, "adapter").generation
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(
+        self, flow_info: Mapping[str, object], target: Array | None = None, *, answers: int = 0
+    ) -> int:
+        """Write one whole generation.
+
+        Args:
+            flow_info: The root of ``flow_info.pkl``: plain data and arrays, as the contract says.
+            target: The target representation; None leaves the file as it is.
+            answers: The viewer's generation whose input this was computed from; 0 for an input of the adapter's own.
+
+        Returns:
+            The generation's number, from 1.
+
+        Raises:
+            InvalidContents: Something in it is not plain data.
+            SaveFailed: The disk refused; the generation before is still there, whole.
+        """
+        files: dict[str, Chunks] = {}
+        if target is not None:
+            files[TARGET] = encode_npy(target)
+        # Last, because readers that know no commit look at this one.
+        files[FLOW_INFO] = encode(dict(flow_info))
+        carried = read_commit(self.folder, "adapter").files if target is None else {}
+        carried = {name: item for name, item in carried.items() if name == TARGET}
+        commit = write_generation(self.folder, "adapter", files, answers=answers, carried=carried)
+        self.generation = commit.generation
+        return commit.generation
+
+    def set_state(
+        self, state: str, *, progress: float = math.nan, message: str = "", error: str = ""
+    ) -> bool:
+        """Say what the adapter does (one of `adapter_state.STATES`); never raises.
+
+        Args:
+            state: The state.
+            progress: From 0 to 1; NaN when it is not known.
+            message: One line for the person.
+            error: A traceback, whole.
+
+        Returns:
+            Whether the disk took it.
+        """
+        return write_adapter(
+            self.folder,
+            state,
+            progress=progress,
+            message=message,
+            error=error,
+            torch=self._torch,
+            generation=self.generation,
+        )
+
+    def close(self, *, error: str = "") -> None:
+        """Say that the adapter ended: ``failed`` with an error's text, else ``stopped``."""
+        self.set_state("failed" if error else "stopped", error=error)
