@@ -1,0 +1,71 @@
+"""What the command line asks of the screen, and how the adapter's process is started."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+Color = Literal["auto", "truecolor", "256", "16", "none"]
+COLORS: Final[tuple[Color, ...]] = ("auto", "truecolor", "256", "16", "none")
+
+DEFAULT_MAX_BYTES: Final = 1 << 30
+"""Files larger than this are refused, unless the person lifts it."""
+
+CHILD_MODULE: Final = "gradtui.torch.child"
+
+# Another environment's interpreter gets this package alone, by its own path: were the folder that
+# holds it put on sys.path, our numpy and all else beside it would shadow that environment's own.
+BOOTSTRAP: Final = """\
+import importlib.util as u, runpy, sys
+d = sys.argv.pop(1)
+s = u.spec_from_file_location("gradtui", d + "/__init__.py", submodule_search_locations=[d])
+m = u.module_from_spec(s)
+sys.modules["gradtui"] = m
+s.loader.exec_module(m)
+runpy.run_module("gradtui.torch.child", run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start of the screen.
+
+    Attributes:
+        location: Folder or prefix, as the person wrote it.
+        wait: The folder may not be there yet: an adapter is about to write it.
+        estimate: How flows that were not measured are estimated.
+        ascii: Draw with ASCII alone.
+        color: How many colours the terminal has; ``auto`` asks the environment.
+        mouse: Take the mouse from the terminal.
+        poll: Only look at the folder by the clock, never through the kernel's notifications.
+        max_bytes: Larger files are refused.
+        child: The command of the adapter's process; empty for none.
+        source: The file whose every save starts that process again; empty for none.
+    """
+
+    location: str
+    wait: bool = False
+    estimate: str = ""
+    ascii: bool = False
+    color: Color = "auto"
+    mouse: bool = False
+    poll: bool = False
+    max_bytes: int = DEFAULT_MAX_BYTES
+    child: tuple[str, ...] = ()
+    source: str = ""
+
+
+def child_command(spec: str, folder: str, *, python: str = "") -> tuple[str, ...]:
+    """Return the command that serves an adapter.
+
+    Args:
+        spec: ``FILE.py:FACTORY``, or ``demo:NAME`` for a demo that is installed with the package.
+        folder: The debug folder that it writes.
+        python: Another environment's interpreter; empty for the one that runs now.
+    """
+    if not python:
+        return (sys.executable, "-m", CHILD_MODULE, spec, "--folder", folder)
+    package = str(Path(__file__).resolve().parent)
+    return (python, "-c", BOOTSTRAP, package, spec, "--folder", folder)
