@@ -72,8 +72,12 @@ class _Writer:
         elif isinstance(value, str):
             text = value.encode("utf-8", "surrogatepass")
             self.small(b"X" + struct.pack("<I", len(text)) + text)
-        elif isinstance(value, (bytes, bytearray)):
+        elif isinstance(value, bytes):
             self._bytes(memoryview(value))
+        elif isinstance(value, bytearray):
+            self.small(b"cbuiltins\nbytearray\n")
+            self._bytes(memoryview(value))
+            self.small(b"\x85R")
         else:
             self._container(value, depth + 1)
 
