@@ -16,7 +16,7 @@ from gradtui.folder.reading import read_record
 from gradtui.folder.writing import FileSum, Staging, make_directory, remove, replace_file, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gradtui.folder.location import DebugFolder, Side
     from gradtui.folder.writing import Chunks
@@ -66,6 +66,7 @@ def write_generation(
     *,
     answers: int,
     carried: Mapping[str, FileSum] | None = None,
+    before_placing: Callable[[], None] = lambda: None,
 ) -> Commit:
     """Replace files of one side as one generation.
 
@@ -78,6 +79,7 @@ def write_generation(
         files: The bytes by contract name, in the order in which they are replaced.
         answers: The other side's generation that this one was made from.
         carried: Files of the last commit that stay as they are.
+        before_placing: Called when all is staged; what it raises ends the write with everything as it was.
 
     Raises:
         SaveFailed: The disk refused; staged files are gone again.
@@ -96,6 +98,7 @@ def write_generation(
             sums.update({name: item.sum for name, item in zip(files, staged, strict=True)})
             commit = Commit(read_commit(folder, side).generation + 1, answers, sums)
             last = staging.stage(folder.commit(side), [to_json(_record(commit, writer))])
+            before_placing()
             for item in (*staged, last):
                 staging.place(item)
     finally:

@@ -12,6 +12,7 @@ from gradtui.folder.location import FLOW_INFO, TARGET, DebugFolder
 from gradtui.folder.npy import encode_npy
 from gradtui.folder.pickle_writer import encode
 from gradtui.folder.process import this_process
+from gradtui.folder.stamp import MISSING, stamp
 from gradtui.folder.writing import make_directory, sweep
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class AdapterWriter:
     """The one writer of the adapter's files in a folder, which is made where it is missing.
 
     Use as a context manager, or call `close`: a folder whose adapter ended says so.
+
+    Attributes:
+        folder: Where it writes.
+        generation: The last generation; 0 before the first.
+        stamp: Of the ``flow_info.pkl`` that it wrote last, for `load_input`.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class AdapterWriter:
         for directory in (self.folder.root, self.folder.sidecar, self.folder.answers):
             sweep(directory, "adapter")
         self.generation = read_commit(self.folder, "adapter").generation
+        self.stamp = MISSING
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +112,7 @@ class AdapterWriter:
         carried = {name: item for name, item in carried.items() if name == TARGET}
         commit = write_generation(self.folder, "adapter", files, answers=answers, carried=carried)
         self.generation = commit.generation
+        self.stamp = stamp(self.folder.flow_info)
         return commit.generation
 
     def set_state(

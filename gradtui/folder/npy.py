@@ -16,7 +16,7 @@ import numpy as np
 
 from gradtui.core.arrays import read_only
 from gradtui.errors import InvalidContents, UnreadableFile
-from gradtui.folder.reading import MAX_BYTES, Contents, read_regular
+from gradtui.folder.reading import MAX_BYTES, Contents, EndsEarly, TruncatedFile, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 4096
 _MAX_DIMENSIONS = 16
+# More than this is a claim, not a file that is still being written.
+_MAX_VALUES = 1 << 44
 _NAMES = {
     "O": "object",
     "V": "structured or void",
@@ -54,6 +56,8 @@ def read_npy(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[Array, Contents
     contents = read_regular(path, max_bytes=max_bytes)
     try:
         return decode_npy(contents.data), contents
+    except EndsEarly as error:
+        raise TruncatedFile(path, str(error)) from None
     except InvalidContents as error:
         raise UnreadableFile(path, str(error)) from None
 
@@ -69,7 +73,7 @@ def decode_npy(data: memoryview) -> Array:
     if bytes(data[:6]) != _MAGIC[: len(data)] or not len(data):
         raise InvalidContents("not an .npy file")
     if len(data) < 10:
-        raise InvalidContents(f"truncated at byte {len(data)}")
+        raise EndsEarly(f"truncated at byte {len(data)}")
     version = (data[6], data[7])
     if version not in ((1, 0), (2, 0)):
         raise InvalidContents(
@@ -77,12 +81,12 @@ def decode_npy(data: memoryview) -> Array:
         )
     prefix = 10 if version == (1, 0) else 12
     if len(data) < prefix:
-        raise InvalidContents(f"truncated at byte {len(data)}")
+        raise EndsEarly(f"truncated at byte {len(data)}")
     length = int.from_bytes(data[8:prefix], "little")
     if length > _MAX_HEADER:
         raise InvalidContents(f"a header of {length} bytes")
     if len(data) < prefix + length:
-        raise InvalidContents(f"truncated at byte {len(data)}, inside the header")
+        raise EndsEarly(f"truncated at byte {len(data)}, inside the header")
     shape, fortran, dtype = _parse_header(bytes(data[prefix : prefix + length]))
     return _view(data[prefix + length :], shape, fortran, dtype)
 
@@ -142,8 +146,10 @@ def _view(
     data: memoryview, shape: tuple[int, ...], fortran: bool, dtype: np.dtype[np.generic]
 ) -> Array:
     needed = math.prod(shape) * dtype.itemsize
+    if needed > _MAX_VALUES:
+        raise InvalidContents(f"the header promises {_short(needed)} bytes of values")
     if needed > len(data):
-        raise InvalidContents(
+        raise EndsEarly(
             f"truncated: the header promises {_short(needed)} bytes of values, {len(data)} are there"
         )
     if needed < len(data):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gradtui.errors import InvalidContents
+from gradtui.folder.reading import EndsEarly
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -20,7 +21,7 @@ class Refused(InvalidContents):
     """The bytes are not data that is read here; the text is one line."""
 
 
-class Truncated(Refused):
+class Truncated(Refused, EndsEarly):
     """The bytes end too early: a writer may still be at work."""
 
 

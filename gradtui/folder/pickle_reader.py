@@ -13,16 +13,12 @@ from gradtui.errors import UnreadableFile
 from gradtui.folder.pickle_machine import Limits, Machine, Refused, Truncated, broken
 from gradtui.folder.pickle_opcodes import HANDLERS
 from gradtui.folder.pickle_plain import finish
-from gradtui.folder.reading import MAX_BYTES, Contents, read_regular
+from gradtui.folder.reading import MAX_BYTES, Contents, TruncatedFile, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _STOP = ord(".")
-
-
-class TruncatedFile(UnreadableFile):
-    """The file ends too early: while it was changed a moment ago, its writer may still be at work."""
 
 
 def read_pickle(data: memoryview | bytes, limits: Limits | None = None) -> object:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradtui.errors import FileBusy, UnreadableFile
+from gradtui.errors import FileBusy, InvalidContents, UnreadableFile
 from gradtui.folder.stamp import Stamp, of_stat
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 30
 _MAX_JSON_BYTES = 1 << 20
+
+
+class EndsEarly(InvalidContents):
+    """Bytes that stop in the middle."""
+
+
+class TruncatedFile(UnreadableFile):
+    """A file that ends too early: if it was changed a moment ago, its writer may still be at work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,203 @@
+"""A debug folder into one consistent session, or a reason why not now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+from gradtui.core.assemble import assemble
+from gradtui.core.session import Session
+from gradtui.errors import FileBusy, InvalidContents, UnreadableFile
+from gradtui.folder.adapter_state import AdapterState, read_adapter
+from gradtui.folder.commit import Commit, read_commit
+from gradtui.folder.inputs import InputRead, choose_input, no_array
+from gradtui.folder.location import FLOW_INFO, INPUT, TARGET, DebugFolder
+from gradtui.folder.parts import (
+    SETTLE,
+    Part,
+    busy_if_unsettled,
+    is_committed,
+    living_writers,
+    read_part,
+    require_folder,
+    wait_or_pass,
+)
+from gradtui.folder.reading import MAX_BYTES
+from gradtui.folder.stamp import Stamps, stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A folder as of one moment.
+
+    Attributes:
+        session: What the files say.
+        stamps: The stamps that were true before and after the files were read.
+        writer: ``gradtui`` when its commits vouch for the flows, else ``foreign``.
+        generation: The adapter's generation; 0 for a foreign folder.
+        answers: The viewer's generation that the adapter computed it from.
+        viewer_generation: The viewer's last save; larger than ``answers`` while the adapter has not answered.
+        adapter: What the adapter says of itself.
+        input: The input that counts, and where it came from.
+        input_name: The name under which the ``.npy`` was looked for.
+        estimate: The estimate that unmeasured flows have in the session.
+        notes: What a person should know, one line each.
+        parts: The files by contract name.
+        size: Bytes of the files that the session's arrays are views of.
+    """
+
+    session: Session
+    stamps: Stamps = field(default_factory=Stamps)
+    writer: str = "foreign"
+    generation: int = 0
+    answers: int = 0
+    viewer_generation: int = 0
+    adapter: AdapterState = field(default_factory=AdapterState)
+    input: InputRead = field(default_factory=InputRead)
+    input_name: str = INPUT
+    estimate: str = ""
+    notes: tuple[str, ...] = ()
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    size: int = 0
+
+
+def nothing_loaded() -> Loaded:
+    """The value before the first load."""
+    return Loaded(Session.empty())
+
+
+def load(
+    folder: DebugFolder,
+    *,
+    max_bytes: int = MAX_BYTES,
+    estimate: str = "proportional",
+    input_name: str = INPUT,
+    settle: float = SETTLE,
+    before: Loaded | None = None,
+) -> Loaded:
+    """Read a debug folder.
+
+    A file that a commit vouches for is taken at once. Any other is taken when no living process says that it is
+    writing, when it was left alone for ``settle`` seconds, and when its stamp is the same before and after.
+
+    Args:
+        folder: Where.
+        max_bytes: Larger files are refused.
+        estimate: How flows that were not measured are estimated.
+        input_name: The input's file name.
+        settle: Seconds.
+        before: The load before this one: files that did not change are not read again.
+
+    Raises:
+        FileBusy: A writer is at work, or may be: keep what is shown, ask again.
+        UnreadableFile: A file is broken, hostile, too large or of another kind.
+        FolderMissing: There is no debug folder.
+    """
+    require_folder(folder)
+    known = dict(before.parts) if before is not None else {}
+    at_first = stamps(folder, input_name)
+    commits = (read_commit(folder, "adapter"), read_commit(folder, "viewer"))
+    parts = _read_parts(folder, (FLOW_INFO, input_name, TARGET), commits, known, max_bytes, settle)
+    at_last = stamps(folder, input_name)
+    if at_first.data != at_last.data or at_first.control != at_last.control:
+        raise FileBusy(folder.shown, "changed while it was read")
+    adapter = read_adapter(folder)
+    loaded = _assemble(folder, commits, parts, estimate, before)
+    return replace(
+        loaded, stamps=at_last, adapter=adapter, input_name=input_name, estimate=estimate
+    )
+
+
+def _read_parts(
+    folder: DebugFolder,
+    names: tuple[str, ...],
+    commits: tuple[Commit, Commit],
+    known: Mapping[str, Part],
+    max_bytes: int,
+    settle: float,
+) -> dict[str, Part]:
+    writers = living_writers(folder)
+    parts: dict[str, Part] = {}
+    doubtful: list[Part] = []
+    for name in names:
+        try:
+            part = read_part(
+                folder, name, commits, max_bytes=max_bytes, before=known.get(name, Part(name))
+            )
+        except UnreadableFile as error:
+            raise busy_if_unsettled(error, folder, name, writers, settle) from None
+        parts[name] = part
+        if part.exists and not is_committed(part, commits):
+            doubtful.append(part)
+    # Only after all were read: a file that is plainly broken is told at once, not after a wait.
+    for part in doubtful:
+        wait_or_pass(folder, part.name, part.stamp, writers, settle)
+    return parts
+
+
+def _assemble(
+    folder: DebugFolder,
+    commits: tuple[Commit, Commit],
+    parts: Mapping[str, Part],
+    estimate: str,
+    before: Loaded | None,
+) -> Loaded:
+    of_adapter, of_viewer = commits
+    flow_info, target = parts[FLOW_INFO], parts[TARGET]
+    npy = next(part for name, part in parts.items() if name not in (FLOW_INFO, TARGET))
+    ours = is_committed(flow_info, commits) and of_adapter.generation > 0
+    saved = npy.exists and is_committed(npy, (of_viewer,))
+    chosen = choose_input(
+        npy, flow_info, later_save=saved and of_viewer.generation > of_adapter.answers
+    )
+    if saved and chosen.source == "npy":
+        chosen = replace(chosen, generation=of_viewer.generation)
+    notes = [chosen.note] if chosen.note else []
+    if of_adapter.generation and not ours:
+        notes.append(f"{FLOW_INFO} is not what its adapter committed: taken as another program's")
+    # Flows that lost their commit are another program's, whatever the numbers in the folder say.
+    generation = of_adapter.generation if ours else 0
+    writer = "gradtui" if ours else "foreign"
+    loaded = Loaded(
+        session=Session.empty() if before is None else before.session,
+        writer=writer,
+        generation=generation,
+        answers=of_adapter.answers if ours else 0,
+        viewer_generation=of_viewer.generation if saved else 0,
+        input=chosen,
+        estimate=estimate,
+        notes=tuple(notes),
+        parts=parts,
+        size=sum(max(part.stamp.size, 0) for part in parts.values()),
+    )
+    if before is not None and _is_same(before, loaded):
+        return loaded
+    try:
+        session = assemble(
+            cast("Mapping[str, object]", flow_info.root),
+            chosen.array,
+            target.array if target.exists else no_array(),
+            folder=folder.shown,
+            generation=generation,
+            writer=writer,
+            estimate=estimate,
+        )
+    except InvalidContents as error:
+        raise UnreadableFile(folder.flow_info, str(error)) from None
+    return replace(loaded, session=session)
+
+
+def _is_same(before: Loaded, now: Loaded) -> bool:
+    """Whether the session that was assembled before is what these parts would give."""
+    return (
+        before.estimate == now.estimate
+        and before.generation == now.generation
+        and before.writer == now.writer
+        and before.input.digest == now.input.digest
+        and all(before.parts.get(name) is part for name, part in now.parts.items() if part.exists)
+        and {name for name, part in before.parts.items() if part.exists}
+        == {name for name, part in now.parts.items() if part.exists}
+    )
