@@ -1,0 +1,200 @@
+"""A session as the document of ``gradtui show --json``, and as a page of text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.core.flow import DenseFlow, OuterFlow, SparseFlow
+from gradtui.core.session import Session
+from gradtui.core.threshold import default_threshold
+from gradtui.viewmodel.detail import pair_kind
+from gradtui.viewmodel.overview import percent
+from gradtui.viewmodel.summary import chain_rule, summarize
+from gradtui.viewmodel.text import number, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradtui.core.arrays import Array
+    from gradtui.core.session import Pair
+    from gradtui.viewmodel.summary import LayerNumbers
+
+SCHEMA: Final = 1
+
+
+def show_document(session: Session, *, full: bool = False) -> dict[str, object]:
+    """Return a session as values that any JSON writer takes.
+
+    Args:
+        session: what was read from the folder.
+        full: with each pair's ``flow``: nested lists where it is dense, ``rows``, ``columns`` (as
+            ``cols``) and ``values`` where it is sparse.
+
+    NaN and infinities are the strings "nan", "inf" and "-inf"; what is not known is None. A layer
+    or pair without finite values has a minimum and a maximum of None.
+    """
+    summary = summarize(session, Session.empty())
+    return {
+        "schema": SCHEMA,
+        "folder": session.folder,
+        "generation": session.generation,
+        "writer": session.writer,
+        "layers": [
+            _layer(name, tuple(int(n) for n in layer.shape), summary.numbers[name])
+            for layer in session.layers
+            for name in (layer.name,)
+        ],
+        "pairs": [_pair(pair, full) for pair in session.pairs],
+        "input": _array(session.input),
+        "target": _array(session.target),
+        "findings": [
+            {"layer": f.layer, "flag": f.flag, "word": f.word, "text": f.text}
+            for f in summary.findings
+        ],
+    }
+
+
+def _layer(name: str, shape: tuple[int, ...], numbers: LayerNumbers) -> dict[str, object]:
+    return {
+        "name": name,
+        "shape": list(shape),
+        "norm": known(numbers.norm),
+        "min": known(numbers.minimum),
+        "max": known(numbers.maximum),
+        "nonfinite": numbers.nonfinite,
+    }
+
+
+def _pair(pair: Pair, full: bool) -> dict[str, object]:
+    extent = pair.flow.extent()
+    has_values = pair.flow.link_count > extent.nonfinite
+    entry: dict[str, object] = {
+        "source": pair.source,
+        "target": pair.target,
+        "kind": pair.kind,
+        "estimate": pair.estimate or None,
+        "shape": [int(n) for n in pair.flow.shape],
+        "links": int(pair.flow.link_count),
+        "min": known(extent.minimum) if has_values else None,
+        "max": known(extent.maximum) if has_values else None,
+        "threshold": known(default_threshold(pair.flow, "magnitude").value),
+        "residual": known(pair.residual),
+        "bypass": known(pair.bypass_share),
+    }
+    if full:
+        entry["flow"] = _flow(pair)
+    return entry
+
+
+def _flow(pair: Pair) -> object:
+    flow = pair.flow
+    if isinstance(flow, SparseFlow):
+        return {
+            "rows": [int(i) for i in flow.rows],
+            "cols": [int(j) for j in flow.cols],
+            "values": [plain_number(v) for v in flow.values.tolist()],
+        }
+    if isinstance(flow, (DenseFlow, OuterFlow)):
+        count, width = flow.shape
+        rows = []
+        for i in range(count):
+            links = flow.row(i)
+            row = np.zeros(width)
+            row[links.targets] = links.values
+            rows.append([plain_number(v) for v in row.tolist()])
+        return rows
+    return None
+
+
+def _array(array: Array) -> dict[str, object] | None:
+    if not array.size:
+        return None
+    return {"shape": [int(n) for n in array.shape], "dtype": str(array.dtype)}
+
+
+def plain_number(value: float) -> float | str:
+    """Return a number that JSON has, or the word for one that it lacks."""
+    if math.isfinite(value):
+        return float(value)
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+def known(value: float) -> float | str | None:
+    """Return a number as `plain_number` has it; NaN stands for what is not known, and gives None."""
+    return None if math.isnan(value) else plain_number(value)
+
+
+def show_text(session: Session, notes: Sequence[str] = ()) -> str:
+    """Return a session as a page of text: what is in the folder, layer by layer and pair by pair."""
+    summary = summarize(session, Session.empty())
+    generation = f"generation {session.generation}" if session.generation else "no generation"
+    writer = "written by gradtui" if session.writer == "gradtui" else "written by another program"
+    lines = [f"{printable(session.folder)}  {generation}, {writer}"]
+    for title, array in (("input", session.input), ("target", session.target)):
+        size = "x".join(str(n) for n in array.shape)
+        lines.append(f"{title}  {size} {array.dtype}" if array.size else f"{title}  none")
+    rows = [("layer", "shape", "|g|2", "min", "max", "zero", "nonfinite", "flag")]
+    for layer in session.layers:
+        one = summary.numbers[layer.name]
+        finding = summary.worst(layer.name)
+        rows.append(
+            (
+                printable(layer.name),
+                f"{layer.shape[0]}x{layer.shape[1]}",
+                number(one.norm, 10),
+                number(one.minimum, 10),
+                number(one.maximum, 10),
+                percent(one.zero_share),
+                str(one.nonfinite),
+                f"{finding.flag} {finding.word}".strip(),
+            )
+        )
+    lines += ["", *_table(rows)]
+    pairs = [("pair", "flow", "links", "min", "max", "threshold", "chain rule", "bypass")]
+    for pair in session.pairs:
+        extent = pair.flow.extent()
+        pairs.append(
+            (
+                f"{printable(pair.source)} -> {printable(pair.target)}",
+                pair_kind(pair),
+                f"{pair.flow.link_count:,}",
+                number(extent.minimum, 10),
+                number(extent.maximum, 10),
+                number(default_threshold(pair.flow, "magnitude").value, 10),
+                _rule(pair),
+                percent(pair.bypass_share) or "-",
+            )
+        )
+    lines += ["", *_table(pairs)] if session.pairs else ["", "no pairs"]
+    if summary.findings:
+        lines += ["", "findings"]
+        lines += [f"  {f.flag} {printable(f.layer)}: {printable(f.text)}" for f in summary.findings]
+    seen = [*session.notes, *(note for note in notes if note not in session.notes)]
+    if seen:
+        lines += ["", "notes", *(f"  {printable(note)}" for note in seen)]
+    return "\n".join(lines) + "\n"
+
+
+def _rule(pair: Pair) -> str:
+    if math.isnan(pair.residual):
+        return "-"
+    word = {"holds": "holds", "broken": "BROKEN", "unknown": "unexplained"}[chain_rule(pair)]
+    return f"{word} ({pair.residual:.1e})"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns of text, the first to the left and the others to the right."""
+    from gradtui.viewmodel.text import cell_width
+
+    widths = [max(cell_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [row[0] + " " * (widths[0] - cell_width(row[0]))]
+        cells += [
+            " " * (w - cell_width(cell)) + cell for cell, w in zip(row[1:], widths[1:], strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines

@@ -1,0 +1,196 @@
+"""Each layer's gradient in a few numbers, and what is worth a look: the values behind the Overview.
+
+Made once for a session; sorting, folding and filtering read it again and again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gradtui.core.arrays import Array
+    from gradtui.core.layer import Layer
+    from gradtui.core.session import Pair, Session
+
+Flag = Literal["X", "!", "v", "."]
+FLAGS: Final[tuple[Flag, ...]] = ("X", "!", "v", ".")
+"""Worst first: non-finite, too large or not adding up, vanishing, nothing found."""
+
+FAR: Final = 1e3
+"""A layer's root mean square is far from its neighbours' beyond this factor of their median."""
+RESIDUAL_LIMIT: Final = 1e-3
+"""A residual beyond this share of the gradient means that the chain rule does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNumbers:
+    """A gradient in numbers; all but the counts are over its finite part, NaN where there is none.
+
+    Attributes:
+        nodes: how many cells the map has.
+        norm: L2.
+        minimum: the smallest value.
+        maximum: the largest value.
+        nonfinite: how many cells are NaN or infinite.
+        zeros: how many cells are exactly 0.
+        change: L2 of the difference to the previous generation over L2 of that generation; NaN
+            where there was none or its shape was another, 0 where both are zero.
+    """
+
+    nodes: int = 0
+    norm: float = math.nan
+    minimum: float = math.nan
+    maximum: float = math.nan
+    nonfinite: int = 0
+    zeros: int = 0
+    change: float = math.nan
+
+    @property
+    def zero_share(self) -> float:
+        """The share of cells that are exactly 0; NaN for a map without cells."""
+        return self.zeros / self.nodes if self.nodes else math.nan
+
+    @property
+    def spread(self) -> float:
+        """The root mean square of the finite cells; NaN where there are none."""
+        finite = self.nodes - self.nonfinite
+        return self.norm / math.sqrt(finite) if finite else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judgement about a layer: its flag, a short word for tables, and a sentence."""
+
+    layer: str
+    flag: Flag
+    word: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The numbers and findings of every layer of a session, in its order."""
+
+    layers: tuple[Layer, ...] = ()
+    numbers: Mapping[str, LayerNumbers] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def worst(self, name: str) -> Finding:
+        """Return the worst finding of a layer, the first of several; an empty one where there is none."""
+        found = [finding for finding in self.findings if finding.layer == name]
+        return min(found, key=lambda f: FLAGS.index(f.flag), default=Finding(name, ".", "", ""))
+
+
+def layer_numbers(values: Array, before: Array | None = None) -> LayerNumbers:
+    """Return a map's numbers.
+
+    Args:
+        values: [H, W], any real dtype; empty gives NaN and counts of 0.
+        before: the previous generation's map; None where there was none.
+    """
+    # Squares of float16 overflow at 256, of float32 at 2^64.
+    numbers = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(numbers)
+    kept = numbers if finite.all() else numbers[finite]
+    nonfinite = numbers.size - kept.size
+    zeros = int(numbers.size - np.count_nonzero(numbers))
+    if not kept.size:
+        return LayerNumbers(numbers.size, nonfinite=nonfinite, zeros=zeros)
+    return LayerNumbers(
+        numbers.size,
+        _norm(kept),
+        float(kept.min()),
+        float(kept.max()),
+        nonfinite,
+        zeros,
+        _change(numbers, before),
+    )
+
+
+def _norm(values: Array) -> float:
+    """L2 without overflow: values are scaled by the largest of them."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if not largest or not math.isfinite(largest):
+        return largest
+    return largest * float(np.sqrt(np.sum(np.square(values / largest))))
+
+
+def _change(values: Array, before: Array | None) -> float:
+    if before is None or before.shape != values.shape:
+        return math.nan
+    old = np.asarray(before, dtype=np.float64)
+    both = np.isfinite(values) & np.isfinite(old)
+    if not both.any():
+        return math.nan
+    with np.errstate(over="ignore"):
+        moved, was = _norm(values[both] - old[both]), _norm(old[both])
+    if not was:
+        return math.inf if moved else 0.0
+    return moved / was
+
+
+def summarize(session: Session, previous: Session) -> Summary:
+    """Return the numbers and findings of a session, compared with the generation before it."""
+    old = {layer.name: layer for layer in previous.layers}
+    numbers = {
+        layer.name: layer_numbers(layer.map(), old[layer.name].map() if layer.name in old else None)
+        for layer in session.layers
+    }
+    return Summary(session.layers, numbers, find(session, numbers))
+
+
+def find(session: Session, numbers: Mapping[str, LayerNumbers]) -> tuple[Finding, ...]:
+    """Return what is worth a look, in the order of the layers.
+
+    Non-finite cells; a gradient that is zero everywhere; one whose root mean square is a thousand
+    times above or below the median of the session's layers; a measured pair whose chain rule does
+    not hold.
+    """
+    spreads = [n.spread for n in numbers.values() if n.spread > 0]
+    middle = float(np.median(spreads)) if spreads else math.nan
+    found: list[Finding] = []
+    for layer in session.layers:
+        one = numbers[layer.name]
+        if one.nonfinite:
+            found.append(
+                Finding(
+                    layer.name,
+                    "X",
+                    f"NAN {one.nonfinite}",
+                    f"{one.nonfinite} of {one.nodes} cells are NaN or infinite",
+                )
+            )
+        if one.nodes and one.zeros == one.nodes:
+            found.append(Finding(layer.name, "v", "ZERO", "no gradient: every cell is 0"))
+        elif one.spread > middle * FAR:
+            found.append(Finding(layer.name, "!", "EXPL", _far(one.spread, middle, "above")))
+        elif one.spread < middle / FAR:
+            found.append(Finding(layer.name, "v", "VAN", _far(middle, one.spread, "below")))
+        found.extend(
+            Finding(
+                layer.name,
+                "!",
+                "RULE",
+                f"the chain rule to {pair.target} is off by {pair.residual:.2g} of the gradient",
+            )
+            for pair in session.pairs_from(layer.name)
+            if chain_rule(pair) == "broken"
+        )
+    return tuple(found)
+
+
+def _far(large: float, small: float, side: str) -> str:
+    return f"root mean square {large / small:.1e} times {side} the median of the layers"
+
+
+def chain_rule(pair: Pair) -> Literal["holds", "broken", "unknown"]:
+    """Return whether a measured pair adds up to its source's gradient."""
+    if pair.kind != "measured" or math.isnan(pair.residual):
+        return "unknown"
+    return "holds" if abs(pair.residual) <= RESIDUAL_LIMIT else "broken"
