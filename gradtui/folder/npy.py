@@ -10,6 +10,7 @@ import io
 import math
 import re
 import struct
+import tokenize
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ _NAMES = {
 }
 # What a header of plain numbers consists of; the parser of numpy is given nothing else.
 _PLAIN_HEADER = re.compile(r"[\x20-\x5b\x5d-\x7e\n]*\Z")
-_LONG_SUFFIX = re.compile(r"(?<=[0-9])L(?=[,)])")
+_LONG_SUFFIX = re.compile(r"(?<=[0-9])\s*L(?=\s*[,)])")
 
 
 def read_npy(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[Array, Contents]:
@@ -133,6 +134,7 @@ def _parse_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.gen
         RecursionError,
         OverflowError,
         KeyError,
+        tokenize.TokenError,
     ):
         raise InvalidContents("a header that numpy does not understand") from None
     if dtype.hasobject or dtype.kind not in "biuf" or dtype.subdtype is not None:
