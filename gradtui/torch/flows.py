@@ -187,7 +187,9 @@ def _joined(parts: list[FlowLinks], like: torch.Tensor) -> FlowLinks:
 
 
 def _from_matrix(matrix: torch.Tensor, way: str) -> PairFlow:
-    sums = (matrix.sum(1), matrix.sum(0))
+    matrix = matrix.cpu()
+    # In double precision: the chain-rule check is to see the flow's error, not the sum's.
+    sums = (matrix.sum(1, dtype=torch.float64), matrix.sum(0, dtype=torch.float64))
     count = int(torch.count_nonzero(matrix))
     if count * SPARSE_LINK_BYTES >= matrix.numel() * matrix.element_size():
         return PairFlow("dense", *sums, way, matrix=matrix)
@@ -197,10 +199,9 @@ def _from_matrix(matrix: torch.Tensor, way: str) -> PairFlow:
 
 
 def _from_links(links: FlowLinks, nodes: tuple[int, int], way: str) -> PairFlow:
+    links = FlowLinks(links.sources.cpu(), links.targets.cpu(), links.values.cpu())
     sums = [
-        torch.zeros(size, dtype=links.values.dtype, device=links.values.device).index_add_(
-            0, ends, links.values
-        )
+        torch.zeros(size, dtype=torch.float64).index_add_(0, ends, links.values.double())
         for size, ends in zip(nodes, (links.sources, links.targets), strict=True)
     ]
     dense_bytes = nodes[0] * nodes[1] * links.values.element_size()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 COPIED_PARAMETERS: Final = 1 << 24
 
 
+@dataclass(slots=True)
+class Restored:
+    """What was put back: ``buffers`` says whether the forward pass had moved any; known after the block."""
+
+    buffers: bool = False
+
+
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
+def untouched(model: nn.Module) -> Iterator[Restored]:
     """Run a block and put back what it changed of ``model`` and of the random generators.
 
     Put back: the training mode of each submodule, buffers (values, and the tensors themselves where
@@ -44,9 +52,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for name, tensor in module._buffers.items()  # noqa: SLF001 - the table itself is restored
     ]
     copies = [None if t is None else t.detach().clone() for _, _, t in registered]
+    restored = Restored()
     with generators_kept():
         try:
-            yield
+            yield restored
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -64,8 +73,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
             for (module, name, tensor), buffer in zip(registered, copies, strict=True):
                 if module._buffers.get(name) is not tensor:  # noqa: SLF001
                     module._buffers[name] = tensor  # noqa: SLF001
+                    restored.buffers = True
                 if tensor is not None and buffer is not None:
-                    _put_back(tensor, buffer)
+                    restored.buffers |= _put_back(tensor, buffer)
 
 
 @contextmanager
@@ -83,12 +93,15 @@ def generators_kept() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
 
 
-def _put_back(tensor: torch.Tensor, value: torch.Tensor) -> None:
+def _put_back(tensor: torch.Tensor, value: torch.Tensor) -> bool:
     # Through .data: a saved tensor's version must not move, or a later look at the graph is refused.
     if tensor.shape != value.shape or tensor.dtype != value.dtype:
         tensor.data = value
     elif not _same_bits(tensor.detach(), value):
         tensor.data.copy_(value)
+    else:
+        return False
+    return True
 
 
 def _same_bits(left: torch.Tensor, right: torch.Tensor) -> bool:

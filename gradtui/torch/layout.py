@@ -69,7 +69,7 @@ class Layout:
         if "B" in self.letters:
             words.append(f"sample {self.sample} of {prod(self._sizes('B'))}")
         if "C" in self.letters:
-            words.append(f"{self.channels} channels summed")
+            words.append(f"{self.channels} channel{'s' * (self.channels != 1)} summed")
         mapped = [letter for letter in self.letters if letter not in "BC"]
         rows = "·".join(mapped[:-1]) or "1"
         words.append(f"{rows} × {mapped[-1] if mapped else 1}")

@@ -150,6 +150,7 @@ class Taps:
         found: taps in the order in which modules finished.
         ungraded: names of layers that ran and carry no gradient.
         wrapped: convolutions that pad by themselves: place of their output to place of their input.
+        letters: what the modules met state about tensors of a shape.
         errors: what went wrong in a hook; a hook never stops the user's forward pass.
     """
 
@@ -161,7 +162,7 @@ class Taps:
     ungraded: list[str] = field(default_factory=list)
     wrapped: dict[tuple[object, int], tuple[GradientEdge, nn.Module]] = field(default_factory=dict)
     errors: list[Exception] = field(default_factory=list)
-    _known: dict[tuple[int, ...], str] = field(default_factory=dict)
+    letters: dict[tuple[int, ...], str] = field(default_factory=dict)
     _calls: Counter[str] = field(default_factory=Counter)
     _entries: dict[str, GradientEdge] = field(default_factory=dict)
     _handles: list[Any] = field(default_factory=list)
@@ -181,6 +182,14 @@ class Taps:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+
+    def forget(self) -> None:
+        """Drop what was met, before another forward pass."""
+        self.found.clear()
+        self.ungraded.clear()
+        self.wrapped.clear()
+        self._calls.clear()
+        self._entries.clear()
 
     def add_input(self, tensor: torch.Tensor) -> None:
         """Tap the model's input, where it is asked for."""
@@ -220,7 +229,7 @@ class Taps:
         shape = tuple(tensor.shape)
         letters = letters_of_kind(module, len(shape))
         if letters:
-            self._known[shape] = letters
+            self.letters[shape] = letters
         entry = self._entries.pop(path, None)
         if entry is not None and _is_convolution(tensor):
             edge = get_gradient_edge(tensor)
@@ -242,7 +251,7 @@ class Taps:
         layout = (
             stated_layout(stated, shape, self.sample, name)
             if stated
-            else layout_of(module, shape, self.sample, self._known)
+            else layout_of(module, shape, self.sample, self.letters)
         )
         tap = make_tap(name, path, call, kind, tensor, layout)
         # Identity and dropout in evaluation give what they were given: one place, one layer by default.

@@ -1,0 +1,280 @@
+"""The adapter: a model, and what is captured of it, joined to a debug folder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+from gradtui.errors import FileBusy, UnreadableFile, UsageError
+from gradtui.folder.generation import MAX_LINK_BYTES, MAX_LINKS, AdapterWriter
+from gradtui.folder.inputs import InputRead, digest, load_input
+from gradtui.folder.location import DebugFolder
+from gradtui.folder.pickle_reader import read_flow_info
+from gradtui.folder.pickle_writer import encode
+from gradtui.folder.stamp import MISSING, Stamp
+from gradtui.torch.flows import Effort
+from gradtui.torch.forward import Pass, Plan, run_once
+from gradtui.torch.inputs import Call, Template, as_call, default_prepare
+from gradtui.torch.record import flow_info, input_gradient, to_numpy
+from gradtui.torch.taps import INPUT, Selection
+from gradtui.torch.tensors import INPUT_KEY, TARGET_KEY, kind_of, merged_flow_info, read_input
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+# What a generation of ours replaces; other keys of a flow_info.pkl that was there before are kept.
+_OWN_KEYS: Final = frozenset({
+    "activation_gradients", "gradient_flows", "channel_gradients", "layer_order", "meta",
+    INPUT_KEY, TARGET_KEY,
+})  # fmt: skip
+
+
+class NoInput(UsageError):
+    """Neither the folder nor the adapter has an input yet."""
+
+
+class DebugAdapter:
+    """Computes the exact gradient flow of a model for the input that stands in a debug folder.
+
+    Nothing of the model is changed: training mode, gradients, buffers, parameters, hooks and random
+    state are after each computation what they were before.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        device: str | torch.device = "cpu",
+        *,
+        folder: str | os.PathLike[str] = "gradtui-debug",
+        layers: Sequence[str] | None = None,
+        pairs: Sequence[tuple[str, str]] | None = None,
+        loss: Callable[[Any], torch.Tensor] | None = None,
+        prepare: Callable[[npt.NDArray[Any]], object] | None = None,
+        inputs: object = None,
+        target: Callable[[Any], npt.NDArray[Any]] | None = None,
+        layouts: Mapping[str, str] | None = None,
+        sample: int = 0,
+        max_links: int = MAX_LINKS,
+        max_seconds: float = 20.0,
+    ) -> None:
+        """Take a model; it is moved to ``device``, and nothing runs yet.
+
+        Args:
+            model: any module.
+            device: where it runs.
+            folder: the debug folder (or prefix) that `run` and `serve` use.
+            layers: module paths or patterns (``encoder.*``; ``conv#1`` is call 1 of conv, counted from 0; ``input`` is
+                the model's input). By default the input and every module with parameters of its own but normalisations.
+            pairs: names of source and target of each flow. By default each layer and the next along the data's way,
+                and the two ends of a skip connection.
+            loss: from the model's output to what is differentiated; the sum of all outputs by default.
+            prepare: from the folder's array to the model's arguments: a tensor, a tuple of them, or a dict of keyword
+                arguments. By default see `gradtui.torch.inputs`.
+            inputs: the arguments that the first generation is computed from; the first tensor of real numbers among
+                them (else of integers) is edited through the folder. Not together with ``prepare``, unless an array.
+            target: from the model's output to the map that is shown as target; the output by the rule for layers.
+            layouts: letters of a layer's dimensions, where the rule of `gradtui.torch.layout` is not meant.
+            sample: which sample of a batch is shown.
+            max_links: a pair with more links is written as row and column sums, and single rows on request.
+            max_seconds: the same for a pair whose flow takes longer.
+
+        Raises:
+            UsageError: when ``layers`` names no module, or inputs hold no tensor.
+        """
+        self.device = torch.device(device)
+        self.model = model.to(self.device)
+        self.folder = DebugFolder.at(folder)
+        self.plan = Plan(
+            Selection(tuple(layers or ())), tuple(pairs or ()), layouts, sample, loss, target
+        )
+        self.plan.selection.picks(model)
+        self.effort = Effort(max_links, MAX_LINK_BYTES, max_seconds)
+        self._kept: dict[Any, Any] | None = None
+        self._initial: npt.NDArray[Any] | None = None
+        self._prepare: Callable[[npt.NDArray[Any]], object]
+        if prepare is not None:
+            self._prepare = prepare
+            if inputs is not None:
+                value = inputs.detach() if isinstance(inputs, torch.Tensor) else inputs
+                self._initial = np.asarray(value)
+        elif inputs is not None:
+            template = Template(as_call(inputs), sample)
+            self._prepare, self._initial = template, template.to_map()
+        else:
+            self._prepare = default_prepare(model)
+
+    def call_for(self, array: npt.NDArray[Any]) -> Call:
+        """The model's arguments for an input array, on the device.
+
+        Raises:
+            UsageError: when the array is not one that the model takes.
+        """
+        given = self._prepare(array)
+        return (given if isinstance(given, Call) else as_call(given)).on(self.device)
+
+    def capture_array(
+        self,
+        array: npt.NDArray[Any],
+        *,
+        progress: Callable[[float], None] | None = None,
+        twice: bool = False,
+        use: Callable[[Pass, dict[str, Any]], None] | None = None,
+    ) -> tuple[Pass, dict[str, Any]]:
+        """One computation, nothing written.
+
+        Args:
+            array: the input.
+            progress: told the share of the flows that is done; may raise `gradtui.torch.flows.Cancelled`.
+            twice: use kernels that can be differentiated twice.
+            use: given both results while the graph is as the forward pass left it.
+
+        Returns:
+            The pass, whose graph is alive, and the root of ``flow_info.pkl``.
+
+        Raises:
+            UsageError: when a layer or pair that was asked for isn't there.
+            Exception: whatever the model raises.
+        """
+        effort = replace(self.effort, progress=progress) if progress else self.effort
+        found: dict[str, Any] = {}
+
+        def record(run: Pass) -> None:
+            found.update(flow_info(run.snapshot, effort))
+            if use is not None:
+                use(run, found)
+
+        run = run_once(self.model, self.call_for(array), self.plan, use=record, twice=twice)
+        if np.asarray(array).dtype.kind in "biu":
+            found["meta"]["notes"] = ["the input is integers: it has no gradient"]
+        return run, found
+
+    def compute_gradients(
+        self, input_path: str | os.PathLike[str], output_path: str | os.PathLike[str]
+    ) -> None:
+        """Compute gradients from a file to a file.
+
+        Args:
+            input_path: ``.npy``, ``.pt`` or ``.pth`` (a tensor), or a ``flow_info.pkl`` with ``input_representation``.
+            output_path: ``.npy``, ``.pt``, ``.pth``: the gradient of the input, in its shape. ``.pkl``: a whole
+                ``flow_info.pkl``; other keys of one that is there already are kept.
+
+        Raises:
+            UnreadableFile: when the input can't be read.
+            UsageError: for other suffixes, and where an integer input has no gradient to be written.
+        """
+        kind = kind_of(output_path)
+        array = read_input(input_path)
+        if kind != "flow_info":
+            # The input's gradient alone is asked for: no flows.
+            gradient = self._input_gradient(array)
+            if kind == "npy":
+                with open(output_path, "wb") as file:  # noqa: PTH123 - np.save would add a suffix
+                    np.save(file, gradient)
+            else:
+                torch.save(torch.from_numpy(gradient), output_path)
+            return
+        run, found = self.capture_array(array)
+        fresh = {**found, INPUT_KEY: np.asarray(array), TARGET_KEY: run.target}
+        root = merged_flow_info(output_path, fresh)
+        with open(output_path, "wb") as file:  # noqa: PTH123
+            file.writelines(encode(root))
+
+    def run(self) -> int:
+        """Compute one generation into the folder.
+
+        The input is the folder's; where it holds none, the ``inputs`` that the adapter was made with.
+
+        Returns:
+            The generation's number.
+
+        Raises:
+            UsageError: when there is no input.
+            FileBusy: when another adapter serves the folder, or a writer is at work.
+            Exception: whatever the model raises.
+        """
+        with self.writer() as writer:
+            return self.generate(writer, self.read_folder())[0]
+
+    def serve(self, *, stop: Callable[[], bool] | None = None) -> None:
+        """Compute a generation now and one for every save of the input, and answer requests, until stopped.
+
+        An error in the model is told in ``adapter.json``; the next save tries again.
+
+        Args:
+            stop: asked several times a second; by default only an interrupt or an exception ends it.
+
+        Raises:
+            FileBusy: when another adapter serves the folder.
+        """
+        from gradtui.torch.serving import Server
+
+        Server(self, stop=stop or (lambda: False)).serve()
+
+    def writer(self) -> AdapterWriter:
+        """Claim the folder (see `AdapterWriter`), and remember what of it isn't ours."""
+        writer = AdapterWriter(self.folder, torch=str(torch.__version__))
+        try:
+            there = read_flow_info(self.folder.flow_info)[0]
+        except (FileBusy, UnreadableFile):
+            there = {}
+        self._kept = {key: value for key, value in there.items() if key not in _OWN_KEYS}
+        return writer
+
+    def read_folder(self, last: InputRead | None = None, own: Stamp = MISSING) -> InputRead:
+        """The input to compute from now.
+
+        Args:
+            last: the input of the generation before.
+            own: stamp of the ``flow_info.pkl`` that this adapter wrote: while it stays, it isn't read again.
+
+        Raises:
+            NoInput: when neither the folder nor the adapter has one.
+            FileBusy: while the viewer writes.
+            UnreadableFile: when the file is broken.
+        """
+        found = load_input(self.folder, own=own)
+        if found.source:
+            return found
+        if last is not None:
+            return last
+        if self._initial is None:
+            raise NoInput(f"{self.folder.input}: no input yet; save one there, or give inputs=")
+        return InputRead(self._initial, digest=digest(self._initial))
+
+    def generate(
+        self,
+        writer: AdapterWriter,
+        read: InputRead,
+        *,
+        progress: Callable[[float], None] | None = None,
+    ) -> tuple[int, Pass]:
+        """Compute and write one generation; returns its number and the pass it came from."""
+        run, found = self.capture_array(read.array, progress=progress)
+        if read.source != "npy":
+            found[INPUT_KEY] = np.asarray(read.array)
+        number = writer.write({**(self._kept or {}), **found}, run.target, answers=read.generation)
+        return number, run
+
+    def _input_gradient(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        call = self.call_for(array)
+        if not call.edited.is_floating_point():
+            raise UsageError("the input is integers: it has no gradient")
+        found: list[torch.Tensor | None] = []
+        plan = replace(self.plan, selection=Selection((INPUT,)), pairs=())
+        run_once(
+            self.model,
+            call,
+            plan,
+            use=lambda run: found.append(input_gradient(run.snapshot, (INPUT, f"({INPUT})"))),
+        )
+        gradient = torch.zeros_like(call.edited) if found[0] is None else found[0]
+        if gradient.numel() == math.prod(np.shape(array)):
+            gradient = gradient.reshape(np.shape(array))
+        return to_numpy(gradient)

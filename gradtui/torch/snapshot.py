@@ -1,0 +1,214 @@
+"""One moment of a model: layers, their activation gradients, the live graph, and what it can still be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from gradtui.errors import UsageError
+from gradtui.torch.flows import Effort, PairFlow, measure_flow
+from gradtui.torch.graph import consecutive_pairs, is_upstream
+from gradtui.torch.products import (
+    NoForwardProduct,
+    chunk_size,
+    flow_columns,
+    flow_row,
+    gradients,
+    row_sums,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+    from torch.autograd.graph import GradientEdge
+
+    from gradtui.torch.taps import Tap, Taps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Layers of one forward and backward pass, with the graph still alive.
+
+    Attributes:
+        taps: layers that carry a gradient, in the order in which they ran.
+        gradients: each one's activation gradient, in the tensor's own shape.
+        pairs: source and target of each flow.
+        roots: what was differentiated, and ``seeds`` with what.
+        wrapped: convolutions that pad by themselves.
+        missing: layers without a gradient and why, in words.
+        loss: the value that was differentiated; NaN where it is not one number.
+    """
+
+    taps: tuple[Tap, ...]
+    gradients: Mapping[str, torch.Tensor]
+    pairs: tuple[tuple[Tap, Tap], ...]
+    roots: tuple[torch.Tensor, ...]
+    seeds: tuple[torch.Tensor | None, ...]
+    wrapped: Mapping[tuple[object, int], tuple[GradientEdge, nn.Module]] = field(
+        default_factory=dict
+    )
+    missing: Mapping[str, str] = field(default_factory=dict)
+    loss: float = float("nan")
+
+    def node_gradients(self, tap: Tap) -> torch.Tensor:
+        """Activation gradient at the nodes, ``[C, N]``."""
+        return tap.nodes_of(self.gradients[tap.name])
+
+    def pair(self, source: str, target: str) -> tuple[Tap, Tap]:
+        """A pair by its names.
+
+        Raises:
+            UsageError: when there is none.
+        """
+        for pair in self.pairs:
+            if (pair[0].name, pair[1].name) == (source, target):
+                return pair
+        raise UsageError(f"no flow from {source!r} to {target!r} is captured")
+
+    def flow(self, source: Tap, target: Tap, effort: Effort | None = None) -> PairFlow:
+        """The exact flow of a pair."""
+        return measure_flow(
+            source, target, self.node_gradients(target), wrapped=self.wrapped, effort=effort
+        )
+
+    def bypasses(self, target: Tap, sources: Sequence[Tap]) -> list[torch.Tensor]:
+        """What reaches each source's nodes when the target's nodes pass no gradient on, ``[N]`` each.
+
+        One backward pass for all sources of a target.
+        """
+        node, number = target.edge.node, target.edge.output_nr
+
+        def cut(arriving: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tensor | None, ...]:
+            parts = list(arriving)
+            if (gradient := parts[number]) is not None:
+                flat = gradient.clone(memory_format=torch.contiguous_format).view(-1)
+                flat[target.indices] = 0
+                parts[number] = flat.view(gradient.shape)
+            return tuple(parts)
+
+        handle = cast("Any", node).register_prehook(cut)
+        try:
+            found = gradients(self.roots, self.seeds, list(sources))
+        finally:
+            handle.remove()
+        return [
+            torch.zeros_like(self.node_gradients(source).sum(0))
+            if gradient is None or source.key == target.key
+            else source.nodes_of(gradient).sum(0)
+            for source, gradient in zip(sources, found, strict=True)
+        ]
+
+    def column(self, source: Tap, target: Tap, node: int) -> torch.Tensor:
+        """One column ``F[:, node]`` by one VJP, ``[N]``.
+
+        Raises:
+            UsageError: when there is no such node.
+        """
+        _check(target, node)
+        chosen = torch.tensor([node], device=target.indices.device)
+        return flow_columns(source, target, self.node_gradients(target), chosen)[0]
+
+    def row(self, source: Tap, target: Tap, node: int) -> torch.Tensor:
+        """One row ``F[node, :]`` by one JVP, ``[M]``.
+
+        It is checked against the row's sum, which a VJP gives: a user's backward that breaks the
+        graph unseen would make the JVP wrong without an error.
+
+        Raises:
+            NoForwardProduct: when an operation can't be differentiated twice.
+            UsageError: when there is no such node.
+        """
+        _check(source, node)
+        gradient = self.node_gradients(target)
+        values = flow_row(source, target, gradient, node)
+        expected = row_sums(source, target, gradient)[node].double()
+        total, size = values.double().sum(), values.double().abs().sum()
+        tolerance = 64 * torch.finfo(values.dtype).eps * (size + expected.abs())
+        if torch.isfinite(total - expected) and abs(total - expected) > tolerance:
+            raise NoForwardProduct("the second derivative does not agree with the first")
+        return values
+
+    def row_by_columns(self, source: Tap, target: Tap, node: int, effort: Effort) -> torch.Tensor:
+        """One row from VJPs of every target node that has a gradient, in chunks, ``[M]``.
+
+        Raises:
+            Cancelled: from ``effort.progress``, which is told after each chunk.
+            UsageError: when there is no such node.
+        """
+        _check(source, node)
+        gradient = self.node_gradients(target)
+        values = torch.zeros_like(gradient[0])
+        live = torch.nonzero((gradient != 0).any(0)).flatten()
+        for start in range(0, len(live), step := chunk_size(source, target)):
+            chosen = live[start : start + step]
+            values[chosen] = flow_columns(source, target, gradient, chosen)[:, node]
+            effort.progress((start + len(chosen)) / len(live))
+        return values
+
+
+def take_snapshot(
+    taps: Taps,
+    roots: Sequence[torch.Tensor],
+    seeds: Sequence[torch.Tensor | None],
+    pairs: Sequence[tuple[str, str]] = (),
+) -> Snapshot:
+    """Gradients of the layers that a forward pass met, from what was differentiated.
+
+    Args:
+        taps: of the forward pass.
+        roots: what is differentiated; one loss, as a rule.
+        seeds: its gradient; None for 1.
+        pairs: names of sources and targets; without any, consecutive layers along the data's way.
+
+    Raises:
+        UsageError: when a pair names a layer that isn't there, or has no path.
+        Exception: what a hook met.
+    """
+    if taps.errors:
+        raise taps.errors[0]
+    found = gradients(tuple(roots), tuple(seeds), taps.found)
+    missing = dict.fromkeys(taps.ungraded, "carries no gradient")
+    live: list[Tap] = []
+    grads: dict[str, torch.Tensor] = {}
+    for tap, gradient in zip(taps.found, found, strict=True):
+        if gradient is None:
+            missing[tap.name] = "no gradient reaches it"
+        else:
+            live.append(tap)
+            grads[tap.name] = gradient
+    wanted = _named_pairs(live, pairs) if pairs else consecutive_pairs(live)
+    value = roots[0].detach() if len(roots) == 1 and roots[0].numel() == 1 else None
+    return Snapshot(
+        taps=tuple(live),
+        gradients=grads,
+        pairs=tuple(wanted),
+        roots=tuple(roots),
+        seeds=tuple(seeds),
+        wrapped=dict(taps.wrapped),
+        missing=missing,
+        loss=float("nan") if value is None else float(value),
+    )
+
+
+def _named_pairs(taps: Sequence[Tap], pairs: Sequence[tuple[str, str]]) -> list[tuple[Tap, Tap]]:
+    by_name = {tap.name: tap for tap in taps}
+    found = []
+    for source, target in pairs:
+        for name in (source, target):
+            if name not in by_name:
+                raise UsageError(
+                    f"pair {source} → {target}: no gradient was captured at {name!r}; "
+                    f"there are: {', '.join(by_name) or 'none'}"
+                )
+        if not is_upstream(by_name[source], by_name[target]):
+            raise UsageError(f"pair {source} → {target}: no path leads from one to the other")
+        found.append((by_name[source], by_name[target]))
+    return found
+
+
+def _check(tap: Tap, node: int) -> None:
+    if not 0 <= node < tap.layout.nodes:
+        raise UsageError(f"{tap.name} has {tap.layout.nodes} nodes, there is no node {node}")
