@@ -1,0 +1,212 @@
+"""Colours of levels and roles, for terminals with 16 million colours, 256, 16 and none.
+
+Colour never carries meaning alone: what differs in colour differs in a glyph or an attribute too.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+
+from rich.color import Color
+from rich.style import Style
+
+from gradtui.viewmodel.levels import LEVEL_NAN, LEVEL_NEGATIVE_INF, LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Colours = Literal["truecolor", "256", "16", "none"]
+
+# Blue, white, orange: interpolated in CIELAB between 143a78, 266eb4, 78afdc, ecean4, f4b66e, de781e and
+# 8c3e08, so that lightness falls evenly to both sides, for the colour-blind too.
+TRUE_LEVELS: Final = (
+    "143a78", "174281", "1a4a8b", "1d5395", "205b9e", "2364a8", "256cb2", "3878ba",
+    "4985c2", "5992cb", "689fd3", "76addb", "91bade", "adc8e0", "c7d5e2", "e0e3e3",
+    "efe4d6", "f2d8bb", "f4cca0", "f5c085", "f3b46c", "f0a85c", "ec9b4d", "e78f3d",
+    "e2822d", "db761d", "ce6c1a", "c06316", "b35912", "a6500f", "99470b", "8c3e08",
+)  # fmt: skip
+# Of the 6x6x6 cube and the greys, those whose lightness falls the same way.
+CUBE_LEVELS: Final = (
+    24, 24, 25, 25, 25, 32, 32, 32, 74, 74, 74, 117, 117, 153, 153, 254,
+    254, 223, 223, 222, 222, 215, 215, 215, 208, 208, 172, 172, 166, 166, 130, 130,
+)  # fmt: skip
+
+POSITIVE_RAMP: Final = " .:-=+*#%@"
+NEGATIVE_RAMP: Final = " ,;~vcnzwm"
+"""As dense as `POSITIVE_RAMP`, but letters: the sign shows in a single column without colour."""
+
+_CUBE: Final = (0, 95, 135, 175, 215, 255)
+_BLACK, _WHITE = "000000", "ffffff"
+_NONFINITE: Final[Mapping[int, str]] = {LEVEL_NAN: "870087", LEVEL_NEGATIVE_INF: "000087"}
+_POSITIVE_INF: Final = "870000"
+
+ROLE_COLOURS: Final[Mapping[str, str]] = {
+    "dim": "808080", "positive": "ffaf5f", "negative": "5fafd7", "highlight": "ffffff", "warn": "d7af00",
+    "bad": "ff5f5f", "good": "87af5f", "key": "87afd7", "edited": "d787d7",
+}  # fmt: skip
+_ROLES_16: Final[Mapping[str, str]] = {
+    "dim": "bright_black", "positive": "yellow", "negative": "bright_blue", "warn": "bright_yellow",
+    "bad": "bright_red", "good": "green", "key": "cyan", "edited": "bright_magenta",
+}  # fmt: skip
+_BOLD: Final = frozenset({"title", "highlight", "bad"})
+_UNDERLINED: Final = frozenset({"edited"})
+
+
+def cube_colour(number: int) -> str:
+    """The hexadecimal colour of number 16 to 255 of the 256-colour table."""
+    if number >= 232:
+        return f"{8 + 10 * (number - 232):02x}" * 3
+    red, rest = divmod(number - 16, 36)
+    green, blue = divmod(rest, 6)
+    return f"{_CUBE[red]:02x}{_CUBE[green]:02x}{_CUBE[blue]:02x}"
+
+
+@lru_cache(maxsize=4096)
+def ink(
+    foreground: str = "",
+    background: str = "",
+    *,
+    bold: bool = False,
+    underline: bool = False,
+    reverse: bool = False,
+) -> Style:
+    """One shared style: colours as six hexadecimal digits or a name of rich; empty is the terminal's own.
+
+    The same arguments give the same object, so that neighbours are merged by identity.
+    """
+    return Style(
+        color=_colour(foreground),
+        bgcolor=_colour(background),
+        bold=bold or None,
+        underline=underline or None,
+        reverse=reverse or None,
+    )
+
+
+def _colour(text: str) -> Color | None:
+    if not text:
+        return None
+    try:
+        return Color.parse(f"#{text}")
+    except ValueError:
+        return Color.parse(text)
+
+
+def _bright(colour: str) -> bool:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (0, 2, 4))
+    return 299 * red + 587 * green + 114 * blue > 128_000
+
+
+class Palette:
+    """The colours of one terminal.
+
+    Args:
+        colours: What the terminal can show.
+        ascii_only: No character outside ASCII.
+        inverted: The two ends of the level colours change places.
+        overrides: Colours of roles by name, as six hexadecimal digits with or without ``#``, from the
+            user's settings; where there are fewer than 256 colours they are left out.
+    """
+
+    def __init__(
+        self,
+        colours: Colours = "truecolor",
+        *,
+        ascii_only: bool = False,
+        inverted: bool = False,
+        overrides: Mapping[str, str] | None = None,
+    ) -> None:
+        self.colours = colours
+        self.ascii_only = ascii_only
+        self.inverted = inverted
+        self.rich = colours in ("truecolor", "256")
+        self.solid = self.rich and not ascii_only
+        """Cells are drawn as coloured areas; otherwise by the density of a glyph."""
+        levels = TRUE_LEVELS if colours == "truecolor" else tuple(map(cube_colour, CUBE_LEVELS))
+        self._levels = levels[::-1] if inverted else levels
+        self._overrides = {k: v.lstrip("#") for k, v in (overrides or {}).items()}
+        self._roles: dict[str, Style] = {}
+
+    def area(self, level: int) -> str:
+        """The colour of a level, or of what is not a number."""
+        if level < LEVELS:
+            return self._levels[level]
+        return _NONFINITE.get(level, _POSITIVE_INF)
+
+    def on_area(self, level: int, *, bold: bool = False, underline: bool = False) -> Style:
+        """Text on the colour of a level: black or white, whichever is readable."""
+        area = self.area(level)
+        return ink(_BLACK if _bright(area) else _WHITE, area, bold=bold, underline=underline)
+
+    def halves(self, upper: int, lower: int) -> Style:
+        """The style of ``▀`` for two cells, one above the other."""
+        return ink(self.area(upper), self.area(lower))
+
+    def upper_half(self, level: int) -> Style:
+        """The style of ``▀`` for a cell with nothing below it."""
+        return ink(self.area(level))
+
+    def ramp(self, level: int) -> str:
+        """The glyph that stands for a level without colour; letters are negative."""
+        if level >= LEVELS:
+            return "?" if level == LEVEL_NAN else "!"
+        level = LEVELS - 1 - level if self.inverted else level
+        size = level - LEVELS // 2 if level >= LEVELS // 2 else LEVELS // 2 - 1 - level
+        ramp = POSITIVE_RAMP if level >= LEVELS // 2 else NEGATIVE_RAMP
+        return ramp[round(size / (LEVELS // 2 - 1) * (len(ramp) - 1))]
+
+    def on_ramp(self, level: int, *, bold: bool = False, underline: bool = False) -> Style:
+        """The style of a level's glyph."""
+        role = "bad" if level >= LEVELS else "positive" if level >= LEVELS // 2 else "negative"
+        style = self.role(role)
+        if bold or underline:
+            style += Style(bold=bold or None, underline=underline or None)
+        return style
+
+    @property
+    def cursor(self) -> Style:
+        """The cell under the cursor: black and white, which no level is."""
+        return ink(_WHITE, _BLACK, bold=True) if self.rich else ink(bold=True, reverse=True)
+
+    @property
+    def linked(self) -> Style:
+        """The cell of another map that lies under the cursor."""
+        return ink(_WHITE, "444444") if self.rich else ink(underline=True)
+
+    def role(self, role: str) -> Style:
+        """The style of a role of `gradtui.viewmodel.text.ROLES`; an unknown one is plain.
+
+        ``level 0`` to ``level 31`` are the colours of the levels, for a legend.
+        """
+        style = self._roles.get(role)
+        if style is None:
+            style = self._roles[role] = self._role(role)
+        return style
+
+    def _role(self, role: str) -> Style:
+        if role.startswith("level "):
+            return ink(self.area(int(role[6:]))) if self.rich else ink()
+        if role == "cursor":
+            return ink(reverse=True)
+        if self.rich:
+            colour = self._overrides.get(role, ROLE_COLOURS.get(role, ""))
+        else:
+            colour = _ROLES_16.get(role, "") if self.colours == "16" else ""
+        return ink(colour, bold=role in _BOLD, underline=role in _UNDERLINED)
+
+
+def palette_for(
+    color_system: str | None,
+    *,
+    ascii_only: bool = False,
+    inverted: bool = False,
+    overrides: Mapping[str, str] | None = None,
+) -> Palette:
+    """The palette of a rich console's ``color_system``; the rest as for `Palette`."""
+    colours: Colours = "16" if color_system else "none"
+    if color_system in ("truecolor", "windows"):
+        colours = "truecolor"
+    elif color_system == "256":
+        colours = "256"
+    return Palette(colours, ascii_only=ascii_only, inverted=inverted, overrides=overrides)

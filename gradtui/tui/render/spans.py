@@ -1,0 +1,45 @@
+"""Lines of spans as strips: the last door before the screen, where text is made harmless once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+from gradtui.viewmodel.text import cell_width, clip, printable
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from gradtui.tui.render.palette import Palette
+    from gradtui.viewmodel.text import TextLine
+
+
+def strip_of(
+    text_line: TextLine, width: int, palette: Palette, *, over: Style | None = None
+) -> Strip:
+    """A line in exactly ``width`` columns, cut with ``…`` or filled with blanks.
+
+    Args:
+        text_line: Spans; a text that was not made printable is made so here.
+        width: Columns.
+        palette: Styles of the roles.
+        over: A style laid over all of the line, such as that of a table's cursor row.
+    """
+    if width <= 0:
+        return Strip([], 0)
+    text_line = tuple(span._replace(text=printable(span.text)) for span in text_line)
+    segments: list[Segment] = []
+    used = 0
+    for text, role in clip(text_line, width):
+        if not text:
+            continue
+        style = palette.role(role)
+        segments.append(Segment(text, style + over if over else style))
+        used += cell_width(text)
+    if used < width:
+        segments.append(Segment(" " * (width - used), over or palette.role("")))
+    return (
+        Strip(segments, max(used, width)).crop(0, width) if used > width else Strip(segments, width)
+    )

@@ -1,0 +1,174 @@
+"""One map of coloured cells, of any size, that repaints only the cells that changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.geometry import Region
+from textual.message import Message
+from textual.widget import Widget
+
+from gradtui.tui.render.geometry import Geometry
+from gradtui.tui.render.heatmap import Heat, geometry_of, heatmap_line
+from gradtui.tui.render.palette import Palette, palette_for
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.strip import Strip
+
+    from gradtui.viewmodel.maps import MapView
+
+MANY: float = 0.5
+"""Beyond this share of changed cells the whole map is repainted at once."""
+
+
+class Heatmap(Widget):
+    """Shows a `MapView`: title, scale, labels, cells, cursor and marks.
+
+    The cells are as large as the region allows, with their numbers where there is ample room; a map
+    that does not fit scrolls with its cursor.
+    """
+
+    DEFAULT_CSS = "Heatmap { width: 1fr; height: 1fr; }"
+
+    class Picked(Message):
+        """A cell was clicked."""
+
+        def __init__(self, heatmap: Heatmap, cell: tuple[int, int]) -> None:
+            super().__init__()
+            self.heatmap = heatmap
+            self.cell = cell
+
+        @property
+        def control(self) -> Heatmap:
+            """The map that was clicked."""
+            return self.heatmap
+
+    def __init__(self, *, palette: Palette | None = None, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._palette = palette
+        self._view: MapView | None = None
+        self._heat = Heat()
+        self._geometry = Geometry(0, 0, 0, 0)
+
+    @property
+    def view(self) -> MapView | None:
+        """The view that is shown; None before the first."""
+        return self._view
+
+    @property
+    def palette(self) -> Palette:
+        """The colours in use: those given, else what the terminal can show."""
+        if self._palette is None:
+            self._palette = palette_for(self.app.console.color_system)
+        return self._palette
+
+    @palette.setter
+    def palette(self, palette: Palette) -> None:
+        if palette is not self._palette:
+            self._palette = palette
+            self._place()
+            self.refresh()
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the parts of the map go at present."""
+        return self._geometry
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Rows and columns of the largest map that shows whole, for choosing a zoom."""
+        free_height, free_width = max(self.size.height - 2, 0), max(self.size.width - 4, 0)
+        return (free_height * 2 if self.palette.solid else free_height), free_width
+
+    def show(self, view: MapView) -> None:
+        """Show a view; only what differs from the view before is repainted."""
+        self._view = view
+        if not self.size:
+            return
+        before, geometry = self._heat, self._geometry
+        self._place()
+        if self._geometry != geometry:
+            self.refresh()
+            return
+        regions = self._changes(before, self._heat)
+        if len(regions) > max(16, int(MANY * geometry.shown_rows * geometry.shown_columns)):
+            self.refresh()
+        elif regions:
+            self.refresh(*regions)
+
+    def cell_at(self, x: int, y: int) -> tuple[int, int]:
+        """The cell shown at a place of the widget; (-1, -1) where there is none."""
+        return self._geometry.cell_at(x, y)
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell who listens which cell was clicked."""
+        cell = self.cell_at(event.x, event.y)
+        if cell >= (0, 0):
+            event.stop()
+            self.post_message(self.Picked(self, cell))
+
+    def on_resize(self) -> None:
+        """Fit the cells to the new size."""
+        self._place()
+        self.refresh()
+
+    def _place(self) -> None:
+        if self._view is None or not self.size:
+            return
+        before = self._geometry
+        geometry = geometry_of(self._view, self.size.width, self.size.height, self.palette)
+        kept = (before.rows, before.columns, before.width, before.height, before.half)
+        if kept == (
+            geometry.rows,
+            geometry.columns,
+            geometry.width,
+            geometry.height,
+            geometry.half,
+        ):
+            # The same map in the same region: it scrolls from where it was.
+            geometry = before.scrolled_to(*self._view.cursor)
+        self._geometry = geometry
+        self._heat = Heat.of(self._view, geometry)
+
+    def _changes(self, before: Heat, after: Heat) -> list[Region]:
+        """The regions that must be repainted between two pictures of one geometry."""
+        geometry = self._geometry
+        cells: set[tuple[int, int]] = set()
+        for old, new in (
+            (before.levels, after.levels),
+            (before.marks, after.marks),
+            (before.numbers, after.numbers),
+        ):
+            if old != new and len(old) == len(new):
+                columns = max(after.columns, 1)
+                cells.update(divmod(i, columns) for i in range(len(new)) if old[i] != new[i])
+            elif old != new:
+                return [self.size.region]
+        regions: list[Region] = []
+        if before.cursor != after.cursor:
+            cells.update((before.cursor, after.cursor))
+            regions.append(Region(0, 1, geometry.width, max(geometry.top - 1, 0)))
+            for row, _ in (before.cursor, after.cursor):
+                place = geometry.place(row, geometry.first_column)
+                regions.append(Region(0, place.y, geometry.left, geometry.cell_height))
+        if _labels(before) != _labels(after):
+            return [self.size.region]
+        if _heading(before) != _heading(after):
+            regions.append(Region(0, 0, geometry.width, 1))
+        for row, column in cells:
+            x, y, width, _ = geometry.place(row, column)
+            regions.append(Region(x, y, width, geometry.cell_height))
+        return [region for region in regions if region]
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the map."""
+        return heatmap_line(self._heat, self._geometry, self.palette, y)
+
+
+def _labels(heat: Heat) -> tuple[object, ...]:
+    return heat.row_labels, heat.column_labels, heat.empty_text
+
+
+def _heading(heat: Heat) -> tuple[object, ...]:
+    return heat.title, heat.subtitle, heat.focused, heat.low, heat.high

@@ -1,0 +1,70 @@
+"""A few lines of spans: headers, readouts, key lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from gradtui.tui.render.palette import Palette, palette_for
+from gradtui.tui.render.spans import strip_of
+
+if TYPE_CHECKING:
+    from gradtui.viewmodel.text import TextLine
+
+
+class LineView(Widget):
+    """Shows lines of spans as they are, one row each; what does not fit is cut with ``…``.
+
+    A line that did not change is not painted again.
+    """
+
+    DEFAULT_CSS = "LineView { width: 1fr; height: 1; }"
+
+    def __init__(
+        self,
+        *lines: TextLine,
+        palette: Palette | None = None,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._palette = palette
+        self._lines = lines
+
+    @property
+    def lines(self) -> tuple[TextLine, ...]:
+        """The lines that are shown."""
+        return self._lines
+
+    @property
+    def palette(self) -> Palette:
+        """The colours in use: those given, else what the terminal can show."""
+        if self._palette is None:
+            self._palette = palette_for(self.app.console.color_system)
+        return self._palette
+
+    @palette.setter
+    def palette(self, palette: Palette) -> None:
+        if palette is not self._palette:
+            self._palette = palette
+            self.refresh()
+
+    def show(self, *lines: TextLine) -> None:
+        """Show these lines; those that differ from the ones before are repainted."""
+        before, self._lines = self._lines, lines
+        changed = [
+            Region(0, y, self.size.width, 1)
+            for y in range(max(len(before), len(lines)))
+            if before[y : y + 1] != lines[y : y + 1]
+        ]
+        if changed and self.size:
+            self.refresh(*changed)
+
+    def render_line(self, y: int) -> Strip:
+        """One line."""
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width)
+        return strip_of(self._lines[y], self.size.width, self.palette)
