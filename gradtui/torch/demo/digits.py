@@ -29,7 +29,7 @@ FULL_INK: Final = 16
 HELD_OUT: Final = 360
 EPOCHS: Final = 12
 BATCH: Final = 64
-SEED: Final = 20_260_721
+SEED: Final = 1
 
 
 class DigitNet(nn.Module):
@@ -91,7 +91,7 @@ def train(progress: Callable[[float, str], None] = _silent) -> tuple[DigitNet, f
         torch.manual_seed(SEED)
         net = DigitNet()
         steps = len(images) // BATCH
-        optimizer = torch.optim.Adam(net.parameters())
+        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=0.01, total_steps=EPOCHS * steps
         )
@@ -99,18 +99,30 @@ def train(progress: Callable[[float, str], None] = _silent) -> tuple[DigitNet, f
             order = torch.randperm(len(images))
             for step in range(steps):
                 chosen = order[step * BATCH : (step + 1) * BATCH]
-                loss = functional.cross_entropy(net(images[chosen]), labels[chosen])
+                loss = functional.cross_entropy(net(shifted(images[chosen])), labels[chosen])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 if step % max(steps // 10, 1) == 0:
                     done = (epoch + step / steps) / EPOCHS
-                    progress(done, f"training, epoch {epoch + 1} of {EPOCHS}, loss {loss.item():.3f}")
+                    progress(
+                        done, f"training, epoch {epoch + 1} of {EPOCHS}, loss {loss.item():.3f}"
+                    )
     net.eval()
     share = accuracy(net, held_out)
     progress(1.0, f"trained: reads {share:.1%} of {len(held_out.labels)} held-out digits")
     return net, share
+
+
+def shifted(images: torch.Tensor) -> torch.Tensor:
+    """Each image moved by at most one pixel a way, at random: writers place their digits differently."""
+    count = len(images)
+    padded = functional.pad(images[:, 0], (1, 1, 1, 1))
+    down, right = torch.randint(0, 3, (2, count, 1, 1)).unbind()
+    cells = torch.arange(images.shape[-1])
+    own = torch.arange(count)[:, None, None]
+    return padded[own, down + cells[:, None], right + cells][:, None]
 
 
 def accuracy(net: nn.Module, digits: Digits) -> float:
