@@ -278,7 +278,7 @@ def odd_roots() -> Iterator[tuple[str, bytes]]:
         "unknown-layers": {"activation_gradients": {}, "gradient_flows": {("a", "b"): None}},
         "gradient-text": {"activation_gradients": {"a": "x"}, "gradient_flows": flows},
         "gradient-4-d": {
-            "activation_gradients": {"a": np.zeros((1, 2, 3, 4))},
+            "activation_gradients": {"a": np.zeros((2, 2, 3, 4))},
             "gradient_flows": {},
         },
         "sparse-out-of-range": {
