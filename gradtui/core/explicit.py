@@ -30,7 +30,13 @@ def is_explicit(array: Array) -> bool:
     return array.ndim == 3 and array.shape[0] == CHANNELS
 
 
-def explicit_flow(neighbours: Array) -> SparseFlow:
+class ExplicitFlow(SparseFlow):
+    """Links of explicit mode. Their values are the channels' numbers; vnittest counts each as 1."""
+
+    __slots__ = ()
+
+
+def explicit_flow(neighbours: Array) -> ExplicitFlow:
     """Return the links that nine channels list.
 
     The link from (r, c) to (r + dr, c + dc), with (dr, dc) the `neighbour` of channel j, exists where
@@ -41,9 +47,8 @@ def explicit_flow(neighbours: Array) -> SparseFlow:
     Raises:
         ValueError: another number of channels.
 
-    Special values: infinities are links. NaN is greater than nothing, but a cell that holds it is
-        shown as a link of value NaN: what went wrong must not look like no link. Zero, and an empty
-        map, give no links.
+    Special values: infinities are links. So is NaN, with the value NaN: what went wrong must not look
+        like no link. Zero, and an empty map, give no links.
     """
     if not is_explicit(neighbours):
         raise ValueError(f"explicit mode has [9, H, W], not {neighbours.shape}")
@@ -53,7 +58,7 @@ def explicit_flow(neighbours: Array) -> SparseFlow:
     to_columns = columns + channels % 3 - 1
     inside = (to_rows >= 0) & (to_rows < height) & (to_columns >= 0) & (to_columns < width)
     values = neighbours[channels[inside], rows[inside], columns[inside]]
-    return SparseFlow(
+    return ExplicitFlow(
         (height * width, height * width),
         (rows * width + columns)[inside],
         (to_rows * width + to_columns)[inside],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.core.links import Links
+from gradtui.core.ranks import TOP, kth_largest, largest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,7 +100,7 @@ class Flow(ABC):
     Numbers that come out are float64. A flow never changes; what is costly is found once and kept.
     """
 
-    __slots__ = ("_columns_total", "_extent", "_ranks", "_rows_total", "_shape")
+    __slots__ = ("_columns_total", "_extent", "_ranks", "_rows_total", "_shape", "_top")
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._shape = (int(shape[0]), int(shape[1]))
@@ -107,6 +108,7 @@ class Flow(ABC):
         self._rows_total: Floats | None = None
         self._columns_total: Floats | None = None
         self._ranks: dict[int, float] = {}
+        self._top: Floats | None = None
 
     def __repr__(self) -> str:
         rows, columns = self._shape
@@ -192,6 +194,33 @@ class Flow(ABC):
         if self._extent is None:
             self._extent = self._range()
         return self._extent
+
+    @property
+    def ranked_count(self) -> int:
+        """How many known links there are to rank, NaN among them."""
+        return self.link_count
+
+    def kth_magnitude(self, rank: int) -> float:
+        """Return the magnitude of the link of a rank, 1 being the strongest.
+
+        Special values: infinite links rank first, NaN not at all. Infinity for a rank below 1, 0 where
+        there are fewer links: so many pass anyway.
+        """
+        if rank < 1:
+            return float("inf")
+        if rank <= TOP:
+            if self._top is None:
+                self._top = self._strongest()
+            return float(self._top[rank - 1]) if rank <= self._top.size else 0.0
+        if rank not in self._ranks:
+            self._ranks[rank] = self._ranked(rank)
+        return self._ranks[rank]
+
+    def _strongest(self) -> Floats:
+        return largest(self.pieces())
+
+    def _ranked(self, rank: int) -> float:
+        return kth_largest(self.pieces, rank)
 
     def _range(self) -> Extent:
         return extent_of(self.pieces())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from gradtui.core.arrays import as_floats, blocks_of_rows, read_only
 from gradtui.core.flow import Extent, Flow, extent_of
 from gradtui.core.links import Links
+from gradtui.core.ranks import kth_largest_product, largest_products
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from gradtui.core.arrays import Array, Floats
+
+_SCANNED: Final = 1 << 22
+"""Up to so many products are looked at one by one, which is exact to the last bit."""
 
 
 class DenseFlow(Flow):
@@ -144,6 +148,14 @@ class OuterFlow(Flow):
     def _sum_columns(self) -> Floats:
         return _times(self._right, float(self._left.sum()))
 
+    def _strongest(self) -> Floats:
+        return largest_products(self._left, self._right)
+
+    def _ranked(self, rank: int) -> float:
+        if self.link_count <= _SCANNED or self.extent().nonfinite:
+            return super()._ranked(rank)
+        return kth_largest_product(self._left, self._right, rank)
+
     def _range(self) -> Extent:
         left, right = extent_of([self._left]), extent_of([self._right])
         finite = left.finite * right.finite
@@ -255,6 +267,11 @@ class SummedFlow(Flow):
         """Return the links of a target node; empty until they came."""
         self._check(node, 1)
         return self._columns.get(node, Links.empty())
+
+    @property
+    def ranked_count(self) -> int:
+        """How many links came."""
+        return sum(int(piece.size) for piece in self.pieces())
 
     def pieces(self) -> Iterator[Array]:
         """Yield the values of the rows and columns that came, a link in both of them once."""

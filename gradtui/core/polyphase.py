@@ -1,0 +1,94 @@
+"""Polyphase zoom of explicit mode: a map of nine channels split into 4^k smaller ones, nothing lost.
+
+Level k takes each cell's place modulo ``s = 2^k`` as its phase: ``z[ch, a·s + b, i, j] =
+x[ch, s·i + br(a), s·j + br(b)]`` with br the reversal of k bits, so that phase 0 keeps every s-th cell
+and each level splits the phases of the level before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gradtui.core.arrays import Array, Indices
+
+
+def largest_level(shape: tuple[int, int]) -> int:
+    """Return the largest k with ``2^k`` dividing both sides; 0 for an empty map."""
+    height, width = shape
+    level = 0
+    while height and width and height % 2 == 0 and width % 2 == 0:
+        level, height, width = level + 1, height // 2, width // 2
+    return level
+
+
+def bit_reversal(level: int) -> Indices:
+    """Return br(0), …, br(2^level − 1): the numbers with their ``level`` bits in reverse order."""
+    reversed_: Indices = np.zeros(1, dtype=np.intp)
+    for _ in range(level):
+        reversed_ = np.concatenate([reversed_ * 2, reversed_ * 2 + 1])
+    return reversed_
+
+
+def source_cells(shape: tuple[int, int], level: int) -> tuple[Indices, Indices]:
+    """Return the row and the column in the whole map of every cell of every phase.
+
+    Shapes: both [4^level, H / 2^level, W / 2^level].
+
+    Raises:
+        ValueError: a level below 0 or above `largest_level`.
+    """
+    if not 0 <= level <= largest_level(shape):
+        raise ValueError(f"level {level} of a map of {shape[0]} by {shape[1]}")
+    size = 1 << level
+    phases = bit_reversal(level)
+    rows = np.arange(shape[0] // size) * size
+    columns = np.arange(shape[1] // size) * size
+    full = (size, size, rows.size, columns.size)
+    whole_rows = np.broadcast_to(phases[:, None, None, None] + rows[:, None], full)
+    whole_columns = np.broadcast_to(phases[:, None, None] + columns, full)
+    flat = (size * size, rows.size, columns.size)
+    return whole_rows.reshape(flat), whole_columns.reshape(flat)
+
+
+def phases(array: Array, level: int) -> Array:
+    """Return a map split into its phases.
+
+    Shapes: [..., H, W] to [..., 4^level, H / 2^level, W / 2^level]. Units and dtype stay; every value
+    appears once, whatever it is.
+
+    Raises:
+        ValueError: as `source_cells`.
+    """
+    rows, columns = source_cells((array.shape[-2], array.shape[-1]), level)
+    split: Array = array[..., rows, columns]
+    return split
+
+
+def whole(split: Array, level: int) -> Array:
+    """Return the map whose phases these are: the inverse of `phases`."""
+    size = 1 << level
+    shape = (split.shape[-2] * size, split.shape[-1] * size)
+    rows, columns = source_cells(shape, level)
+    array: Array = np.empty((*split.shape[:-3], *shape), dtype=split.dtype)
+    array[..., rows, columns] = split
+    return array
+
+
+def phase_cell(cell: tuple[int, int], level: int) -> tuple[int, int, int]:
+    """Return the phase of a cell of the whole map, and its row and column there."""
+    size = 1 << level
+    reverse = bit_reversal(level)
+    # A reversal of bits is its own inverse.
+    phase = int(reverse[cell[0] % size]) * size + int(reverse[cell[1] % size])
+    return phase, cell[0] // size, cell[1] // size
+
+
+def whole_cell(phase: int, cell: tuple[int, int], level: int) -> tuple[int, int]:
+    """Return the cell of the whole map that a phase shows at ``cell``: the inverse of `phase_cell`."""
+    size = 1 << level
+    reverse = bit_reversal(level)
+    row, column = divmod(phase, size)
+    return (cell[0] * size + int(reverse[row]), cell[1] * size + int(reverse[column]))

@@ -1,0 +1,126 @@
+"""Scales: numbers to the 32 levels that colours have, zero in the middle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import numpy as np
+
+from gradtui.core.arrays import as_floats
+from gradtui.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from gradtui.core.arrays import Floats
+
+    Levels: TypeAlias = npt.NDArray[np.uint8]
+
+Scale: TypeAlias = Literal["linear", "symlog", "percentile"]
+SCALES: Final[tuple[Scale, ...]] = ("linear", "symlog", "percentile")
+LEVELS: Final = 32
+NAN_LEVEL: Final = 253
+NEGATIVE_INF_LEVEL: Final = 254
+POSITIVE_INF_LEVEL: Final = 255
+DECADES: Final = 4
+"""A symmetric log scale is linear below the largest magnitude over 10 to this power."""
+_HALF: Final = LEVELS // 2
+_SAMPLE: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """How numbers become levels; made from one map, it can be used for others that shall compare.
+
+    Attributes:
+        scale: which.
+        limit: the magnitude that has the outermost level; 0 where there is none.
+        steps: magnitudes at which a rank scale goes to its next level, rising; empty for the others.
+    """
+
+    scale: Scale
+    limit: float
+    steps: Floats
+
+    def levels(self, values: npt.ArrayLike, *, inverted: bool = False) -> Levels:
+        """Return a level for each number.
+
+        Shapes: as given, uint8. Levels 0 to 15 are negative, the strongest first; 16 to 31 are zero and
+        positive, the strongest last. The order of levels is the order of numbers.
+
+        Args:
+            values: of any real dtype.
+            inverted: negative and positive change places, zero becomes 15.
+
+        Special values: 253 for NaN, 254 and 255 for the infinities, inverted or not. Beyond the limit: the
+            outermost levels. A limit of 0: everything finite is at zero's level.
+        """
+        numbers = as_floats(values)
+        finite = np.isfinite(numbers)
+        size = np.abs(numbers)
+        share = self._share(np.where(finite, size, 0.0))
+        rank = np.minimum((share * _HALF).astype(np.int64), _HALF - 1)
+        levels = np.where(numbers < 0, _HALF - 1 - rank, _HALF + rank).astype(np.uint8)
+        if inverted:
+            levels = (LEVELS - 1 - levels).astype(np.uint8)
+        if not finite.all():
+            levels[np.isnan(numbers)] = NAN_LEVEL
+            levels[numbers == -np.inf] = NEGATIVE_INF_LEVEL
+            levels[numbers == np.inf] = POSITIVE_INF_LEVEL
+        return levels
+
+    def _share(self, size: Floats) -> Floats:
+        """Magnitudes as 0 to 1, rising."""
+        if self.scale == "percentile":
+            if not self.steps.size:
+                return np.zeros_like(size)
+            found = np.searchsorted(self.steps, size, side="right")
+            return as_floats(found / _HALF)
+        if self.limit <= 0:
+            return np.zeros_like(size)
+        share = np.minimum(size / self.limit, 1.0)
+        if self.scale == "symlog":
+            share = np.log1p(share * 10.0**DECADES) / np.log1p(10.0**DECADES)
+        return as_floats(share)
+
+
+def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
+    """Return the scaling that fits a map.
+
+    - ``linear``: levels are equal steps of magnitude up to the largest.
+    - ``symlog``: ``log(1 + |x| · 10⁴ / max) / log(1 + 10⁴)``, for numbers over many orders.
+    - ``percentile``: levels hold equally many of the magnitudes that are not 0, whatever their size.
+
+    Args:
+        scale: one of `SCALES`.
+        values: of any shape and real dtype.
+
+    Raises:
+        UsageError: there is no such scale.
+
+    Special values: NaN and infinities have no part in it; an empty map, or one of zeros, has a limit of
+        0. A map of more than 65,536 cells is ranked by an even sample of them.
+    """
+    if scale not in SCALES:
+        raise UsageError(f"no scale is called {scale}: {', '.join(SCALES)}")
+    numbers = as_floats(values).ravel()
+    size = np.abs(numbers[np.isfinite(numbers)])
+    limit = float(size.max(initial=0.0))
+    steps = np.zeros(0)
+    if scale == "percentile":
+        # An even sample, the last cell of each stride: the same map always looks the same.
+        size = size[size > 0][:: max(1, -(-size.size // _SAMPLE))]
+        if size.size:
+            size.sort()
+            steps = size[(np.arange(1, _HALF) * size.size) // _HALF]
+    return Scaling("linear" if scale == "linear" else _named(scale), limit, steps)
+
+
+def _named(scale: str) -> Scale:
+    return "symlog" if scale == "symlog" else "percentile"
+
+
+def levels(scale: str, values: npt.ArrayLike, *, inverted: bool = False) -> Levels:
+    """Return the levels of a map on the scaling that fits it; see `scaling` and `Scaling.levels`."""
+    return scaling(scale, values).levels(values, inverted=inverted)
