@@ -32,6 +32,21 @@ def bit_reversal(level: int) -> Indices:
     return reversed_
 
 
+def polyphase_order(length: int, level: int) -> Indices:
+    """Return the rows (or columns) of a map in the order in which its phases stand side by side.
+
+    Shapes: [length], a permutation: phase by phase, ``s·i + br(a)`` for rising a and then i.
+
+    Raises:
+        ValueError: ``2^level`` does not divide the length.
+    """
+    size = 1 << level
+    if length % size:
+        raise ValueError(f"level {level} of {length} rows")
+    order: Indices = (bit_reversal(level)[:, None] + np.arange(0, length, size)).ravel()
+    return order
+
+
 def source_cells(shape: tuple[int, int], level: int) -> tuple[Indices, Indices]:
     """Return the row and the column in the whole map of every cell of every phase.
 
@@ -43,14 +58,14 @@ def source_cells(shape: tuple[int, int], level: int) -> tuple[Indices, Indices]:
     if not 0 <= level <= largest_level(shape):
         raise ValueError(f"level {level} of a map of {shape[0]} by {shape[1]}")
     size = 1 << level
-    phases = bit_reversal(level)
-    rows = np.arange(shape[0] // size) * size
-    columns = np.arange(shape[1] // size) * size
-    full = (size, size, rows.size, columns.size)
-    whole_rows = np.broadcast_to(phases[:, None, None, None] + rows[:, None], full)
-    whole_columns = np.broadcast_to(phases[:, None, None] + columns, full)
-    flat = (size * size, rows.size, columns.size)
-    return whole_rows.reshape(flat), whole_columns.reshape(flat)
+    height, width = shape[0] // size, shape[1] // size
+    rows = polyphase_order(shape[0], level).reshape(size, 1, height, 1)
+    columns = polyphase_order(shape[1], level).reshape(1, size, 1, width)
+    full, flat = (size, size, height, width), (size * size, height, width)
+    return (
+        np.broadcast_to(rows, full).reshape(flat),
+        np.broadcast_to(columns, full).reshape(flat),
+    )
 
 
 def phases(array: Array, level: int) -> Array:

@@ -114,13 +114,19 @@ def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
         if size.size:
             size.sort()
             steps = size[(np.arange(1, _HALF) * size.size) // _HALF]
-    return Scaling("linear" if scale == "linear" else _named(scale), limit, steps)
+    return Scaling(next(known for known in SCALES if known == scale), limit, steps)
 
 
-def _named(scale: str) -> Scale:
-    return "symlog" if scale == "symlog" else "percentile"
+def to_levels(
+    values: npt.ArrayLike, scale: str, *, inverted: bool = False
+) -> tuple[Levels, float, float]:
+    """Return the levels of a map on the scaling that fits it, and what the outermost levels stand for.
 
-
-def levels(scale: str, values: npt.ArrayLike, *, inverted: bool = False) -> Levels:
-    """Return the levels of a map on the scaling that fits it; see `scaling` and `Scaling.levels`."""
-    return scaling(scale, values).levels(values, inverted=inverted)
+    Shapes: levels as the values, uint8; then the least and the greatest number of the scale, which are the
+    same but for their sign, so that zero is in the middle. (0, 0) for a map without finite numbers
+    other than 0. See `scaling` and `Scaling.levels` for the rest.
+    """
+    found = scaling(scale, values)
+    # Zero has one sign on the screen.
+    low = -found.limit if found.limit else 0.0
+    return found.levels(values, inverted=inverted), low, found.limit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.core.arrays import BLOCK, as_floats, read_only
-from gradtui.core.flow import Flow
+from gradtui.core.flow_base import Flow
 from gradtui.core.links import Links
 
 if TYPE_CHECKING:
