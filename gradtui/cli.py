@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gradtui import __version__
 from gradtui.errors import FileBusy, FolderMissing, GradtuiError, UnreadableFile, UsageError
@@ -291,7 +291,7 @@ def _interpreter(name: str) -> str:
     return str(Path(found).absolute())
 
 
-def _screen_arguments(options: argparse.Namespace) -> dict[str, object]:
+def _screen_arguments(options: argparse.Namespace) -> dict[str, Any]:
     return {
         name: getattr(options, name)
         for name in ("estimate", "ascii", "color", "mouse", "poll", "max_bytes")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from gradtui.core import threshold as rules
 from gradtui.core.estimate import ESTIMATES
+from gradtui.core.threshold import step
 from gradtui.errors import UsageError
-from gradtui.viewmodel.links import pair_threshold
+from gradtui.viewmodel.links import pair_threshold, threshold_limits
 from gradtui.viewmodel.selection import (
     ALL_CHANNELS,
     DIRECTIONS,
@@ -30,18 +30,20 @@ if TYPE_CHECKING:
 
     from gradtui.core.region import Region
     from gradtui.core.session import Session
+    from gradtui.core.threshold import Mode
     from gradtui.viewmodel.maps import MapView
-    from gradtui.viewmodel.selection import Cell, MapKey, Selection, ThresholdMode
+    from gradtui.viewmodel.selection import Cell, MapKey, Selection
 
 SORTS: Final = ("order", "name", "norm", "change", "min", "max", "nonfinite", "zero", "flag")
 LARGEST_ZOOM: Final = 16
+LARGEST_TOP: Final = 1000
 
 _T = TypeVar("_T")
 
 
-def _after(values: Sequence[_T], value: _T, step: int = 1) -> _T:
-    position = values.index(value) if value in values else -step
-    return values[(position + step) % len(values)]
+def _after(values: Sequence[_T], value: _T, count: int = 1) -> _T:
+    position = values.index(value) if value in values else -count
+    return values[(position + count) % len(values)]
 
 
 def next_direction(selection: Selection, session: Session) -> Selection:
@@ -59,12 +61,12 @@ def inverted(selection: Selection) -> Selection:
     return replace(selection, inverted=not selection.inverted)
 
 
-def next_channel(selection: Selection, session: Session, step: int = 1) -> Selection:
+def next_channel(selection: Selection, session: Session, count: int = 1) -> Selection:
     """All channels, then each alone; in explicit mode the sum over the nine comes last."""
     choices = [ALL_CHANNELS, *range(channel_count(session))]
     if session.explicit:
         choices.append(SUMMED)
-    channel = _after(choices, selection.channel, step)
+    channel = _after(choices, selection.channel, count)
     tile = channel if session.explicit and channel >= 0 else selection.tile
     return replace(selection, channel=channel, tile=tile)
 
@@ -86,16 +88,20 @@ def with_channel(selection: Selection, session: Session, channel: int) -> Select
     return replace(selection, channel=channel, tile=tile)
 
 
-def polyphase_step(selection: Selection, session: Session, step: int) -> Selection:
-    """Go ``step`` polyphase levels out (in when negative), within what the shape allows."""
-    level = min(max(selection.polyphase + step, 0), largest_polyphase(session))
+def polyphase_step(selection: Selection, session: Session, levels: int) -> Selection:
+    """Go ``levels`` polyphase levels out (in when negative), within what the shape allows."""
+    level = min(max(selection.polyphase + levels, 0), largest_polyphase(session))
     return replace(selection, polyphase=level)
 
 
-def zoom(selection: Selection, view: MapView, step: int) -> Selection:
-    """Zoom a map out (``step`` > 0) or in, from what it shows now; one cell a cell is the end."""
-    shown = max(view.block, 1).bit_length() - 1
-    level = min(max(shown + step, 0), LARGEST_ZOOM)
+def zoom(selection: Selection, view: MapView, levels: int) -> Selection:
+    """Zoom a map out (``levels`` > 0) or in, from what it shows now; a cell for a cell is the end.
+
+    Each level doubles the block; from a block that is no power of two it goes to the next that is.
+    """
+    block = max(view.block, 1)
+    shown = block.bit_length() - 1 if levels > 0 else (block - 1).bit_length()
+    level = min(max(shown + levels, 0), LARGEST_ZOOM)
     return replace(selection, zooms={**selection.zooms, selection.place_of(view.key): level})
 
 
@@ -126,7 +132,18 @@ def with_offsets(
     return replace(selection, offsets=changed)
 
 
-def with_mode(selection: Selection, mode: ThresholdMode) -> Selection:
+def with_top(selection: Selection, count: int) -> Selection:
+    """Choose how many links the flow table shows.
+
+    Raises:
+        UsageError: fewer than one, or more than a table can hold.
+    """
+    if not 1 <= count <= LARGEST_TOP:
+        raise UsageError(f"the table shows 1 to {LARGEST_TOP} links")
+    return replace(selection, top=count)
+
+
+def with_mode(selection: Selection, mode: Mode) -> Selection:
     """Choose what a threshold is compared with; each pair keeps a threshold for each mode."""
     return replace(selection, threshold_mode=mode)
 
@@ -147,8 +164,7 @@ def step_threshold(selection: Selection, session: Session, steps: int) -> Select
     changed = dict(selection.thresholds)
     for pair in shown_pairs(session, selection):
         now = pair_threshold(session, selection, pair)
-        limits = rules.threshold_range(pair.flow, now.mode)
-        stepped = rules.step(now, steps, limits)
+        stepped = step(now, steps, threshold_limits(session, selection, pair))
         changed[(pair.source, pair.target, now.mode)] = stepped.value
     return replace(selection, thresholds=changed)
 

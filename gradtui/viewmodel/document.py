@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from gradtui.core.flow import DenseFlow, OuterFlow, SparseFlow
+from gradtui.core.flow_forms import SummedFlow
 from gradtui.core.session import Session
+from gradtui.core.sparse_flow import SparseFlow
 from gradtui.core.threshold import default_threshold
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.overview import percent
@@ -70,7 +69,7 @@ def _layer(name: str, shape: tuple[int, ...], numbers: LayerNumbers) -> dict[str
 
 def _pair(pair: Pair, full: bool) -> dict[str, object]:
     extent = pair.flow.extent()
-    has_values = pair.flow.link_count > extent.nonfinite
+    has_values = extent.finite > 0
     entry: dict[str, object] = {
         "source": pair.source,
         "target": pair.target,
@@ -90,23 +89,21 @@ def _pair(pair: Pair, full: bool) -> dict[str, object]:
 
 
 def _flow(pair: Pair) -> object:
+    """The links of a pair; None where only their sums are in the folder."""
     flow = pair.flow
+    if isinstance(flow, SummedFlow):
+        return None
     if isinstance(flow, SparseFlow):
+        links = flow.links()
         return {
-            "rows": [int(i) for i in flow.rows],
-            "cols": [int(j) for j in flow.cols],
-            "values": [plain_number(v) for v in flow.values.tolist()],
+            "rows": links.sources.tolist(),
+            "cols": links.targets.tolist(),
+            "values": [plain_number(value) for value in links.values.tolist()],
         }
-    if isinstance(flow, (DenseFlow, OuterFlow)):
-        count, width = flow.shape
-        rows = []
-        for i in range(count):
-            links = flow.row(i)
-            row = np.zeros(width)
-            row[links.targets] = links.values
-            rows.append([plain_number(v) for v in row.tolist()])
-        return rows
-    return None
+    return [
+        [plain_number(value) for value in flow.row(node).values.tolist()]
+        for node in range(flow.shape[0])
+    ]
 
 
 def _array(array: Array) -> dict[str, object] | None:

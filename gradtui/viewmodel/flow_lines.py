@@ -26,7 +26,7 @@ LONGEST_ZONE: Final = 24
 class PathNode:
     """A node on a path: where it is, what flows along the link that reaches it, and why a path ends here.
 
-    ``flow`` of the first node is its gradient. ``end`` is empty where the path goes on, or where
+    ``flow`` of the selected node is its gradient. ``end`` is empty where the path goes on, or where
     the last layer is reached.
     """
 
@@ -160,10 +160,22 @@ def _node(
     if not _opens(paths, row, column):
         return [Span(" " * width)]
     place = _place(node.cell)
-    value = number(node.flow, digits, digits=3)
-    role = "title" if column == root else "negative" if node.flow < 0 else "positive"
+    flow = node.flow if column == root else _arriving(paths, row, column, root)
+    value = number(flow, digits, digits=3)
+    role = "title" if column == root else "negative" if flow < 0 else "positive"
     gap = width - len(place) - len(value)
     return [Span(place + " " * gap, "title" if column == root else ""), Span(value, role)]
+
+
+def _arriving(paths: Sequence[Path], row: int, column: int, root: int) -> float:
+    """The sum of the links between a node and those nearer to the selected one, each once."""
+    nearer = column - 1 if column > root else column + 1
+    total = paths[row][column].flow
+    while _same(paths, row, row + 1, column):
+        row += 1
+        if _opens(paths, row, nearer):
+            total += paths[row][column].flow
+    return total
 
 
 def _zone(

@@ -13,24 +13,27 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from gradtui.core.estimate import ESTIMATES
+from gradtui.core.polyphase import largest_level
+from gradtui.core.scale import SCALES as SCALES
+from gradtui.core.threshold import MODES as MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gradtui.core.arrays import Array
+    from gradtui.core.layer import Layer
     from gradtui.core.region import Region
+    from gradtui.core.scale import Scale
     from gradtui.core.session import Pair, Session
+    from gradtui.core.threshold import Mode
 
 MapKey = Literal["input", "source", "connected", "target"]
 Direction = Literal["out", "in", "both"]
-Scale = Literal["linear", "symlog", "percentile"]
-ThresholdMode = Literal["magnitude", "value", "quantile", "top-k", "vnittest"]
 Cell = tuple[int, int]
 PairKey = tuple[str, str]
 
 MAP_KEYS: Final[tuple[MapKey, ...]] = ("input", "source", "connected", "target")
 DIRECTIONS: Final[tuple[Direction, ...]] = ("out", "in", "both")
-SCALES: Final[tuple[Scale, ...]] = ("linear", "symlog", "percentile")
-MODES: Final[tuple[ThresholdMode, ...]] = ("magnitude", "value", "quantile", "top-k", "vnittest")
 VIEWS: Final = ("overview", "values", "flow", "log")
 
 ALL_CHANNELS: Final = -1
@@ -76,7 +79,7 @@ class Selection:
     zooms: Mapping[str, int] = field(default_factory=dict)
     regions: Mapping[str, Region] = field(default_factory=dict)
     z: float = 1.0
-    threshold_mode: ThresholdMode = "magnitude"
+    threshold_mode: Mode = "magnitude"
     threshold_scope: Literal["pair", "global"] = "pair"
     thresholds: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     offsets: Mapping[PairKey, tuple[Cell, Cell]] = field(default_factory=dict)
@@ -175,22 +178,25 @@ def layer_shape(session: Session, name: str) -> Cell:
     return (0, 0)
 
 
+def layer_channels(layer: Layer) -> Array:
+    """Return the channels of a layer, [C, H, W]; empty where only their sum is known."""
+    if layer.channels.size or layer.gradient.ndim == 2:
+        return layer.channels
+    return layer.gradient
+
+
 def channel_count(session: Session) -> int:
     """Return how many channels there are to choose from: nine in explicit mode, else the most of any layer."""
     if session.explicit:
         return 9
-    return max((int(layer.channels.shape[0]) for layer in session.layers), default=0)
+    return max((int(layer_channels(layer).shape[0]) for layer in session.layers), default=0)
 
 
 def largest_polyphase(session: Session) -> int:
     """Return the largest polyphase level of the input, 0 outside explicit mode."""
-    if not session.explicit or not session.input.size:
+    if not session.explicit:
         return 0
-    height, width = (int(n) for n in session.input.shape[-2:])
-    level = 0
-    while height % 2 == 0 and width % 2 == 0:
-        level, height, width = level + 1, height // 2, width // 2
-    return level
+    return largest_level((int(session.input.shape[-2]), int(session.input.shape[-1])))
 
 
 def reconcile(selection: Selection, session: Session) -> Selection:

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from gradtui.core.region import Region
-from gradtui.viewmodel.choices import SORTS
+from gradtui.viewmodel.choices import LARGEST_TOP, SORTS
 from gradtui.viewmodel.selection import (
     DIRECTIONS,
     MAP_KEYS,
@@ -43,7 +43,7 @@ _INTEGERS: Final[Mapping[str, tuple[int, int]]] = {
     "channel": (SUMMED, 1 << 20),
     "tile": (0, 8),
     "polyphase": (0, 32),
-    "top": (1, 100_000),
+    "top": (1, LARGEST_TOP),
 }
 _TEXTS: Final = ("layer", "connected", "estimate", "filter")
 _FLAGS: Final = ("inverted", "descending")

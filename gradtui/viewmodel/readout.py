@@ -1,0 +1,260 @@
+"""Two lines about the cell under the cursor: the number itself, what it was, and whether it adds up.
+
+The parts of a line are in the order of their worth; where the screen is narrow the last ones go,
+whole, and none is cut in the middle.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.viewmodel.contents import map_content
+from gradtui.viewmodel.detail import pair_kind
+from gradtui.viewmodel.links import linked_cells, node_of
+from gradtui.viewmodel.overview import percent
+from gradtui.viewmodel.selection import shown_direction, shown_pairs
+from gradtui.viewmodel.summary import RESIDUAL_LIMIT
+from gradtui.viewmodel.text import Span, TextLine, clip, line, line_width, number, safe_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradtui.core.arrays import Array
+    from gradtui.core.edit import EditHistory
+    from gradtui.core.session import Pair, Session
+    from gradtui.viewmodel.selection import Cell, MapKey, Selection
+
+GAP: Final = "  "
+LABEL: Final = 18
+
+
+def readout(
+    session: Session,
+    previous: Session,
+    selection: Selection,
+    edits: EditHistory,
+    *,
+    width: int = 80,
+) -> tuple[TextLine, TextLine]:
+    """Return the two lines under the maps, for the cursor of the map with the keys.
+
+    Args:
+        session: the generation on the screen.
+        previous: the one before it, empty where there was none.
+        selection: reconciled with the session.
+        edits: the edits that are not written yet.
+        width: columns; nothing is wider.
+    """
+    key = selection.focus
+    value = cell_value(session, selection, key, selection.cursor(key), edits)
+    if math.isnan(value) and not map_content(session, selection, key).array.size:
+        return (line(("nothing here", "dim")), ())
+    first = [
+        _place(selection, key),
+        line((number(value, 12, digits=6, signed=True), _sign(value))),
+        *_changes(session, previous, selection, edits, key, value),
+        *_score(session, selection, edits, key, value),
+    ]
+    if key in ("input", "target"):
+        return (
+            fitting(first, width),
+            fitting(_linked(session, selection, edits, key), width),
+        )
+    pairs = shown_pairs(session, selection)
+    link = [part for pair in pairs for part in _link(session, selection, pair)]
+    first[2:2] = [part for pair in pairs for part in _adds_up(session, selection, pair)]
+    second = [
+        *link,
+        *_linked(session, selection, edits, key),
+        *(line((pair_kind(pair), "warn" if pair.kind == "estimated" else "dim")) for pair in pairs),
+    ]
+    return fitting(first, width), fitting(second, width)
+
+
+def fitting(parts: Sequence[TextLine], width: int) -> TextLine:
+    """Return the parts that fit in ``width`` columns, the first of them first; one alone is cut."""
+    spans: list[Span] = []
+    used = 0
+    for part in parts:
+        size = line_width(part)
+        gap = len(GAP) if spans else 0
+        if used + gap + size > width:
+            if not spans:
+                return clip(part, width)
+            continue
+        if gap:
+            spans.append(Span(GAP))
+        spans.extend(part)
+        used += gap + size
+    return tuple(spans)
+
+
+def cell_value(
+    session: Session,
+    selection: Selection,
+    key: MapKey,
+    cell: Cell,
+    edits: EditHistory | None = None,
+) -> float:
+    """Return the number of a cell, in the channel that is shown; NaN where there is no such cell."""
+    plane = _plane(session, selection, key, edits)
+    row, column = cell
+    if not (0 <= row < plane.shape[0] and 0 <= column < plane.shape[1]):
+        return math.nan
+    return float(plane[row, column])
+
+
+def _plane(
+    session: Session, selection: Selection, key: MapKey, edits: EditHistory | None = None
+) -> Array:
+    return map_content(session, selection, key, edits).plane(selection.tile)
+
+
+def _sign(value: float) -> str:
+    if not math.isfinite(value):
+        return "bad"
+    return "negative" if value < 0 else "positive" if value > 0 else "value"
+
+
+def _place(selection: Selection, key: MapKey) -> TextLine:
+    row, column = selection.cursor(key)
+    name = {"input": "input", "target": "target", "source": selection.layer}.get(
+        key, selection.connected
+    )
+    return line((f"{safe_label(name, LABEL)} ({row},{column})", "title"))
+
+
+def _changes(
+    session: Session,
+    previous: Session,
+    selection: Selection,
+    edits: EditHistory,
+    key: MapKey,
+    value: float,
+) -> list[TextLine]:
+    """What the cell was: on disk, when it is edited, and in the generation before."""
+    parts: list[TextLine] = []
+    cell = selection.cursor(key)
+    if key == "input" and edits.pending_count:
+        disk = cell_value(session, selection, key, cell)
+        if disk != value:
+            parts.append(line(("edited", "edited"), f" from {number(disk, 10)}"))
+    if previous.layers or previous.input.size:
+        here, there = _plane(session, selection, key), _plane(previous, selection, key)
+        if here.shape == there.shape:
+            parts.append(line(f"was {number(cell_value(previous, selection, key, cell), 10)}"))
+    return parts
+
+
+def _score(
+    session: Session, selection: Selection, edits: EditHistory, key: MapKey, value: float
+) -> list[TextLine]:
+    """How many standard deviations the value lies from the mean of its map's finite cells."""
+    plane = np.asarray(_plane(session, selection, key, edits), dtype=np.float64)
+    finite = plane[np.isfinite(plane)]
+    if finite.size < 2 or not math.isfinite(value):
+        return []
+    # Scaled first: squares of large gradients overflow.
+    largest = float(np.abs(finite).max()) or 1.0
+    spread = float((finite / largest).std())
+    if spread <= np.finfo(np.float64).eps:
+        return []
+    score = (value / largest - float((finite / largest).mean())) / spread
+    return [line(f"z-score {number(score, 6, digits=2, signed=True)}")]
+
+
+def _adds_up(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
+    """Whether the links of the node sum up to its gradient, with what went by other ways."""
+    in_target = selection.focus == "connected"
+    direction = shown_direction(session, selection)
+    name = selection.connected if in_target else selection.layer
+    node = node_of(session, name, selection.cursor(selection.focus))
+    if node < 0:
+        return []
+    if name == pair.target and (in_target or direction == "in"):
+        if not pair.flow.has_column(node):
+            return [line(("column of links not in the folder", "warn"))]
+        total = float(pair.flow.column(node).values.sum())
+        return [line(f"feeds {number(total, 9)} into {safe_label(pair.source, LABEL)}")]
+    return _row_sum(session, pair, node)
+
+
+def _row_sum(session: Session, pair: Pair, node: int) -> list[TextLine]:
+    if not pair.flow.has_row(node):
+        return [line(("row of links not in the folder", "warn"))]
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = float(pair.flow.row(node).values.sum())
+    words = f"row Σ flow {number(total, 9)}"
+    if pair.kind in ("explicit", "listed"):
+        return [line(f"{words} over {len(pair.flow.row(node))} links")]
+    gradient = np.asarray(session.layer(pair.source).map(), dtype=np.float64).ravel()
+    one = float(gradient[node])
+    by = float(pair.bypass[node]) if pair.bypass.size > node else math.nan
+    rest = one - total - (0.0 if math.isnan(by) else by)
+    finite = gradient[np.isfinite(gradient)]
+    scale = float(np.abs(finite).max(initial=0.0))
+    holds = abs(rest) <= RESIDUAL_LIMIT * scale
+    passed = [line(f"bypass {number(by, 9)}")] if not math.isnan(by) else []
+    if holds:
+        equation = "= gradient" if not by or math.isnan(by) else "+ bypass = gradient"
+        return [line(f"{words} {equation} ", ("✓", "good")), *passed]
+    if pair.kind == "measured" and not math.isnan(by):
+        return [
+            line(f"{words} + bypass ≠ gradient ", ("✗", "bad"), f" off {number(rest, 9)}"),
+            *passed,
+        ]
+    if pair.kind == "estimated":
+        return [line(f"{words} ≠ gradient ", ("✗", "warn"), " (estimated)")]
+    return [line(f"{words} of {number(one, 9)}", (f"  {number(rest, 9)} unexplained", "warn"))]
+
+
+def _link(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
+    """The link between the two cursors, as a number and as a share of the source's gradient."""
+    cells = {
+        selection.layer: selection.node,
+        selection.connected: selection.cursor("connected"),
+    }
+    source = node_of(session, pair.source, cells[pair.source])
+    target = node_of(session, pair.target, cells[pair.target])
+    if source < 0 or target < 0:
+        return []
+    other: MapKey = "connected" if selection.focus == "source" else "source"
+    name = selection.connected if other == "connected" else selection.layer
+    row, column = selection.cursor(other)
+    arrow = "→" if (name == pair.target) else "←"
+    place = f"{arrow} {safe_label(name, LABEL)} ({row},{column})"
+    if not (pair.flow.has_row(source) or pair.flow.has_column(target)):
+        return [line(place)]
+    found = pair.flow.row(source) if pair.flow.has_row(source) else pair.flow.column(target)
+    here = found.values[(found.sources == source) & (found.targets == target)]
+    value = float(here.sum()) if here.size else 0.0
+    total = float(np.asarray(session.layer(pair.source).map()).ravel()[source])
+    share = value / total if total and math.isfinite(total) else math.nan
+    spans = [
+        Span(f"{place} flow "),
+        Span(number(value, 10, signed=True), _sign(value)),
+    ]
+    if 0 <= share <= 1:
+        spans.append(Span(f" {percent(share)}", "dim"))
+    return [tuple(spans)]
+
+
+def _linked(
+    session: Session, selection: Selection, edits: EditHistory, focus: MapKey
+) -> list[TextLine]:
+    """The numbers that lie under the cursor in the other maps."""
+    found = linked_cells(session, selection)
+    parts: list[TextLine] = []
+    for key in ("source", "input", "target"):
+        cell = found.get(key)
+        if cell is None or key == focus:
+            continue
+        value = cell_value(session, selection, key, cell, edits)
+        name = safe_label(selection.layer, LABEL) if key == "source" else key
+        moved = cell != selection.cursor(focus)
+        where = f" ({cell[0]},{cell[1]})" if moved or key == "source" else ""
+        parts.append(line((f"{name}{where} ", "dim"), (number(value, 10), _sign(value))))
+    return parts

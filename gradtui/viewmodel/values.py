@@ -1,0 +1,209 @@
+"""The four maps of the Values view: the input, the selected layer, the connected layer, the target.
+
+Every interaction makes them anew from the session, so the work is bounded by what is shown: a
+map is cropped and reduced before anything else looks at its cells.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradtui.core.arrays import as_floats
+from gradtui.core.polyphase import bit_reversal, largest_level
+from gradtui.core.reduce import signed_max
+from gradtui.core.scale import scaling
+from gradtui.viewmodel.contents import Content, map_content
+from gradtui.viewmodel.grid import TILES, Grid, cell_at, smallest_block
+from gradtui.viewmodel.levels import (
+    MARK_EDITED,
+    MARK_LINKED,
+    MARK_NEGATIVE,
+    NOWHERE,
+)
+from gradtui.viewmodel.links import Highlights, highlights, linked_cells
+from gradtui.viewmodel.maps import MapView
+from gradtui.viewmodel.selection import MAP_KEYS, SUMMED, map_shape
+from gradtui.viewmodel.text import safe_label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gradtui.core.arrays import Array, Floats, Indices
+    from gradtui.core.edit import EditHistory
+    from gradtui.core.session import Session
+    from gradtui.viewmodel.selection import Cell, MapKey, Selection
+
+__all__ = ["cell_at", "map_cell", "value_maps"]
+
+
+def value_maps(
+    session: Session,
+    selection: Selection,
+    edits: EditHistory,
+    *,
+    room: Mapping[MapKey, Cell] | None = None,
+) -> tuple[MapView, MapView, MapView, MapView]:
+    """Return the input, the selected layer, the connected layer and the target as they are shown.
+
+    Args:
+        session: the generation on the screen.
+        selection: reconciled with it.
+        edits: the edits that are not written yet; they show in the input.
+        room: how many cells, down and across, each map has on the screen. A map that is larger is
+            reduced to fit, unless a zoom was chosen for it. Maps that are not named keep their size.
+    """
+    found = highlights(session, selection)
+    linked = linked_cells(session, selection)
+    input_view, source, connected, target = (
+        _map(
+            session,
+            selection,
+            key,
+            map_content(session, selection, key, edits),
+            (room or {}).get(key, (0, 0)),
+            found,
+            linked.get(key, NOWHERE),
+            edits,
+        )
+        for key in MAP_KEYS
+    )
+    return input_view, source, connected, target
+
+
+def map_cell(view: MapView, selection: Selection) -> tuple[int, int, int]:
+    """Return channel (-1 where one map is shown), row and column of a map's cursor."""
+    row, column = selection.cursor(view.key)
+    return (selection.tile if view.tiles > 1 else -1, row, column)
+
+
+def _grid(
+    session: Session, selection: Selection, key: MapKey, content: Content, room: Cell
+) -> Grid:
+    """Crop, reorder and block a map as the selection says."""
+    height, width = (int(n) for n in content.array.shape[-2:])
+    rows, columns = np.arange(height), np.arange(width)
+    if selection.polyphase and session.explicit:
+        level = min(selection.polyphase, largest_level((height, width)))
+        rows, columns = _phases(height, level), _phases(width, level)
+    region = selection.regions.get(selection.place_of(key))
+    if region is not None:
+        crop = region.within((height, width))
+        rows = rows[(rows >= crop.row0) & (rows <= crop.row1)]
+        columns = columns[(columns >= crop.column0) & (columns <= crop.column1)]
+    zoom = selection.zooms.get(selection.place_of(key), -1)
+    if zoom >= 0:
+        block = 1 << zoom
+    else:
+        share = (room[0] // content.tiles, room[1] // content.tiles)
+        block = smallest_block(rows.size, columns.size, share)
+    # A block larger than the map would show its one cell all the same.
+    block = max(min(block, max(rows.size, columns.size)), 1)
+    return Grid((height, width), rows, columns, block, content.tiles)
+
+
+def _phases(length: int, level: int) -> Indices:
+    """Rows (or columns) with the phases of polyphase zoom one after the other."""
+    size = 1 << level
+    order: Indices = (bit_reversal(level)[:, None] + np.arange(length // size) * size).ravel()
+    return order
+
+
+def _shown_values(content: Content, grid: Grid) -> Floats:
+    """The cells as they are shown, float64 [h, w]."""
+    if content.tiles == 1:
+        return as_floats(signed_max(grid.take(content.array), grid.block))
+    tiles = [as_floats(signed_max(grid.take(tile), grid.block)) for tile in content.array]
+    return np.block([tiles[start : start + TILES] for start in range(0, TILES**2, TILES)])
+
+
+def _map(
+    session: Session,
+    selection: Selection,
+    key: MapKey,
+    content: Content,
+    room: Cell,
+    found: Highlights,
+    linked: Cell,
+    edits: EditHistory,
+) -> MapView:
+    focused = selection.focus == key
+    title, subtitle = _titles(session, selection, key, content, found)
+    if not content.array.size:
+        return MapView(
+            key=key, title=title, focused=focused, empty_text=_empty_words(session, selection, key)
+        )
+    grid = _grid(session, selection, key, content, room)
+    values = _shown_values(content, grid)
+    scale = scaling(selection.scale, values)
+    marks = np.zeros(values.shape, np.uint8)
+    for links, bit in found.of(key):
+        grid.mark(marks, links.cells(map_shape(session, selection, key)), bit)
+        negative = links.negative()
+        grid.mark(marks, negative.cells(map_shape(session, selection, key)), MARK_NEGATIVE)
+    if linked != NOWHERE:
+        grid.mark(marks, (np.array([linked[0]]), np.array([linked[1]])), MARK_LINKED)
+    if key == "input":
+        _mark_edits(marks, grid, selection, edits, session.input.ndim)
+    starts = grid.starts
+    return MapView(
+        key=key,
+        title=title,
+        subtitle=subtitle + (f"  {grid.block}:1" if grid.block > 1 else ""),
+        values=values,
+        levels=scale.levels(values, inverted=selection.inverted),
+        marks=marks,
+        low=-scale.limit,
+        high=scale.limit,
+        cursor=grid.shown(selection.cursor(key), selection.tile),
+        focused=focused,
+        row0=int(starts[0].min(initial=0)),
+        col0=int(starts[1].min(initial=0)),
+        block=grid.block,
+        rows=starts[0],
+        columns=starts[1],
+        tiles=content.tiles,
+    )
+
+
+def _mark_edits(
+    marks: Array, grid: Grid, selection: Selection, edits: EditHistory, dimensions: int
+) -> None:
+    """Mark the cells whose edits are not written; with one channel shown, only its own."""
+    for cell in edits.cells if edits.base.ndim == dimensions else ():
+        channel = cell[0] if dimensions == 3 else -1
+        if dimensions == 3 and grid.tiles == 1 and selection.channel not in (channel, SUMMED):
+            continue
+        where = (np.array([cell[-2]]), np.array([cell[-1]]))
+        grid.mark(marks, where, MARK_EDITED, channel)
+
+
+def _titles(
+    session: Session, selection: Selection, key: MapKey, content: Content, found: Highlights
+) -> tuple[str, str]:
+    """The name of a map, and words about what it holds."""
+    height, width = map_shape(session, selection, key)
+    size = f"{height}x{width}" if height and width else ""
+    if key in ("input", "target"):
+        words = [size, content.words]
+        title = key.upper()
+    else:
+        name = selection.layer if key == "source" else selection.connected
+        title = safe_label(name, 40) if name else ("no layer" if key == "source" else "no pair")
+        words = [size, content.words, found.words(key)]
+    if selection.polyphase and session.explicit:
+        words.append(f"phases {1 << selection.polyphase}")
+    return title, " ".join(word for word in words if word)
+
+
+def _empty_words(session: Session, selection: Selection, key: MapKey) -> str:
+    if key == "input":
+        return "the folder has no input"
+    if key == "target":
+        return "the folder has no target"
+    if not session.layers:
+        return "the folder has no layers yet"
+    if key == "connected" and not selection.connected:
+        return "no flow from or to this layer"
+    return "this layer has no cells"
