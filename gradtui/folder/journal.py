@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gradtui.core.edit import Edit, same
 from gradtui.errors import FileBusy, GradtuiError, SaveFailed, UnreadableFile
 from gradtui.folder.commit import SCHEMA
 from gradtui.folder.process import from_record, this_process
@@ -27,15 +28,6 @@ _MAX_CELLS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One edited cell: ``(row, column)`` or ``(channel, row, column)``, its value before and after."""
-
-    cell: tuple[int, ...]
-    before: float
-    after: float
-
-
-@dataclass(frozen=True, slots=True)
 class Recovered:
     """What a journal of an earlier process holds.
 
@@ -45,7 +37,7 @@ class Recovered:
     """
 
     base: str = ""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Edit, ...] = ()
 
 
 class Journal:
@@ -66,7 +58,7 @@ class Journal:
         self._paths = [path, fallback]
         self._path = path
         self._base = ""
-        self._cells: dict[tuple[int, ...], Change] = {}
+        self._cells: dict[tuple[int, ...], Edit] = {}
         self._size = 0
         self.recovered = Recovered()
         for candidate in (path, fallback):
@@ -79,7 +71,7 @@ class Journal:
             self._paths = [fallback.with_name(f"{fallback.stem}-{os.getpid()}{fallback.suffix}")]
         self._path = self._paths[0]
 
-    def append(self, base: str, changes: Iterable[Change]) -> bool:
+    def append(self, base: str, changes: Iterable[Edit]) -> bool:
         """Keep changes; those of an undo are changes like any other.
 
         Args:
@@ -95,7 +87,7 @@ class Journal:
         fresh = list(changes)
         for change in fresh:
             first = self._cells.get(change.cell, change)
-            self._cells[change.cell] = Change(change.cell, first.before, change.after)
+            self._cells[change.cell] = Edit(change.cell, first.before, change.after)
         if not started:
             return self._rewrite(base)
         lines = b"".join(_line(change) for change in fresh)
@@ -130,7 +122,7 @@ class Journal:
 
     def _rewrite(self, base: str) -> bool:
         """Write the journal whole, one change a cell, in the first place that takes it."""
-        kept = [change for change in self._cells.values() if not _same(change.before, change.after)]
+        kept = [change for change in self._cells.values() if not same(change.before, change.after)]
         if len(kept) > _MAX_CELLS:
             self.problem = f"more than {_MAX_CELLS} edited cells: not kept for a crash"
             return False
@@ -149,7 +141,7 @@ class Journal:
         return False
 
 
-def _line(change: Change) -> bytes:
+def _line(change: Edit) -> bytes:
     return (
         json.dumps([list(change.cell), _word(change.before), _word(change.after)]).encode() + b"\n"
     )
@@ -158,10 +150,6 @@ def _line(change: Change) -> bytes:
 def _word(value: float) -> float | str:
     """JSON has no NaN and no infinities: they are written as texts, ``repr`` of the number."""
     return float(value) if math.isfinite(value) else repr(float(value))
-
-
-def _same(left: float, right: float) -> bool:
-    return left == right or (math.isnan(left) and math.isnan(right))
 
 
 def _read(path: Path) -> tuple[bool, Recovered]:
@@ -177,14 +165,14 @@ def _read(path: Path) -> tuple[bool, Recovered]:
     base = head.get("base")
     if owner.is_alive and owner.is_here and owner.pid != os.getpid():
         return True, Recovered()
-    cells: dict[tuple[int, ...], Change] = {}
+    cells: dict[tuple[int, ...], Edit] = {}
     for line in lines[1:-1]:
         change = _parse(_json(line))
         if change is None:
             break
         first = cells.get(change.cell, change)
-        cells[change.cell] = Change(change.cell, first.before, change.after)
-    kept = tuple(change for change in cells.values() if not _same(change.before, change.after))
+        cells[change.cell] = Edit(change.cell, first.before, change.after)
+    kept = tuple(change for change in cells.values() if not same(change.before, change.after))
     return False, Recovered(base, kept) if isinstance(base, str) and kept else Recovered()
 
 
@@ -196,13 +184,13 @@ def _json(line: bytes) -> Mapping[str, object] | list[object] | None:
     return value if isinstance(value, (dict, list)) else None
 
 
-def _parse(record: object) -> Change | None:
+def _parse(record: object) -> Edit | None:
     if not isinstance(record, list) or len(record) != 3 or not isinstance(record[0], list):
         return None
     cell = tuple(place for place in record[0] if isinstance(place, int) and 0 <= place < 1 << 31)
     if len(cell) != len(record[0]) or len(cell) not in (2, 3):
         return None
     try:
-        return Change(cell, float(record[1]), float(record[2]))
+        return Edit(cell, float(record[1]), float(record[2]))
     except (TypeError, ValueError, OverflowError):
         return None

@@ -44,6 +44,7 @@ class Loaded:
         input: The input that counts, and where it came from.
         input_name: The name under which the ``.npy`` was looked for.
         estimate: The estimate that unmeasured flows have in the session.
+        unanswered: Whether the input was saved after the flows were computed, as far as the commits tell.
         notes: What a person should know, one line each.
         parts: The files by contract name.
         size: Bytes of the files that the session's arrays are views of.
@@ -59,9 +60,22 @@ class Loaded:
     input: InputRead = field(default_factory=InputRead)
     input_name: str = INPUT
     estimate: str = ""
+    unanswered: bool = False
     notes: tuple[str, ...] = ()
     parts: Mapping[str, Part] = field(default_factory=dict)
     size: int = 0
+
+
+class Doubtful(FileBusy):
+    """Everything was read, and a file that no commit vouches for may still be written.
+
+    Attributes:
+        parts: What was read, for the next try.
+    """
+
+    def __init__(self, busy: FileBusy, parts: Mapping[str, Part]) -> None:
+        super().__init__(busy.path, busy.reason)
+        self.parts = parts
 
 
 def nothing_loaded() -> Loaded:
@@ -77,6 +91,7 @@ def load(
     input_name: str = INPUT,
     settle: float = SETTLE,
     before: Loaded | None = None,
+    kept: Mapping[str, Part] | None = None,
 ) -> Loaded:
     """Read a debug folder.
 
@@ -90,14 +105,16 @@ def load(
         input_name: The input's file name.
         settle: Seconds.
         before: The load before this one: files that did not change are not read again.
+        kept: What a `Doubtful` try had read already.
 
     Raises:
+        Doubtful: All could be read, and a writer may still be at work.
         FileBusy: A writer is at work, or may be: keep what is shown, ask again.
         UnreadableFile: A file is broken, hostile, too large or of another kind.
         FolderMissing: There is no debug folder.
     """
     require_folder(folder)
-    known = dict(before.parts) if before is not None else {}
+    known = {**(before.parts if before is not None else {}), **(kept or {})}
     at_first = stamps(folder, input_name)
     commits = (read_commit(folder, "adapter"), read_commit(folder, "viewer"))
     parts = _read_parts(folder, (FLOW_INFO, input_name, TARGET), commits, known, max_bytes, settle)
@@ -133,8 +150,11 @@ def _read_parts(
         if part.exists and not is_committed(part, commits):
             doubtful.append(part)
     # Only after all were read: a file that is plainly broken is told at once, not after a wait.
-    for part in doubtful:
-        wait_or_pass(folder, part.name, part.stamp, writers, settle)
+    try:
+        for part in doubtful:
+            wait_or_pass(folder, part.name, part.stamp, writers, settle)
+    except FileBusy as busy:
+        raise Doubtful(busy, parts) from None
     return parts
 
 
@@ -169,6 +189,12 @@ def _assemble(
         viewer_generation=of_viewer.generation if saved else 0,
         input=chosen,
         estimate=estimate,
+        unanswered=saved
+        and (
+            of_viewer.generation > of_adapter.answers
+            if ours
+            else is_committed(flow_info, (of_viewer,))
+        ),
         notes=tuple(notes),
         parts=parts,
         size=sum(max(part.stamp.size, 0) for part in parts.values()),

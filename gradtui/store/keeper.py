@@ -1,0 +1,407 @@
+"""One debug folder kept current: the door through which the screen and the command line see it.
+
+A thread looks at the folder, woken by `Watcher` and by its own heartbeat, and calls back with a new `FolderView`
+whenever something changed. Nothing that a folder holds makes it raise: what is wrong becomes the view's status, and the
+last good session stays.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradtui.core.session import Session
+from gradtui.errors import (
+    FileBusy,
+    FolderMissing,
+    GradtuiError,
+    PathError,
+    SaveConflict,
+)
+from gradtui.folder.adapter_state import read_adapter
+from gradtui.folder.inputs import same_values
+from gradtui.folder.journal import Journal
+from gradtui.folder.load import Doubtful, Loaded, load, nothing_loaded
+from gradtui.folder.location import FLOW_INFO, DebugFolder
+from gradtui.folder.parts import SETTLE, MayBeWritten
+from gradtui.folder.reading import MAX_BYTES
+from gradtui.folder.save import Saved, save_input
+from gradtui.folder.stamp import MISSING, Poll, Stamps, stamp
+from gradtui.store.questions import Questions
+from gradtui.store.state import state_path
+from gradtui.store.status import status_of_error, status_of_load
+from gradtui.store.view import FolderView, Status
+from gradtui.store.watch import Watcher, is_network
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from gradtui.core.arrays import Array
+    from gradtui.folder.parts import Part
+
+# Seconds between two looks: while something goes on or events cannot be trusted; else.
+_ACTIVE = 0.25
+_IDLE = 1.0
+_ACTIVE_FOR = 30.0
+# A writer of ours is done within milliseconds; only a longer one is told.
+_BUSY_SHOWN_AFTER = 0.3
+_BUSY_RETRIES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25)
+_BROKEN_RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0)
+# The sessions of two generations, and a third while it is read, may not take three times a large file.
+_LARGE = 16_000_000
+_PATIENCE = 8.0
+
+
+class Keeper:
+    """A folder held in memory.
+
+    Attributes:
+        folder: Where it is.
+        journal: The unsaved edits of this folder, and what a crash left.
+        view: The last picture.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        *,
+        on_change: Callable[[FolderView], None],
+        max_bytes: int = MAX_BYTES,
+        estimate: str = "proportional",
+        poll: bool = False,
+        wait: bool = False,
+        settle: float = SETTLE,
+    ) -> None:
+        """Nothing is read yet: call `load_once` or `start`.
+
+        Args:
+            location: Folder or prefix.
+            on_change: Called with every new view, from the keeper's thread.
+            max_bytes: Larger files are refused.
+            estimate: How flows that were not measured are estimated.
+            poll: Never use the system's events.
+            wait: A folder that is not there yet will be: its adapter was just started.
+            settle: How long a foreign file must have been left alone, seconds.
+
+        Raises:
+            UsageError: The location is no name.
+        """
+        self.folder = DebugFolder.at(location)
+        self.journal = Journal(self.folder.journal, state_path(self.folder.key, ".journal.jsonl"))
+        begun = "waiting for the adapter" if wait else "loading"
+        status = Status("waiting" if wait else "loading", begun, time.time())
+        self.view = FolderView(Session.empty(), Session.empty(), 0.0, status)
+        self._on_change = on_change
+        self._max_bytes, self._settle, self._wait = max_bytes, settle, wait
+        self._estimate = estimate
+        self._poll = Poll(self.folder)
+        self._questions = Questions(self.folder)
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._forced = threading.Event()
+        self._fresh = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gradtui-keeper", daemon=True)
+        self._watcher = Watcher(self.folder, self._wake.set)
+        self._poll_only = poll or is_network(self.folder.root)
+        self._watching = not poll
+        self._loaded = nothing_loaded()
+        self._first = Session.empty()
+        self._seen: tuple[object, ...] = ()
+        self._kept: Mapping[str, Part] = {}
+        self._tries = 0
+        self._retry_at = 0.0
+        self._busy_since = 0.0
+        self._active_at = time.monotonic()
+
+    def load_once(self) -> FolderView:
+        """Load without a thread, waiting a few seconds for a writer.
+
+        Raises:
+            FolderMissing: There is no debug folder.
+            UnreadableFile: A file is broken, hostile, too large or of another kind.
+            FileBusy: A writer did not finish.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        pause = 0.01
+        while True:
+            try:
+                self._accept(self._load())
+                return self.view
+            except MayBeWritten as busy:
+                # Nobody says that it is writing: what ends too early is taken for broken.
+                raise busy.broken from None
+            except FileBusy as busy:
+                if isinstance(busy, Doubtful):
+                    self._kept = busy.parts
+                if time.monotonic() > deadline:
+                    raise
+            self._stop.wait(pause)
+            pause = min(2 * pause, 0.1)
+
+    def start(self) -> None:
+        """Begin to keep the folder current."""
+        if self._watching:
+            self._watcher.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the threads; a second call does nothing."""
+        self._stop.set()
+        self._wake.set()
+        if self._watching:
+            self._watcher.stop()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout=5)
+
+    def reload(self) -> None:
+        """Read every file again now, whatever the stamps say."""
+        self._fresh.set()
+        self._look_now()
+
+    def set_estimate(self, name: str) -> None:
+        """Estimate flows that were not measured another way; the new session comes by `on_change`."""
+        self._estimate = name
+        self._look_now()
+
+    def save(
+        self,
+        array: Array,
+        *,
+        name: str = "",
+        overwrite: bool = False,
+        seen: FolderView | None = None,
+    ) -> Saved:
+        """Write an edited input; the journal is emptied when it was written under the input's own name.
+
+        Args:
+            array: The values.
+            name: Another file name; empty for the input's own.
+            overwrite: Write even over what somebody else wrote.
+            seen: The view that was edited; without it the last one counts as seen.
+
+        Raises:
+            SaveConflict: The input on the disk is not the one that was seen.
+            SaveFailed: The disk refused.
+            UsageError: The name is not a plain file name.
+        """
+        loaded = self._loaded if seen is None else seen.loaded
+        if not overwrite and not name and loaded.input.digest != self._loaded.input.digest:
+            now, then = self._loaded.input.array, loaded.input.array
+            if not same_values(now, then):
+                path = self.folder.path(loaded.input_name)
+                raise SaveConflict(path, "was changed since it was loaded: overwrite it?")
+        if loaded.input.digest == self._loaded.input.digest:
+            # The same values under a newer stamp: compare with that, not with the file of before.
+            loaded = self._loaded
+        saved = save_input(
+            self.folder,
+            array,
+            seen=loaded,
+            name=name,
+            overwrite=overwrite,
+            max_bytes=self._max_bytes,
+        )
+        if not name:
+            self.journal.clear()
+        self._look_now()
+        return saved
+
+    def ask(self, kind: str, **fields: object) -> int:
+        """Ask the adapter for something; rows and columns that come are in a later view's session.
+
+        Raises:
+            SaveFailed: The disk refused.
+        """
+        n = self._questions.ask(kind, self.view.session.generation, fields)
+        self._active_at = time.monotonic()
+        self._wake.set()
+        return n
+
+    def _look_now(self) -> None:
+        self._forced.set()
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                pause = self._look()
+            except Exception as error:  # noqa: BLE001
+                # A mistake of ours must not take the last good view from the person.
+                self._publish(self._with_status(status_of_error(error, self._has_session)))
+                pause = _IDLE
+            self._wake.wait(pause)
+            self._wake.clear()
+
+    def _look(self) -> float:
+        """One look at the folder; returns the seconds until the next."""
+        forced = self._forced.is_set()
+        self._forced.clear()
+        now = self._poll()
+        changed = self._signature(now) != self._seen
+        due = bool(self._retry_at) and time.monotonic() >= self._retry_at
+        if changed or forced or due:
+            if changed:
+                self._tries = 0
+                self._active_at = time.monotonic()
+            self._try(now)
+        elif self.view.adapter.pid or now.adapter.exists:
+            self._look_at_adapter()
+        if self._questions.is_waiting and self._questions.collect(self._loaded.generation):
+            session = self._questions.merged(self.view.session)
+            self._publish(replace(self.view, session=session, answers=self._questions.answers))
+        return self._pause()
+
+    def _signature(self, now: Stamps) -> tuple[object, ...]:
+        root = stamp(self.folder.root)
+        return (now.data, now.control, root.inode, stamp(self.folder.flow_info) == MISSING)
+
+    def _pause(self) -> float:
+        if self._retry_at:
+            return max(self._retry_at - time.monotonic(), 0.001)
+        quiet = time.monotonic() - self._active_at > _ACTIVE_FOR
+        events = self._watching and self._watcher.works and not self._poll_only
+        if self._questions.is_waiting and not events:
+            return _ACTIVE / 5
+        return _IDLE if quiet and events else _ACTIVE
+
+    def _load(self) -> Loaded:
+        fresh = self._fresh.is_set()
+        self._fresh.clear()
+        before = self._loaded if self._has_session and not fresh else None
+        return load(
+            self.folder,
+            max_bytes=self._max_bytes,
+            estimate=self._estimate,
+            settle=self._settle,
+            before=before,
+            kept={} if fresh else self._kept,
+        )
+
+    def _try(self, now: Stamps) -> None:
+        self._seen = self._signature(now)
+        self._retry_at = 0.0
+        try:
+            loaded = self._load()
+        except FileBusy as busy:
+            self._kept = busy.parts if isinstance(busy, Doubtful) else {}
+            self._later(_BUSY_RETRIES)
+            self._busy_since = self._busy_since or time.monotonic()
+            if time.monotonic() - self._busy_since >= _BUSY_SHOWN_AFTER:
+                self._publish(self._with_status(status_of_error(busy, self._has_session)))
+            return
+        except (PathError, GradtuiError, MemoryError, OSError) as error:
+            self._kept = {}
+            self._busy_since = 0.0
+            self._later(_BROKEN_RETRIES)
+            status = status_of_error(error, self._has_session)
+            if isinstance(error, FolderMissing) and self._wait and not self._has_session:
+                status = Status("waiting", "waiting for the adapter", time.time())
+            self._publish(replace(self._with_status(status), adapter=read_adapter(self.folder)))
+            return
+        self._tries = 0
+        self._accept(loaded)
+
+    def _later(self, pauses: tuple[float, ...]) -> None:
+        self._retry_at = time.monotonic() + pauses[min(self._tries, len(pauses) - 1)]
+        self._tries += 1
+
+    def _accept(self, loaded: Loaded) -> None:
+        old, self._loaded = self._loaded, loaded
+        self._kept = {}
+        self._busy_since = 0.0
+        session, previous, loaded_at = self.view.session, self.view.previous, self.view.loaded_at
+        if loaded.session is not old.session:
+            if not old.parts:
+                self._first = loaded.session
+            elif loaded.parts[FLOW_INFO].stamp != old.parts[FLOW_INFO].stamp:
+                previous = _to_compare(self._first, old.size)
+                self._first = loaded.session
+            self._questions.collect(loaded.generation)
+            session = self._questions.merged(loaded.session)
+            loaded_at = time.time()
+        notes = (*loaded.notes, *session.notes)
+        if self.journal.problem:
+            notes = (*notes, self.journal.problem)
+        view = FolderView(
+            session=session,
+            previous=previous,
+            loaded_at=loaded_at,
+            status=status_of_load(loaded, loaded.adapter),
+            adapter=loaded.adapter,
+            notes=notes,
+            answers=self._questions.answers,
+            loaded=loaded,
+        )
+        self._publish(view)
+
+    def _look_at_adapter(self) -> None:
+        adapter = read_adapter(self.folder)
+        if adapter == self.view.adapter or _is_same_but_nan(adapter, self.view.adapter):
+            return
+        self._active_at = time.monotonic()
+        view = replace(self.view, adapter=adapter)
+        if self._has_session and self.view.status.kind in ("live", "stale", "finished"):
+            view = replace(view, status=status_of_load(self._loaded, adapter))
+        elif self.view.status.kind == "waiting" and adapter.state:
+            words = adapter.message or adapter.state
+            view = replace(view, status=Status("waiting", f"adapter: {words}", time.time()))
+        self._publish(view)
+
+    @property
+    def _has_session(self) -> bool:
+        return bool(self._loaded.parts)
+
+    def _with_status(self, status: Status) -> FolderView:
+        return replace(self.view, status=status)
+
+    def _publish(self, view: FolderView) -> None:
+        """Make a view the current one and tell, if it is another."""
+        old = self.view
+        if (view.status.kind, view.status.text) == (old.status.kind, old.status.text):
+            view = replace(view, status=old.status)
+        changed = {
+            name
+            for name, is_other in (
+                ("session", view.session is not old.session or view.notes != old.notes),
+                ("status", view.status is not old.status),
+                ("adapter", not _is_same_but_nan(view.adapter, old.adapter)),
+                ("answers", view.answers != old.answers),
+            )
+            if is_other
+        }
+        self.view = replace(view, changed=frozenset(changed))
+        if changed:
+            try:
+                self._on_change(self.view)
+            except Exception:  # noqa: BLE001
+                # The screen may be gone already: that is no reason to stop keeping.
+                return
+
+
+def _is_same_but_nan(left: object, right: object) -> bool:
+    """Equality of states whose progress may be NaN, which equals nothing."""
+    return repr(left) == repr(right)
+
+
+def _to_compare(session: Session, size: int) -> Session:
+    """The session that the next generation is compared with: of a large folder only the layers, on their own memory."""
+    if size <= _LARGE:
+        return session
+    layers = tuple(
+        replace(layer, gradient=np.array(layer.gradient), channels=np.array(layer.channels))
+        for layer in session.layers
+    )
+    return replace(
+        session,
+        layers=layers,
+        pairs=(),
+        input=np.array(session.input),
+        target=np.array(session.target),
+        meta=MappingProxyType({}),
+    )

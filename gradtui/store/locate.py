@@ -1,0 +1,20 @@
+"""Debug folders by what a person typed; cheap to import, nothing is read."""
+
+from __future__ import annotations
+
+from gradtui.folder.location import DebugFolder, find_folders
+
+
+def newest_folder(start: str) -> str:
+    """The location of the most recently written debug folder at or below a directory; empty when there is none."""
+    found = find_folders(start)
+    return found[0].given if found else ""
+
+
+def is_debug_folder(location: str) -> bool:
+    """Whether a file of the contract is at a folder or prefix.
+
+    Raises:
+        UsageError: The location is empty or holds a null byte.
+    """
+    return DebugFolder.at(location).exists()

@@ -1,0 +1,61 @@
+"""What happened to a folder, in words for the person."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradtui.errors import FileBusy, FolderMissing, PathError
+from gradtui.store.view import Status
+
+if TYPE_CHECKING:
+    from gradtui.folder.adapter_state import AdapterState
+    from gradtui.folder.load import Loaded
+
+
+def status_of_load(loaded: Loaded, adapter: AdapterState) -> Status:
+    """The status of a folder that was read whole, from what its adapter says."""
+    now = time.time()
+    if adapter.alive:
+        if adapter.state in ("starting", "training", "computing"):
+            return Status("live", f"adapter: {adapter.message or adapter.state}", now)
+        if loaded.unanswered:
+            return Status("live", "adapter: new gradients are on their way", now)
+        if adapter.error:
+            return Status("live", f"adapter: {_last_line(adapter.error)}", now)
+        return Status("live", "live", now)
+    if adapter.pid and adapter.state == "failed":
+        return Status("finished", f"adapter failed: {_last_line(adapter.error)}", now)
+    if loaded.unanswered:
+        return Status("stale", "the saved input waits for an adapter", now)
+    if adapter.pid:
+        ended = "adapter stopped" if adapter.state == "stopped" else "adapter ended without a word"
+        return Status("finished", ended, now)
+    return Status("live", "live", now)
+
+
+def status_of_error(error: BaseException, kept: bool) -> Status:
+    """The status of a folder that could not be read.
+
+    Args:
+        error: Why not.
+        kept: Whether there is a last good view.
+    """
+    now = time.time()
+    if isinstance(error, FolderMissing):
+        text = "the folder is gone" if kept else error.reason
+        return Status("missing", text, now)
+    if isinstance(error, FileBusy):
+        return Status("busy", f"{Path(error.path).name}: {error.reason}", now)
+    if isinstance(error, PathError):
+        return Status("broken", f"{Path(error.path).name}: {error.reason}", now)
+    if isinstance(error, MemoryError):
+        return Status("broken", "not enough memory for the folder", now)
+    return Status("broken", f"{type(error).__name__}: {_last_line(str(error))}", now)
+
+
+def _last_line(text: str) -> str:
+    """The last line of a traceback that says something, which names the error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason was given"

@@ -1,0 +1,61 @@
+"""What the store shows of a folder: one consistent picture, replaced whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from gradtui.folder.adapter_state import AdapterState
+from gradtui.folder.load import Loaded, nothing_loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gradtui.core.session import Session
+    from gradtui.folder.requests import Answer
+
+Kind = Literal["loading", "live", "waiting", "busy", "stale", "broken", "missing", "finished"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the folder is doing, in words.
+
+    Attributes:
+        kind: For the colour. With ``busy``, ``stale``, ``broken`` and ``missing`` the last good view is kept.
+        text: One line for the person.
+        since: Wall time at which it began, seconds.
+    """
+
+    kind: Kind
+    text: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FolderView:
+    """A folder as it was last understood.
+
+    Attributes:
+        session: The last good session; empty before the first.
+        previous: The session of the generation before it, for comparison; empty where there is none. Of a large
+            folder it has layers, input and target, and no pairs.
+        loaded_at: Wall time at which ``session`` was read, seconds; 0 before the first.
+        status: What the folder is doing now.
+        adapter: What its adapter says.
+        notes: What a person should know, one line each.
+        changed: Which of ``session``, ``status``, ``adapter``, ``answers`` differ from the view before.
+        answers: Answers to this viewer's requests by number, the last 64.
+        loaded: What the view was made from; to the screen it is a token that it gives back when it saves.
+    """
+
+    session: Session
+    previous: Session
+    loaded_at: float
+    status: Status
+    adapter: AdapterState = field(default_factory=AdapterState)
+    notes: tuple[str, ...] = ()
+    changed: frozenset[str] = frozenset()
+    answers: Mapping[int, Answer] = field(default_factory=lambda: MappingProxyType({}))
+    loaded: Loaded = field(default_factory=nothing_loaded)
