@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from gradtui.store.keeper import FolderView
+    from gradtui.store.view import FolderView
     from gradtui.tui.child import ChildState
 
 
@@ -53,3 +53,11 @@ class WorkDone(Message):
         self.text = text
         self.error = error
         self.conflict = conflict
+
+
+class Failed(Message):
+    """A thread of ours came upon a mistake of ours."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error

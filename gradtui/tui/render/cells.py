@@ -16,6 +16,7 @@ from rich.color import ColorSystem
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rich.color import Color
     from rich.segment import Segment
     from rich.style import Style
 
@@ -63,14 +64,17 @@ def pen_of(style: Style | None, system: ColorSystem) -> Pen:
     if style is None:
         return PLAIN
     attributes = ";".join(code for name, code in _ATTRIBUTES if getattr(style, name))
-    foreground, background = style.color, style.bgcolor
     return Pen(
         attributes,
-        ";".join(foreground.downgrade(system).get_ansi_codes()) if foreground else "",
-        ";".join(background.downgrade(system).get_ansi_codes(foreground=False))
-        if background
-        else "",
+        _codes(style.color, system, foreground=True),
+        _codes(style.bgcolor, system, foreground=False),
     )
+
+
+def _codes(colour: Color | None, system: ColorSystem, *, foreground: bool) -> str:
+    if colour is None or colour.is_default:
+        return ""
+    return ";".join(colour.downgrade(system).get_ansi_codes(foreground))
 
 
 @lru_cache(maxsize=8192)
@@ -80,6 +84,14 @@ def blank_pen(pen: Pen) -> Pen:
     if codes:
         return pen
     return Pen("", "", pen.background)
+
+
+@lru_cache(maxsize=8192)
+def _on_blank(held: Pen, wanted: Pen) -> Pen:
+    """The pen nearest to the one held with which a blank looks as wanted."""
+    if wanted.attributes or blank_pen(held).attributes:
+        return wanted
+    return Pen(held.attributes, held.foreground, wanted.background)
 
 
 @lru_cache(maxsize=16384)
@@ -112,7 +124,7 @@ def cells_of(segments: Iterable[Segment], system: ColorSystem) -> list[Cell]:
         if control:
             continue
         pen = pen_of(style, system)
-        if text.isascii() or cell_len(text) == len(text) == sum(map(cell_len, text)):
+        if text.isascii() or all(cell_len(character) == 1 for character in text):
             cells.extend([_cell(character, pen) for character in text])
         else:
             cells.extend(_wide_cells(text, pen))
@@ -138,6 +150,12 @@ def change_pen(before: Pen, after: Pen) -> str:
     if before.background != after.background:
         parts.append(after.background or "49")
     return f"\x1b[{';'.join(parts)}m"
+
+
+@lru_cache(maxsize=4096)
+def _is_wide(text: str) -> bool:
+    """Whether a cell is a half of a wide character."""
+    return not text or (not text.isascii() and cell_len(text) > 1)
 
 
 def _mend(cells: list[Cell]) -> None:
@@ -201,7 +219,7 @@ class Shadow:
 
     def _write_row(self, row: int, after: list[Cell], writer: _Writer) -> None:
         before = self._rows[row]
-        wide = any(not cell.text for cell in after)
+        wide = any(_is_wide(cell.text) for cell in after)
         if wide or row in self._wide:
             _mend(after)
         columns = [
@@ -242,6 +260,8 @@ class _Writer:
                 continue
             if self._row != row or self._column != column:
                 self._go(row, column, cells)
+            if text == " ":
+                pen = _on_blank(self._pen, pen)  # noqa: PLW2901
             if pen is not self._pen and pen != self._pen:
                 out.append(change_pen(self._pen, pen))
                 self._pen = pen
@@ -255,7 +275,7 @@ class _Writer:
         if self._row == row and 0 <= self._column < column:
             between = cells[self._column : column]
             if gap <= SHORT_GAP and all(
-                cell.pen == self._pen
+                self._pen == (_on_blank(self._pen, cell.pen) if cell.text == " " else cell.pen)
                 and cell.text.isascii()
                 and cell.text.isprintable()
                 and cell.text

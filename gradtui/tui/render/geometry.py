@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 # Columns and rows of a cell, the best first. A character is about twice as high as it is wide.
-_WITH_NUMBERS: Final = ((10, 3), (8, 3), (7, 3), (7, 2), (6, 2), (6, 1))
-_WITHOUT: Final = ((4, 2), (2, 1))
+_WITH_NUMBERS: Final = (
+    (12, 5), (10, 4), (8, 3), (7, 3), (6, 3), (7, 2), (6, 2), (6, 1),
+)  # fmt: skip
+_WITHOUT: Final = ((4, 2), (3, 2), (2, 1))
 FLAT: Final = 4
 """Maps of at most this many rows may have cells twice as high as wide: a vector is easier to see so."""
 

@@ -12,7 +12,7 @@ from gradtui.tui.render import marks as glyphs
 from gradtui.tui.render.geometry import choose, label_step
 from gradtui.tui.render.spans import strip_of
 from gradtui.viewmodel.levels import LEVELS, MARK_EDITED, MARK_LINKED, NOWHERE
-from gradtui.viewmodel.text import Span, cell_width, clip, line, line_width, number, shorten
+from gradtui.viewmodel.text import Span, clip, line, line_width, number, shorten
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.text import TextLine
 
 Piece = tuple[str, "Style"]
-_SCALE_CELLS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +220,7 @@ def _body(
     middle = (geometry.cell_height - 1) // 2
     if heat.numbers:
         text = content if inner == middle else note if inner == middle + 1 else ""
-        return text.center(room)
+        return text.rjust(room)
     if inner == middle and (content or note):
         return (content or note)[:room].center(room)
     return fill * room
@@ -291,11 +290,7 @@ def _more(heat: Heat, geometry: Geometry) -> str:
     left = geometry.first_column > 0
     right = geometry.first_column + geometry.shown_columns < heat.columns
     return (
-        " "
-        + ("^" if up else "")
-        + ("v" if down else "")
-        + ("<" if left else "")
-        + (">" if right else "")
+        ("^" if up else "") + ("v" if down else "") + ("<" if left else "") + (">" if right else "")
     )
 
 
@@ -310,19 +305,14 @@ def _title(heat: Heat, geometry: Geometry, palette: Palette) -> TextLine:
     )
     if not heat.levels:
         return clip(left, geometry.width)
-    low, high = number(heat.low, 7), number(heat.high, 7)
+    low, high = number(heat.low, 6, digits=2), number(heat.high, 6, digits=2)
     inside = geometry.left + geometry.shown_columns * geometry.cell_width
-    end = max(inside, min(geometry.width, line_width(left) + 12 + cell_width(low + high)))
-    scale: list[Span] = [Span(f"{low} ", "dim")]
-    if palette.solid:
-        scale += [
-            Span("█", f"level {round(i * (LEVELS - 1) / (_SCALE_CELLS - 1))}")
-            for i in range(_SCALE_CELLS)
-        ]
-    else:
-        scale.append(Span("..", "dim"))
-    scale.append(Span(f" {high}", "dim"))
-    free = min(end, geometry.width) - line_width(left) - line_width(tuple(scale))
-    if free < 1:
-        return clip(left, geometry.width)
-    return (*left, Span(" " * free), *scale)
+    for cells in (8, 4, 0) if palette.solid else (0,):
+        scale = [Span(f"{low} ", "dim")]
+        scale += [Span("█", f"level {round(i * (LEVELS - 1) / (cells - 1))}") for i in range(cells)]
+        scale.append(Span(f" {high}" if cells else f".. {high}", "dim"))
+        needed = line_width(left) + 2 + line_width(tuple(scale))
+        if needed <= geometry.width:
+            free = max(inside, needed) - needed + 2
+            return (*left, Span(" " * free), *scale)
+    return clip(left, geometry.width)

@@ -28,10 +28,10 @@ _NEGATIVE_ASCII: Final[dict[int, str]] = {MARK_OUT: "q", MARK_IN: "Q", _LINKS: "
 _HALF: Final[dict[int, str]] = {
     MARK_OUT: "◠◡○",
     MARK_IN: "◓◒●",
-    _LINKS: "◓◒◉",
+    _LINKS: "⬒⬓◉",
     MARK_OUT | MARK_NEGATIVE: "^v◇",
     MARK_IN | MARK_NEGATIVE: "⬘⬙◆",
-    _LINKS | MARK_NEGATIVE: "⬘⬙◈",
+    _LINKS | MARK_NEGATIVE: "◤◣◈",
     MARK_EDITED: "╵╷│",
 }
 _MIXED: Final = "◍"

@@ -5,6 +5,7 @@ Colour never carries meaning alone: what differs in colour differs in a glyph or
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -36,6 +37,7 @@ POSITIVE_RAMP: Final = " .:-=+*#%@"
 NEGATIVE_RAMP: Final = " ,;~vcnzwm"
 """As dense as `POSITIVE_RAMP`, but letters: the sign shows in a single column without colour."""
 
+_HEXADECIMAL: Final = re.compile("[0-9a-fA-F]{6}")
 _CUBE: Final = (0, 95, 135, 175, 215, 255)
 _BLACK, _WHITE = "000000", "ffffff"
 _NONFINITE: Final[Mapping[int, str]] = {LEVEL_NAN: "870087", LEVEL_NEGATIVE_INF: "000087"}
@@ -46,7 +48,7 @@ ROLE_COLOURS: Final[Mapping[str, str]] = {
     "bad": "ff5f5f", "good": "87af5f", "key": "87afd7", "edited": "d787d7",
 }  # fmt: skip
 _ROLES_16: Final[Mapping[str, str]] = {
-    "dim": "bright_black", "positive": "yellow", "negative": "bright_blue", "warn": "bright_yellow",
+    "dim": "bright_black", "positive": "bright_yellow", "negative": "bright_blue", "warn": "yellow",
     "bad": "bright_red", "good": "green", "key": "cyan", "edited": "bright_magenta",
 }  # fmt: skip
 _BOLD: Final = frozenset({"title", "highlight", "bad"})
@@ -87,10 +89,7 @@ def ink(
 def _colour(text: str) -> Color | None:
     if not text:
         return None
-    try:
-        return Color.parse(f"#{text}")
-    except ValueError:
-        return Color.parse(text)
+    return Color.parse(f"#{text}" if _HEXADECIMAL.fullmatch(text) else text)
 
 
 def _bright(colour: str) -> bool:

@@ -163,7 +163,9 @@ class Heatmap(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line of the map."""
-        return heatmap_line(self._heat, self._geometry, self.palette, y)
+        return heatmap_line(self._heat, self._geometry, self.palette, y).apply_style(
+            self.rich_style
+        )
 
 
 def _labels(heat: Heat) -> tuple[object, ...]:

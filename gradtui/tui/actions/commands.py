@@ -1,0 +1,296 @@
+"""Commands typed after ``:``: their names, their arguments, their completion."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from gradtui.core.estimate import ESTIMATES
+from gradtui.core.region import Region
+from gradtui.core.scale import SCALES
+from gradtui.core.threshold import MODES
+from gradtui.errors import GradtuiError, UsageError
+from gradtui.tui.actions import editing, finding, looks, moving
+from gradtui.viewmodel import choices, moves
+from gradtui.viewmodel.selection import DIRECTIONS, VIEWS, connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradtui.tui.actions.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: what it does with its words, and which words may stand there."""
+
+    name: str
+    arguments: str
+    help: str
+    run: Callable[[Desk, list[str]], None]
+    words: Callable[[Desk], tuple[str, ...]] = lambda _desk: ()
+
+
+def number(text: str) -> float:
+    """Read a number as a person types it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a number") from None
+
+
+def whole(text: str) -> int:
+    """Read a whole number.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a whole number") from None
+
+
+def _one(words: list[str], usage: str) -> str:
+    if len(words) != 1:
+        raise UsageError(f"usage: {usage}")
+    return words[0]
+
+
+def _write(desk: Desk, words: list[str]) -> None:
+    desk.room.write(" ".join(words))
+
+
+def _write_over(desk: Desk, words: list[str]) -> None:
+    desk.room.write(" ".join(words), overwrite=True)
+
+
+def _write_quit(desk: Desk, words: list[str]) -> None:
+    desk.room.write(" ".join(words), leave=True)
+
+
+def _estimate(desk: Desk, words: list[str]) -> None:
+    desk.selection = choices.with_estimate(desk.selection, _one(words, "estimate NAME"))
+
+
+def _threshold(desk: Desk, words: list[str]) -> None:
+    if words and words[0] == "default":
+        desk.selection = choices.with_default_threshold(desk.selection, desk.session)
+        return
+    value = number(_one(words, "threshold NUMBER, or threshold default"))
+    if math.isnan(value):
+        raise UsageError("a threshold is a number")
+    desk.selection = choices.with_threshold(desk.selection, desk.session, value)
+
+
+def _mode(desk: Desk, words: list[str]) -> None:
+    name = _one(words, "mode " + "|".join(MODES))
+    for mode in MODES:
+        if mode == name:
+            desk.selection = choices.with_mode(desk.selection, mode)
+            return
+    raise UsageError(f"no threshold mode is called {name}: {', '.join(MODES)}")
+
+
+def _scope(desk: Desk, _words: list[str]) -> None:
+    desk.selection = choices.next_scope(desk.selection)
+    desk.say(f"threshold range: {desk.selection.threshold_scope}")
+
+
+def _scale(desk: Desk, words: list[str]) -> None:
+    name = _one(words, "scale " + "|".join(SCALES))
+    for scale in SCALES:
+        if scale == name:
+            desk.selection = replace(desk.selection, scale=scale)
+            return
+    raise UsageError(f"no scale is called {name}: {', '.join(SCALES)}")
+
+
+def _direction(desk: Desk, words: list[str]) -> None:
+    name = _one(words, "direction " + "|".join(DIRECTIONS))
+    for direction in DIRECTIONS:
+        if direction == name:
+            desk.select(replace(desk.selection, direction=direction))
+            return
+    raise UsageError(f"no direction is called {name}: {', '.join(DIRECTIONS)}")
+
+
+def _layer(desk: Desk, words: list[str]) -> None:
+    name = " ".join(words)
+    if not any(layer.name == name for layer in desk.session.layers):
+        raise UsageError(f"no layer is called {name}")
+    desk.path = name
+    desk.selection = moves.with_layer(desk.selection, desk.session, name)
+
+
+def _pair(desk: Desk, words: list[str]) -> None:
+    name = " ".join(words)
+    if name not in connections(desk.session, desk.selection):
+        raise UsageError(f"{desk.selection.layer} has no pair with {name}")
+    desk.selection = moves.with_pair(desk.selection, desk.session, name)
+
+
+def _node(desk: Desk, words: list[str]) -> None:
+    if len(words) != 2:
+        raise UsageError("usage: node ROW COLUMN")
+    cell = (whole(words[0]), whole(words[1]))
+    desk.select(moves.go(desk.selection, desk.session, desk.selection.layer, cell))
+
+
+def offsets(desk: Desk, words: list[str]) -> None:
+    """Set the offsets of the pair on the screen from four whole numbers, or two for both maps."""
+    numbers = [whole(word) for word in words]
+    if len(numbers) == 2:
+        numbers += numbers
+    if len(numbers) != 4:
+        raise UsageError("usage: offsets INPUT-ROW INPUT-COLUMN TARGET-ROW TARGET-COLUMN")
+    desk.selection = choices.with_offsets(
+        desk.selection, desk.session, (numbers[0], numbers[1]), (numbers[2], numbers[3])
+    )
+
+
+def _region(desk: Desk, words: list[str]) -> None:
+    key = desk.selection.focus
+    if not words:
+        desk.selection = choices.without_region(desk.selection, key)
+        return
+    if len(words) != 4:
+        raise UsageError("usage: region XMIN XMAX YMIN YMAX, columns then rows; alone it clears")
+    x0, x1, y0, y1 = (whole(word) for word in words)
+    if not (0 <= x0 <= x1 and 0 <= y0 <= y1):
+        raise UsageError("a region needs 0 <= XMIN <= XMAX and 0 <= YMIN <= YMAX")
+    desk.selection = choices.with_region(desk.selection, key, Region(y0, y1, x0, x1))
+
+
+def _channel(desk: Desk, words: list[str]) -> None:
+    word = _one(words, "channel NUMBER, all or sum")
+    named = {"all": -1, "sum": -2 if desk.session.explicit else -1}
+    channel = named[word] if word in named else whole(word)
+    desk.selection = choices.with_channel(desk.selection, desk.session, channel)
+
+
+def _polyphase(desk: Desk, words: list[str]) -> None:
+    level = whole(_one(words, "polyphase LEVEL"))
+    desk.selection = choices.polyphase_step(
+        desk.selection, desk.session, level - desk.selection.polyphase
+    )
+
+
+def _top(desk: Desk, words: list[str]) -> None:
+    top = whole(_one(words, "top NUMBER"))
+    if top < 1:
+        raise UsageError("at least one link")
+    desk.selection = replace(desk.selection, top=top)
+
+
+def _fit(desk: Desk, _words: list[str]) -> None:
+    desk.selection = choices.zoom_to_fit(desk.selection, desk.selection.focus)
+
+
+def _view(name: str) -> Callable[[Desk, list[str]], None]:
+    def show(desk: Desk, _words: list[str]) -> None:
+        desk.selection = replace(desk.selection, view=name)
+
+    return show
+
+
+def _request(desk: Desk, words: list[str]) -> None:
+    if words and words[0] in ("row", "column"):
+        looks.request(desk, words[0])
+        return
+    raise UsageError("usage: request row|column")
+
+
+def _layers(desk: Desk) -> tuple[str, ...]:
+    return tuple(layer.name for layer in desk.session.layers)
+
+
+def _pairs(desk: Desk) -> tuple[str, ...]:
+    return connections(desk.session, desk.selection)
+
+
+def _words(*words: str) -> Callable[[Desk], tuple[str, ...]]:
+    return lambda _desk: words
+
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command("w", "[NAME]", "write the edited input, under another name if one is given", _write),
+    Command("w!", "[NAME]", "write over what the other side changed meanwhile", _write_over),
+    Command("wq", "[NAME]", "write and quit", _write_quit),
+    Command("q", "", "quit; asks when edits are unsaved", lambda desk, _w: desk.room.leave()),
+    Command("q!", "", "quit and drop the edits", lambda desk, _w: desk.room.leave(ask=False)),
+    Command("set", "VALUE", "set the cell under the cursor", editing.set_command),
+    Command("z", "VALUE", "set z, what a toggle writes", editing.z_command),
+    Command("undo", "", "undo an edit", lambda desk, _w: editing.undo(desk, 0)),
+    Command("redo", "", "redo an edit", lambda desk, _w: editing.redo(desk, 0)),
+    Command("revert", "", "revert all edits", lambda desk, _w: editing.revert(desk, 0)),
+    Command("estimate", "NAME", "how flows that were not measured are estimated", _estimate, _words(*ESTIMATES)),
+    Command("threshold", "NUMBER|default", "which links count", _threshold, _words("default")),
+    Command("mode", "NAME", "what a threshold is compared with", _mode, _words(*MODES)),
+    Command("range", "", "threshold range of each pair, or of all pairs together", _scope),
+    Command("scale", "NAME", "linear, symlog or percentile colours", _scale, _words(*SCALES)),
+    Command("direction", "NAME", "fan-out, fan-in, both", _direction, _words(*DIRECTIONS)),
+    Command("layer", "NAME", "select a layer", _layer, _layers),
+    Command("pair", "NAME", "show the pair with that layer", _pair, _pairs),
+    Command("node", "ROW COLUMN", "select a node of the layer", _node),
+    Command("offsets", "ROW COLUMN [ROW COLUMN]", "padding correction of input and target", offsets),
+    Command("region", "[XMIN XMAX YMIN YMAX]", "crop the focused map; alone it shows it whole", _region),
+    Command("channel", "NUMBER|all|sum", "which channel is shown", _channel, _words("all", "sum")),
+    Command("polyphase", "LEVEL", "explicit mode: polyphase zoom level", _polyphase),
+    Command("fit", "", "zoom the focused map so that it fits", _fit),
+    Command("top", "NUMBER", "how many links the flow table shows", _top),
+    Command("request", "row|column", "ask the adapter for this node's whole row or column", _request, _words("row", "column")),
+    Command("find", "TEXT", "go to a layer", lambda desk, w: finding.find(desk, " ".join(w)), _layers),
+    Command("filter", "[TEXT]", "show only layers that match", lambda desk, w: looks.filter_layers(desk, " ".join(w))),
+    *(Command(view, "", f"the {view} view", _view(view)) for view in VIEWS),
+    Command("baseline", "", "make this generation the baseline", lambda desk, _w: looks.baseline(desk, 0)),
+    Command("difference", "", "show the difference to the baseline", lambda desk, _w: looks.compare(desk, 0)),
+    Command("pause", "", "pause following, or follow again", lambda desk, _w: looks.pause(desk, 0)),
+    Command("reload", "", "read the folder again", lambda desk, _w: desk.room.reload()),
+    Command("svg", "[PATH]", "save the screen as an SVG file", lambda desk, w: desk.room.save_svg(" ".join(w))),
+    Command("back", "", "back to where you were", lambda desk, _w: moving.back(desk, 0)),
+    Command("help", "", "every key and command", lambda desk, _w: desk.room.show_help()),
+)  # fmt: skip
+_BY_NAME: Final = {command.name: command for command in COMMANDS}
+
+
+def run(desk: Desk, text: str) -> None:
+    """Run a command line; what is wrong with it becomes the notice.
+
+    A line that is a number alone goes to that row, as ``5G`` does.
+    """
+    name, _, rest = text.strip().partition(" ")
+    if not name:
+        return
+    if name.isdecimal() and not rest:
+        moving.bottom(desk, int(name))
+        return
+    command = _BY_NAME.get(name)
+    if command is None:
+        begun = [known for known in COMMANDS if known.name.startswith(name)]
+        if len(begun) != 1:
+            desk.say(f"no command is called {name}; : then tab lists them", "warn")
+            return
+        command = begun[0]
+    try:
+        command.run(desk, rest.split())
+    except GradtuiError as error:
+        desk.say(str(error), "warn")
+
+
+def complete(desk: Desk, text: str) -> tuple[str, ...]:
+    """Return the command lines that ``text`` may become."""
+    name, blank, rest = text.lstrip().partition(" ")
+    if not blank:
+        return tuple(command.name for command in COMMANDS if command.name.startswith(name))
+    command = _BY_NAME.get(name)
+    if command is None:
+        return ()
+    begun = [word for word in command.words(desk) if word.startswith(rest)]
+    others = [word for word in command.words(desk) if rest in word and word not in begun]
+    return tuple(f"{name} {word}" for word in [*begun, *others])

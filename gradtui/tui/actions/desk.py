@@ -1,0 +1,131 @@
+"""The desk: what the person looks at and has edited, in one place, without a widget.
+
+Actions are functions of the desk and a count. They put new values in it; what only a screen can do
+(ask for text, write, copy, leave) goes through the `Room` that it stands in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from gradtui.core.difference import difference
+from gradtui.core.edit import EditHistory
+from gradtui.viewmodel.generations import Generations
+from gradtui.viewmodel.selection import Selection, reconcile
+from gradtui.viewmodel.summary import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gradtui.core.session import Session
+    from gradtui.viewmodel.maps import MapView
+    from gradtui.viewmodel.overview import OverviewRow
+
+Role = Literal["", "good", "warn", "bad"]
+
+
+class Room(Protocol):
+    """What actions need of the screen they stand in."""
+
+    def ask(
+        self,
+        kind: str,
+        label: str,
+        value: str = "",
+        complete: Callable[[str], tuple[str, ...]] | None = None,
+    ) -> None:
+        """Ask for a line of text; the answer comes back as that kind."""
+
+    def choose(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
+        """Ask for one key; any other key leaves everything as it is."""
+
+    def write(self, name: str = "", *, overwrite: bool = False, leave: bool = False) -> None:
+        """Write the edited input, and leave afterwards if that was asked."""
+
+    def request(self, kind: str, **fields: object) -> None:
+        """Ask the adapter for something."""
+
+    def reload(self) -> None:
+        """Read the folder again and redraw."""
+
+    def copy(self, text: str, what: str) -> None:
+        """Put text on the clipboard."""
+
+    def save_svg(self, path: str = "") -> None:
+        """Write the screen to an SVG file."""
+
+    def show_help(self) -> None:
+        """Show every key of the view."""
+
+    def leave(self, *, ask: bool = True) -> None:
+        """Quit; ask first when edits are unsaved."""
+
+    def cancel(self) -> None:
+        """Cancel what runs."""
+
+    def suspend(self) -> None:
+        """Suspend to the shell."""
+
+    def recolour(self) -> None:
+        """Use the next palette."""
+
+    def arrange(self, change: str) -> None:
+        """Change the panes: "narrower", "wider", "rail", "full"."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """What is on the screen, as values; replaced piece by piece by actions.
+
+    Attributes:
+        room: The screen.
+        generations: The sessions that arrived.
+        selection: What the person chose.
+        edits: The edits of the input that are not written yet.
+        maps: The maps as they were last drawn: moves go by what is seen.
+        rows: The rows of the Overview as they were last drawn.
+        path: The row of the Overview that the cursor is on; a group can be, and is no layer.
+        summary: The numbers of the layers of the session on the screen.
+        notice: One line about what just happened, and its role; gone with the next key.
+        found: What was searched for last.
+        box: The corner of a region that is being chosen; empty when none is.
+    """
+
+    room: Room
+    generations: Generations = field(default_factory=Generations)
+    selection: Selection = field(default_factory=Selection)
+    edits: EditHistory = field(default_factory=EditHistory)
+    maps: tuple[MapView, ...] = ()
+    rows: tuple[OverviewRow, ...] = ()
+    path: str = ""
+    summary: Summary = field(default_factory=Summary)
+    notice: tuple[str, Role] = ("", "")
+    found: str = ""
+    box: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def session(self) -> Session:
+        """The generation on the screen, as a difference to the baseline where that is wanted."""
+        shown = self.generations.shown
+        if self.generations.comparing and self.generations.baseline.layers:
+            return difference(shown, self.generations.baseline)
+        return shown
+
+    @property
+    def previous(self) -> Session:
+        """The generation before, for "was"."""
+        return self.generations.previous
+
+    @property
+    def focused(self) -> MapView | None:
+        """The map with the keys, as it was last drawn."""
+        return next((view for view in self.maps if view.key == self.selection.focus), None)
+
+    def select(self, selection: Selection) -> None:
+        """Take a new selection, fitted to the session."""
+        self.selection = reconcile(selection, self.session)
+
+    def say(self, text: str, role: Role = "") -> None:
+        """Put a notice on the screen."""
+        self.notice = (text, role)

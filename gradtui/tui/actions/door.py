@@ -1,0 +1,46 @@
+"""The door to the folder, as the screen sees it; what lies behind runs in other threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gradtui.core.arrays import Array
+    from gradtui.core.edit import Cells, Edit
+    from gradtui.store.view import FolderView
+
+
+class Door(Protocol):
+    """What the screen asks of the folder and of the adapter's process.
+
+    Nothing here blocks or raises: what comes of it arrives as a message.
+    """
+
+    def save(self, array: Array, name: str, *, seen: FolderView, overwrite: bool) -> None:
+        """Write an edited input; ``seen`` is the picture of the folder that was edited."""
+
+    def journal(self, edits: tuple[Edit, ...]) -> None:
+        """Keep edits for the case of a crash; none clears what was kept."""
+
+    def recovered(self) -> Cells:
+        """Return the edits that a crash left behind."""
+
+    def request(self, kind: str, fields: Mapping[str, object]) -> None:
+        """Ask the adapter for something."""
+
+    def reload(self) -> None:
+        """Read the folder again."""
+
+    def estimate(self, name: str) -> None:
+        """Choose how flows that were not measured are estimated."""
+
+    def keep_state(self, state: Mapping[str, object]) -> None:
+        """Remember what the person chose, for the next start."""
+
+    def restart(self) -> None:
+        """Start the adapter's process again."""
+
+    def stop_child(self) -> None:
+        """End the adapter's process."""

@@ -1,0 +1,190 @@
+"""How it is shown: scale, zoom, crop, channel, threshold, direction, panes, generations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gradtui.core.region import Region
+from gradtui.tui.actions.moving import overview_place
+from gradtui.viewmodel import choices
+from gradtui.viewmodel.overview import group_paths
+from gradtui.viewmodel.selection import map_shape, shown_direction, shown_pairs
+
+if TYPE_CHECKING:
+    from gradtui.tui.actions.desk import Desk
+    from gradtui.viewmodel.selection import MapKey
+
+
+def scale(desk: Desk, _count: int) -> None:
+    """The next scale of the colours."""
+    desk.selection = choices.next_scale(desk.selection)
+    desk.say(f"scale: {desk.selection.scale}")
+
+
+def invert(desk: Desk, _count: int) -> None:
+    """Swap the two ends of the colours."""
+    desk.selection = choices.inverted(desk.selection)
+
+
+def zoom_out(desk: Desk, count: int) -> None:
+    """Zoom out: a polyphase level in explicit mode, else blocks of the focused map."""
+    _zoom(desk, max(count, 1))
+
+
+def zoom_in(desk: Desk, count: int) -> None:
+    """Zoom in again."""
+    _zoom(desk, -max(count, 1))
+
+
+def _zoom(desk: Desk, step: int) -> None:
+    if desk.session.explicit:
+        desk.selection = choices.polyphase_step(desk.selection, desk.session, step)
+        desk.say(f"polyphase level {desk.selection.polyphase}")
+    elif view := desk.focused:
+        desk.selection = choices.zoom(desk.selection, view, step)
+
+
+def channel(desk: Desk, count: int) -> None:
+    """The next channel; with a count, that channel."""
+    if count:
+        desk.selection = choices.with_channel(desk.selection, desk.session, count)
+    else:
+        desk.selection = choices.next_channel(desk.selection, desk.session)
+
+
+def direction(desk: Desk, _count: int) -> None:
+    """Fan-out, fan-in, both."""
+    desk.selection = choices.next_direction(desk.selection, desk.session)
+
+
+def threshold_up(desk: Desk, count: int) -> None:
+    """Raise the threshold by steps."""
+    desk.selection = choices.step_threshold(desk.selection, desk.session, max(count, 1))
+
+
+def threshold_down(desk: Desk, count: int) -> None:
+    """Lower the threshold by steps."""
+    desk.selection = choices.step_threshold(desk.selection, desk.session, -max(count, 1))
+
+
+def threshold_mode(desk: Desk, _count: int) -> None:
+    """The next threshold mode."""
+    desk.selection = choices.next_mode(desk.selection)
+    desk.say(f"threshold mode: {desk.selection.threshold_mode}")
+
+
+def threshold_type(desk: Desk, _count: int) -> None:
+    """Ask for the threshold."""
+    if not shown_pairs(desk.session, desk.selection):
+        desk.say("this layer has no pair", "warn")
+        return
+    desk.room.ask("threshold", f"threshold ({desk.selection.threshold_mode}): ")
+
+
+def offsets_type(desk: Desk, _count: int) -> None:
+    """Ask for the offsets of the pair on the screen."""
+    for pair in shown_pairs(desk.session, desk.selection):
+        places = desk.selection.offsets.get((pair.source, pair.target), ((0, 0), (0, 0)))
+        text = " ".join(str(number) for place in places for number in place)
+        desk.room.ask("offsets", "offsets, input row column, target row column: ", text)
+        return
+    desk.say("this layer has no pair", "warn")
+
+
+def box(desk: Desk, _count: int) -> None:
+    """Begin a crop from the cursor, or show the cropped map whole again."""
+    key = desk.selection.focus
+    if desk.box:
+        desk.box = ()
+    elif desk.selection.region(key) is not None:
+        desk.selection = choices.without_region(desk.selection, key)
+        desk.say("shown whole")
+    else:
+        desk.box = (desk.selection.cursor(key),)
+        desk.say("move to the other corner, enter takes it, X leaves")
+
+
+def take_box(desk: Desk) -> None:
+    """Crop the focused map to the box from its first corner to the cursor."""
+    (row0, column0), (row1, column1) = desk.box[0], desk.selection.cursor(desk.selection.focus)
+    region = Region(min(row0, row1), max(row0, row1), min(column0, column1), max(column0, column1))
+    desk.box = ()
+    desk.selection = choices.with_region(desk.selection, desk.selection.focus, region)
+
+
+def sort(desk: Desk, count: int) -> None:
+    """Sort by the next column, or by column ``count``; the same one twice turns it round."""
+    desk.selection = choices.next_sort(desk.selection, count)
+    desk.say(f"sorted by {desk.selection.sort}")
+
+
+def fold(desk: Desk, _count: int) -> None:
+    """Fold or unfold the group of the row."""
+    if desk.rows and (row := desk.rows[overview_place(desk)]).children:
+        desk.selection = choices.toggled_fold(desk.selection, row.path)
+
+
+def fold_all(desk: Desk, _count: int) -> None:
+    """Fold or unfold every group."""
+    desk.selection = choices.toggled_all_folds(desk.selection, group_paths(desk.summary))
+
+
+def generation_previous(desk: Desk, count: int) -> None:
+    """One generation back."""
+    desk.generations = desk.generations.stepped(-max(count, 1))
+
+
+def generation_next(desk: Desk, count: int) -> None:
+    """One generation forward."""
+    desk.generations = desk.generations.stepped(max(count, 1))
+
+
+def generation_first(desk: Desk, _count: int) -> None:
+    """The oldest generation that is kept."""
+    desk.generations = desk.generations.stepped(-len(desk.generations.kept))
+
+
+def generation_last(desk: Desk, _count: int) -> None:
+    """The newest generation, and follow."""
+    desk.generations = replace(desk.generations, position=-1)
+
+
+def pause(desk: Desk, _count: int) -> None:
+    """Hold what is shown, or follow again."""
+    desk.generations = desk.generations.paused()
+    desk.say("following" if desk.generations.following else "paused: p follows again")
+
+
+def baseline(desk: Desk, _count: int) -> None:
+    """Make this generation the baseline."""
+    desk.generations = desk.generations.with_baseline()
+    desk.say(f"baseline: generation {desk.generations.baseline.generation}; D shows the difference")
+
+
+def compare(desk: Desk, _count: int) -> None:
+    """Show the difference to the baseline, or the values again."""
+    if not desk.generations.baseline.layers:
+        desk.say("no baseline yet: b makes this generation the baseline", "warn")
+        return
+    desk.generations = replace(desk.generations, comparing=not desk.generations.comparing)
+
+
+def filter_layers(desk: Desk, text: str) -> None:
+    """Show only the layers whose name contains ``text``; empty shows all."""
+    desk.selection = replace(desk.selection, filter=text)
+
+
+def request(desk: Desk, axis: str) -> None:
+    """Ask the adapter for the whole row or column of the selected node."""
+    for pair in shown_pairs(desk.session, desk.selection):
+        key: MapKey = "source" if axis == "row" else "connected"
+        if shown_direction(desk.session, desk.selection) == "in":
+            key = "connected" if axis == "row" else "source"
+        _, width = map_shape(desk.session, desk.selection, key)
+        row, column = desk.selection.cursor(key)
+        desk.room.request(
+            f"flow-{axis}", pair=[pair.source, pair.target], node=row * width + column
+        )
+        return
+    desk.say("this layer has no pair", "warn")

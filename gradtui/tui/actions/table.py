@@ -1,0 +1,144 @@
+"""Which function each action of the keymap calls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from gradtui.tui.actions import commands, editing, finding, looks, moving, taking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gradtui.tui.actions.desk import Desk
+
+Action = "Callable[[Desk, int], None]"
+
+
+def _view(name: str) -> Callable[[Desk, int], None]:
+    def show(desk: Desk, _count: int) -> None:
+        desk.box = ()
+        desk.selection = replace(desk.selection, view=name)
+
+    return show
+
+
+def _arrange(change: str) -> Callable[[Desk, int], None]:
+    return lambda desk, _count: desk.room.arrange(change)
+
+
+def _enter(desk: Desk, count: int) -> None:
+    """Take the box, open the layer of a row, or follow the link under the cursor."""
+    if desk.box:
+        looks.take_box(desk)
+    elif desk.selection.view == "overview":
+        row = desk.rows[moving.overview_place(desk)] if desk.rows else None
+        if row is not None and not row.layer:
+            looks.fold(desk, count)
+        elif row is not None:
+            desk.selection = replace(desk.selection, view="values")
+    elif desk.selection.view == "flow":
+        taking.follow_row(desk)
+    else:
+        taking.follow(desk)
+
+
+def _command(desk: Desk, _count: int) -> None:
+    desk.room.ask("command", ":", complete=lambda text: commands.complete(desk, text))
+
+
+ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
+    "view.overview": _view("overview"),
+    "view.values": _view("values"),
+    "view.flow": _view("flow"),
+    "move.left": moving.left,
+    "move.down": moving.down,
+    "move.up": moving.up,
+    "move.right": moving.right,
+    "move.row-start": moving.row_start,
+    "move.row-end": moving.row_end,
+    "move.top": moving.top,
+    "move.bottom": moving.bottom,
+    "page.left": moving.page_left,
+    "page.down": moving.page_down,
+    "page.up": moving.page_up,
+    "page.right": moving.page_right,
+    "focus.next": moving.next_map,
+    "focus.previous": moving.previous_map,
+    "open": _enter,
+    "back": moving.back,
+    "find": finding.ask,
+    "find.next": finding.next_found,
+    "find.previous": finding.previous_found,
+    "filter": finding.ask_filter,
+    "flag.next": finding.next_flag,
+    "flag.previous": finding.previous_flag,
+    "generation.previous": looks.generation_previous,
+    "generation.next": looks.generation_next,
+    "generation.first": looks.generation_first,
+    "generation.last": looks.generation_last,
+    "pause": looks.pause,
+    "baseline.set": looks.baseline,
+    "baseline.difference": looks.compare,
+    "scale.next": looks.scale,
+    "colours.next": lambda desk, _count: desk.room.recolour(),
+    "colours.invert": looks.invert,
+    "zoom.out": looks.zoom_out,
+    "zoom.in": looks.zoom_in,
+    "pane.narrower": _arrange("narrower"),
+    "pane.wider": _arrange("wider"),
+    "pane.rail": _arrange("rail"),
+    "pane.full": _arrange("full"),
+    "fold.toggle": looks.fold,
+    "fold.all": looks.fold_all,
+    "sort.next": looks.sort,
+    "copy.value": taking.copy_value,
+    "copy.table": taking.copy_table,
+    "save.svg": lambda desk, _count: desk.room.save_svg(),
+    "layer.previous": moving.previous_layer,
+    "layer.next": moving.next_layer,
+    "pair.next": moving.next_pair,
+    "direction.next": looks.direction,
+    "threshold.up": looks.threshold_up,
+    "threshold.down": looks.threshold_down,
+    "threshold.type": looks.threshold_type,
+    "threshold.mode": looks.threshold_mode,
+    "link.previous": moving.previous_link,
+    "link.next": moving.next_link,
+    "channel.next": looks.channel,
+    "offsets.type": looks.offsets_type,
+    "region.box": looks.box,
+    "edit.toggle": editing.toggle,
+    "edit.set": editing.set_type,
+    "edit.z": editing.z_type,
+    "edit.undo": editing.undo,
+    "edit.redo": editing.redo,
+    "edit.revert": editing.revert,
+    "edit.write": editing.write,
+    "command": _command,
+    "help": lambda desk, _count: desk.room.show_help(),
+    "reload": lambda desk, _count: desk.room.reload(),
+    "cancel": lambda desk, _count: desk.room.cancel(),
+    "quit": lambda desk, _count: desk.room.leave(),
+    "suspend": lambda desk, _count: desk.room.suspend(),
+}
+MARKS: Final[Mapping[str, Callable[[Desk, str], None]]] = {
+    "mark.set": moving.set_mark,
+    "mark.jump": moving.jump_mark,
+}
+
+
+def _from_words(run: Callable[[Desk, list[str]], None]) -> Callable[[Desk, str], None]:
+    return lambda desk, text: run(desk, text.split())
+
+
+ANSWERS: Final[Mapping[str, Callable[[Desk, str], None]]] = {
+    "command": commands.run,
+    "find": finding.find,
+    "filter": looks.filter_layers,
+    "threshold": lambda desk, text: commands.run(desk, f"threshold {text}"),
+    "offsets": _from_words(commands.offsets),
+    "set": editing.set_value,
+    "z": editing.set_z,
+}
+"""What the answer of each kind of prompt does."""

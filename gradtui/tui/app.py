@@ -1,0 +1,130 @@
+"""The application: wires the bridge to the screen, handles signals, and leaves the terminal as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Final
+
+from gradtui.tui.bridge import Bridge
+from gradtui.tui.keymap import rebound
+from gradtui.tui.render.palette import palette_for
+from gradtui.tui.screens.compositor import SparseApp
+from gradtui.tui.screens.shell import Shell
+
+if TYPE_CHECKING:
+    from gradtui.launch import Launch
+    from gradtui.tui.messages import ChildChanged, Failed, FolderChanged, FolderUnusable, WorkDone
+    from gradtui.tui.screens.workspace import Workspace
+
+SIGNALS: Final = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
+COLOR_SYSTEMS: Final = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": ""}
+
+
+class GradtuiApp(SparseApp[int]):
+    """One screen over one debug folder.
+
+    Textual's own bindings are off: every key goes to the shell, where the keymap decides.
+    """
+
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS = []  # noqa: RUF012 - Textual reads a list
+    CSS = "* { scrollbar-size: 0 0; } Screen { background: ansi_default; color: ansi_default; }"
+
+    def __init__(self, launch: Launch) -> None:
+        super().__init__(ansi_color=True)
+        self._launch = launch
+        self.bridge = Bridge(launch, self.post_message, _load_workspace)
+        self.shell = Shell(launch.location)
+        self.failure = ""
+
+    def get_default_screen(self) -> Shell:
+        """The shell is the only screen under others."""
+        return self.shell
+
+    def on_mount(self) -> None:
+        """Take the signals, and begin to read once the first frame is painted."""
+        super().on_mount()
+        loop = asyncio.get_running_loop()
+        for number, code in SIGNALS.items():
+            loop.add_signal_handler(number, self.exit, code)
+        self.call_after_refresh(self.bridge.start)
+
+    async def on_folder_changed(self, message: FolderChanged) -> None:
+        """The folder changed: the first time, the workspace is put on the shell."""
+        workspace = self.shell.workspace or await self._open_workspace()
+        workspace.took(message.view)
+
+    async def _open_workspace(self) -> Workspace:
+        launch, settings = self._launch, self.bridge.settings
+        keymap, problems = rebound(settings.keys if settings else {})
+        workspace = _load_workspace()(
+            self.shell,
+            self.bridge,
+            keymap,
+            state=self.bridge.state,
+            estimate=launch.estimate,
+            palette=palette_for(
+                self.console.color_system,
+                ascii_only=launch.ascii,
+                overrides=settings.colours if settings else {},
+            ),
+            problems=(*(settings.notes if settings else ()), *problems),
+        )
+        await workspace.open()
+        self.shell.workspace = workspace
+        return workspace
+
+    def on_folder_unusable(self, message: FolderUnusable) -> None:
+        """There is nothing to show: leave, and say why on the terminal."""
+        self.failure = message.reason
+        self.exit(message.code)
+
+    def on_failed(self, message: Failed) -> None:
+        """End as for any other mistake of ours: with its traceback, and the terminal as it was."""
+        raise message.error
+
+    def on_child_changed(self, message: ChildChanged) -> None:
+        """The adapter's process printed, started or ended."""
+        if self.shell.workspace is not None:
+            self.shell.workspace.child_changed(message.state)
+
+    def on_work_done(self, message: WorkDone) -> None:
+        """A save or a request came to an end."""
+        if self.shell.workspace is not None:
+            self.shell.workspace.work_done(message)
+
+    async def on_unmount(self) -> None:
+        """End the threads and the adapter's process; nothing of ours outlives the screen."""
+        await asyncio.get_running_loop().run_in_executor(None, self.bridge.stop)
+
+
+def run(launch: Launch) -> int:
+    """Run the screen until the person leaves or a signal ends it; return the exit code."""
+    color = COLOR_SYSTEMS.get(launch.color)
+    if color is not None:
+        _choose_colors(color)
+    app = GradtuiApp(launch)
+    code = app.run(mouse=launch.mouse)
+    if app.failure:
+        import sys
+
+        print(f"gradtui: {app.failure}", file=sys.stderr)
+    return code if isinstance(code, int) else (app.return_code or 0)
+
+
+def _load_workspace() -> type[Workspace]:
+    """Import the views; with numpy behind them they must not be loaded before the first frame."""
+    from gradtui.tui.screens.workspace import Workspace
+
+    return Workspace
+
+
+def _choose_colors(system: str) -> None:
+    """Tell Textual, which reads it from the environment, how many colours to use."""
+    if system:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = system
+        os.environ.pop("NO_COLOR", None)
+    else:
+        os.environ["NO_COLOR"] = "1"

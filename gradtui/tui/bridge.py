@@ -1,0 +1,196 @@
+"""The bridge between the folder's threads and the screen: it posts messages and never blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from gradtui.errors import GradtuiError, SaveConflict
+from gradtui.tui.child import AdapterProcess
+from gradtui.tui.messages import ChildChanged, Failed, FolderChanged, FolderUnusable, WorkDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from textual.message import Message
+
+    from gradtui.core.arrays import Array
+    from gradtui.core.edit import Cells, Edit
+    from gradtui.launch import Launch
+    from gradtui.store.keeper import Keeper
+    from gradtui.store.settings import Settings
+    from gradtui.store.unsaved import UnsavedEdits
+    from gradtui.store.view import FolderView
+
+
+class Bridge:
+    """Owns the keeper of the folder, the adapter's process, and one thread for work that may wait.
+
+    Work is done in the order in which it was asked for: an edit is journalled before it is saved.
+    It is the `Door` of the screen.
+    """
+
+    def __init__(
+        self, launch: Launch, post: Callable[[Message], object], prepare: Callable[[], object]
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            launch: what the command line asked for.
+            post: takes a message from any thread.
+            prepare: imports what the screen will need, while nobody waits for it.
+        """
+        self._launch = launch
+        self._post = post
+        self._prepare = prepare
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="gradtui-work", daemon=True)
+        self._keeper: Keeper | None = None
+        self._child: AdapterProcess | None = None
+        self._unsaved: UnsavedEdits | None = None
+        self.state: Mapping[str, object] = {}
+        self.settings: Settings | None = None
+
+    def start(self) -> None:
+        """Begin to read the folder and to run the adapter; everything comes back as messages."""
+        if self._launch.child:
+            self._child = AdapterProcess(
+                self._launch.child,
+                source=self._launch.source,
+                on_change=lambda state: self._send(ChildChanged(state)),
+            )
+            self._child.start()
+        self._thread.start()
+        self._work.put(self._open)
+
+    def stop(self) -> None:
+        """Finish the work that was asked for, then end the threads and the adapter's process."""
+        self._work.put(None)
+        if self._thread.is_alive():
+            self._thread.join(10)
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._child is not None:
+            self._child.stop()
+
+    def _open(self) -> None:
+        # Here, in this thread and after the first frame: numpy, the store and the views take longer to
+        # import than the first frame takes to paint.
+        from gradtui.store.keeper import Keeper
+        from gradtui.store.settings import load_settings
+        from gradtui.store.state import load_state
+        from gradtui.store.unsaved import UnsavedEdits
+
+        self._prepare()
+        launch = self._launch
+        try:
+            self._keeper = Keeper(
+                launch.location,
+                on_change=lambda view: self._send(FolderChanged(view)),
+                max_bytes=launch.max_bytes,
+                estimate=launch.estimate or "proportional",
+                poll=launch.poll,
+                wait=launch.wait,
+            )
+            self.settings = load_settings()
+            self.state = load_state(self._keeper.folder.key)
+            self._unsaved = UnsavedEdits(self._keeper)
+            self._keeper.start()
+        except GradtuiError as error:
+            self._send(FolderUnusable(str(error), 2))
+
+    def _run(self) -> None:
+        while (job := self._work.get()) is not None:
+            try:
+                job()
+            except GradtuiError as error:
+                self._send(WorkDone("work", "", str(error)))
+            except Exception as error:  # noqa: BLE001
+                # A mistake of ours: in a thread it would go unseen.
+                self._send(Failed(error))
+
+    def _send(self, message: Message) -> None:
+        # The app may be gone by the time that a thread has something to say.
+        with contextlib.suppress(RuntimeError):
+            self._post(message)
+
+    def _later(self, job: Callable[[Keeper], None]) -> None:
+        keeper = self._keeper
+        if keeper is not None:
+            self._work.put(lambda: job(keeper))
+
+    # The door
+
+    def save(self, array: Array, name: str, *, seen: FolderView, overwrite: bool) -> None:
+        """Write an edited input."""
+
+        def job(keeper: Keeper) -> None:
+            try:
+                saved = keeper.save(array, name=name, overwrite=overwrite, seen=seen)
+            except SaveConflict as error:
+                self._send(WorkDone("save", "", str(error), conflict=True))
+            except GradtuiError as error:
+                self._send(WorkDone("save", "", str(error)))
+            else:
+                notes = "; ".join(saved.notes)
+                self._send(
+                    WorkDone(
+                        "save", f"written: {saved.path.name}" + (f" ({notes})" if notes else "")
+                    )
+                )
+
+        self._later(job)
+
+    def journal(self, edits: tuple[Edit, ...]) -> None:
+        """Keep edits for the case of a crash; none clears what was kept."""
+        unsaved = self._unsaved
+        if unsaved is not None:
+            self._work.put(lambda: self._keep(unsaved, edits))
+
+    def _keep(self, unsaved: UnsavedEdits, edits: tuple[Edit, ...]) -> None:
+        problem = unsaved.keep(edits)
+        if problem:
+            self._send(WorkDone("journal", "", problem))
+
+    def recovered(self) -> Cells:
+        """Return the edits that a crash left behind."""
+        return self._unsaved.recovered() if self._unsaved is not None else {}
+
+    def request(self, kind: str, fields: Mapping[str, object]) -> None:
+        """Ask the adapter for something."""
+        self._later(lambda keeper: _ask(keeper, kind, fields))
+
+    def reload(self) -> None:
+        """Read the folder again."""
+        self._later(lambda keeper: keeper.reload())
+
+    def estimate(self, name: str) -> None:
+        """Choose how flows that were not measured are estimated."""
+        self._later(lambda keeper: keeper.set_estimate(name))
+
+    def keep_state(self, state: Mapping[str, object]) -> None:
+        """Remember what the person chose, for the next start."""
+        from gradtui.store.state import save_state
+
+        def job(keeper: Keeper) -> None:
+            save_state(keeper.folder.key, state)
+
+        self._later(job)
+
+    def restart(self) -> None:
+        """Start the adapter's process again."""
+        if self._child is not None:
+            threading.Thread(
+                target=self._child.restart, name="adapter-restart", daemon=True
+            ).start()
+
+    def stop_child(self) -> None:
+        """End the adapter's process."""
+        if self._child is not None:
+            threading.Thread(target=self._child.stop, name="adapter-stop", daemon=True).start()
+
+
+def _ask(keeper: Keeper, kind: str, fields: Mapping[str, object]) -> None:
+    keeper.ask(kind, **fields)

@@ -1,0 +1,149 @@
+"""What stands on the lines around the view: header, headline, detail, keys."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from gradtui.tui.screens.views import desk_edits
+from gradtui.viewmodel.detail import layer_detail
+from gradtui.viewmodel.headline import (
+    FolderState,
+    header_line,
+    overview_headline,
+    values_headline,
+)
+from gradtui.viewmodel.readout import readout
+from gradtui.viewmodel.text import Span, clip, line, number, printable, safe_label
+
+if TYPE_CHECKING:
+    from gradtui.folder.adapter_state import AdapterState
+    from gradtui.tui.screens.workspace import Workspace
+    from gradtui.viewmodel.text import TextLine
+
+PROGRESS_CELLS = 20
+OLD_SECONDS = 86_400.0
+
+
+def clock(moment: float) -> str:
+    """A wall time as a time of day, with its date when it is older than a day; empty for none."""
+    if not moment:
+        return ""
+    form = "%H:%M:%S" if time.time() - moment < OLD_SECONDS else "%Y-%m-%d %H:%M"
+    return time.strftime(form, time.localtime(moment))
+
+
+class Drawing:
+    """Draws a workspace onto its shell."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def draw(self) -> None:
+        """Draw the view and the lines around it."""
+        work = self._workspace
+        shell = work.shell
+        width = shell.size.width
+        if not width or not work.views.is_attached:
+            return
+        lines = work.child.lines if work.child is not None else ()
+        if not work.views.draw(work.desk, lines, ascii=work.palette.ascii_only):
+            # A view that just appeared has no size yet: once the layout stands it is drawn again.
+            shell.call_after_refresh(self.draw)
+        shell.header.show(self._header(width))
+        shell.headline.show(self._headline(width))
+        height = shell.detail.size.height or 2
+        shell.detail.show(*self._detail(width)[:height])
+        shell.keys.show(self._keys(width))
+
+    def _header(self, width: int) -> TextLine:
+        work, desk = self._workspace, self._workspace.desk
+        view = work.view
+        if view is None:
+            return line((" gradtui", "title"))
+        status = view.status
+        state = FolderState(
+            name=desk.session.folder or shell_folder(work),
+            kind=status.kind,
+            text=printable(status.text),
+            clock=clock(view.loaded_at),
+        )
+        return header_line(state, desk.generations, desk.selection, desk.edits.pending_count, width)
+
+    def _headline(self, width: int) -> TextLine:
+        work, desk = self._workspace, self._workspace.desk
+        if work.view is not None and work.view.adapter.state in ("starting", "training"):
+            return self._progress(work.view.adapter, width)
+        selection = desk.selection
+        if selection.view == "values":
+            return values_headline(desk.session, selection, width)
+        if selection.view == "flow":
+            return clip((Span(" Flow   ", "title"), *work.views.flow.headline), width)
+        if selection.view == "log":
+            ended = work.child.ended if work.child is not None else ""
+            return clip(line((" Log", "title"), f"   {ended or 'of the adapter process'}"), width)
+        loss = desk.session.meta.get("loss")
+        words = number(float(loss)) if isinstance(loss, (int, float)) else ""
+        return overview_headline(desk.summary, selection, words, width)
+
+    def _progress(self, adapter: AdapterState, width: int) -> TextLine:
+        """What the adapter does before it serves, with a bar where it knows how far it is."""
+        spans: list[Span] = [Span(f" {adapter.state} ", "warn")]
+        if not math.isnan(adapter.progress):
+            full = round(PROGRESS_CELLS * min(max(adapter.progress, 0.0), 1.0))
+            done, left = ("#", ".") if self._workspace.palette.ascii_only else ("█", "░")
+            spans.append(Span(done * full + left * (PROGRESS_CELLS - full), "good"))
+            spans.append(Span(f" {adapter.progress:.0%} "))
+        spans.append(Span(safe_label(adapter.message, max(width // 2, 8), keep="start"), "dim"))
+        return clip(tuple(spans), width)
+
+    def _detail(self, width: int) -> tuple[TextLine, ...]:
+        """The readout of the view; a notice takes its last line."""
+        work, desk = self._workspace, self._workspace.desk
+        session, selection = desk.session, desk.selection
+        if not session.layers:
+            lines = self._waiting(width)
+        elif selection.view in ("values", "flow"):
+            lines = readout(session, desk.previous, selection, desk_edits(desk), width=width)
+        elif selection.view == "overview":
+            lines = layer_detail(
+                session, desk.summary, selection.layer, width, ascii=work.palette.ascii_only
+            )
+        else:
+            lines = ()
+        text, role = desk.notice
+        if not text:
+            return lines
+        height = work.shell.detail.size.height or 2
+        notice = clip(line(" ", (printable(text), role or "title")), width)
+        return (*lines[: height - 1], *(() for _ in range(height - 1 - len(lines))), notice)
+
+    def _waiting(self, width: int) -> tuple[TextLine, ...]:
+        """Words for a folder that holds nothing yet."""
+        work = self._workspace
+        child = work.child
+        if child is not None and child.lines:
+            return tuple(
+                clip(line(" ", (printable(text), "dim")), width) for text in child.lines[-2:]
+            )
+        return (line((" nothing to show yet", "dim")),)
+
+    def _keys(self, width: int) -> TextLine:
+        """The question if there is one, else the keys that matter here."""
+        work = self._workspace
+        if work.question:
+            return clip(line(" ", (work.question, "warn")), width)
+        spans: list[Span] = [Span(" ")]
+        if work.keys.pending:
+            spans.append(Span(f"{work.keys.pending} ", "highlight"))
+        for binding in work.keys.keymap.of_view(work.desk.selection.view):
+            if binding.hint:
+                spans.append(Span(binding.keys[0], "key"))
+                spans.append(Span(f" {binding.hint}  ", "dim"))
+        return clip(tuple(spans), width)
+
+
+def shell_folder(work: Workspace) -> str:
+    """The folder's name as the person wrote it."""
+    return work.shell.folder

@@ -1,0 +1,88 @@
+"""Every key of the view, and every command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.screen import Screen
+
+from gradtui.tui.actions.commands import COMMANDS
+from gradtui.tui.widgets.table import Table
+from gradtui.tui.widgets.textline import LineView
+from gradtui.viewmodel.text import line
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+    from gradtui.tui.keymap import Keymap
+    from gradtui.tui.render.palette import Palette
+    from gradtui.viewmodel.text import TextLine
+
+_SYMBOLS: tuple[TextLine, ...] = (
+    line((" what is drawn", "title")),
+    line("   blue is negative, white is near zero, orange is positive"),
+    line("   the cursor's cell is black; marked cells are linked above the threshold"),
+    line("   flags: ", ("X", "bad"), " not finite   ", ("!", "warn"), " too large or not adding up   ",
+         ("v", "warn"), " vanishing   . nothing found"),
+)  # fmt: skip
+
+
+def help_lines(keymap: Keymap, view: str) -> tuple[TextLine, ...]:
+    """Return the keys of a view in their groups, then the commands."""
+    lines: list[TextLine] = []
+    groups: dict[str, list[TextLine]] = {}
+    for binding in keymap.of_view(view):
+        keys = " ".join(binding.keys)
+        groups.setdefault(binding.group, []).append(
+            line("   ", (f"{keys:<14}", "key"), f" {binding.help}")
+        )
+    for group, rows in groups.items():
+        lines += [line((f" {group}", "title")), *rows, ()]
+    lines += [line((" commands", "title"), ("   tab completes, up brings back", "dim"))]
+    for command in COMMANDS:
+        usage = f":{command.name} {command.arguments}".strip()
+        lines.append(line("   ", (f"{usage:<34}", "key"), f" {command.help}"))
+    return (*lines, (), *_SYMBOLS)
+
+
+class HelpScreen(Screen[Any]):
+    """The keys of a view; j and k scroll, any other key leaves."""
+
+    CSS = "HelpScreen { layout: vertical; } HelpScreen LineView { height: 1; }"
+    AUTO_FOCUS = None
+
+    def __init__(self, keymap: Keymap, view: str, palette: Palette) -> None:
+        super().__init__()
+        self._lines = help_lines(keymap, view)
+        self._table = Table(palette=palette)
+        self._palette = palette
+        self._view = view
+
+    def compose(self) -> ComposeResult:
+        """Lay out the title and the list."""
+        title = line((f" gradtui: keys of {self._view}", "title"))
+        hint = line(
+            (" j k", "key"), (" scroll  ", "dim"), ("any other key", "key"), (" back", "dim")
+        )
+        yield LineView(title, palette=self._palette)
+        yield self._table
+        yield LineView(hint, palette=self._palette)
+
+    def on_mount(self) -> None:
+        """Show the list."""
+        self._table.show(self._lines)
+
+    def on_key(self, event: events.Key) -> None:
+        """Scroll or leave."""
+        event.stop()
+        page = max(self._table.page - 1, 1)
+        steps = {
+            "j": 1, "down": 1, "k": -1, "up": -1, "J": page, "pagedown": page, "space": page,
+            "K": -page, "pageup": -page, "g": -len(self._lines), "G": len(self._lines),
+        }  # fmt: skip
+        key = event.character if event.is_printable and event.character != " " else event.key
+        if key in steps:
+            self._table.scroll_rows(steps[key])
+        else:
+            self.dismiss()

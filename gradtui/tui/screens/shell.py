@@ -1,0 +1,112 @@
+"""The one screen: header, view, detail, keys. It stands before numpy is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.containers import Container
+from textual.screen import Screen
+
+from gradtui.tui.widgets.textline import LineView
+from gradtui.viewmodel.text import line, safe_label, spread
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+    from gradtui.tui.screens.workspace import Workspace
+    from gradtui.tui.widgets.heatmap import Heatmap
+    from gradtui.tui.widgets.prompt import Prompt
+    from gradtui.tui.widgets.table import Table
+
+SMALL_ROWS = 10
+TALL_ROWS = 34
+
+
+class Shell(Screen[Any]):
+    """Rows from the top: header, headline, the view, detail, keys or prompt.
+
+    It knows no data. Once the folder was read, a `Workspace` fills it; until then it says what it
+    waits for.
+    """
+
+    CSS = """
+    Shell { layout: vertical; overflow: hidden; }
+    #body { height: 1fr; layout: horizontal; overflow: hidden; }
+    #header, #headline, #keys { height: 1; }
+    #detail { height: 2; }
+    """
+    AUTO_FOCUS = None
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.folder = folder
+        self.workspace: Workspace | None = None
+        self.header = LineView(id="header")
+        self.headline = LineView(id="headline")
+        self.body = Container(id="body")
+        self.detail = LineView(id="detail")
+        self.keys = LineView(id="keys")
+
+    def compose(self) -> ComposeResult:
+        """Lay out the rows."""
+        yield self.header
+        yield self.headline
+        yield self.body
+        yield self.detail
+        yield self.keys
+
+    def on_mount(self) -> None:
+        """Say what is coming."""
+        self._greet()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give small screens their rows back."""
+        rows = event.size.height
+        self.header.display = rows >= 3
+        self.headline.display = rows >= 5
+        self.detail.display = rows >= SMALL_ROWS
+        self.detail.styles.height = 4 if rows >= TALL_ROWS else 2
+        self.keys.display = rows >= 2
+        if self.workspace is None:
+            self._greet()
+        else:
+            self.workspace.resized()
+
+    async def on_key(self, event: events.Key) -> None:
+        """Hand the key on; before there is anything to act on, only quitting is possible."""
+        key = event.character if event.is_printable and event.character != " " else event.key
+        if self.workspace is not None:
+            event.stop()
+            event.prevent_default()
+            await self.workspace.pressed(key or event.key)
+        elif key in ("q", "ctrl+c"):
+            self.app.exit(0)
+
+    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+        """A line was typed."""
+        if self.workspace is not None:
+            self.workspace.prompt_closed()
+            self.workspace.answered(message.kind, message.text)
+
+    def on_prompt_left(self, _message: Prompt.Left) -> None:
+        """A prompt was left."""
+        if self.workspace is not None:
+            self.workspace.prompt_closed()
+
+    def on_heatmap_picked(self, message: Heatmap.Picked) -> None:
+        """A cell was clicked."""
+        view = message.heatmap.view
+        if self.workspace is not None and view is not None:
+            self.workspace.picked_cell(view.key, message.cell)
+
+    def on_table_picked(self, message: Table.Picked) -> None:
+        """A row was clicked."""
+        if self.workspace is not None:
+            self.workspace.picked_row(message.row)
+
+    def _greet(self) -> None:
+        width = self.size.width
+        left = line((" gradtui", "title"), "  ", safe_label(self.folder, max(width // 2, 8)))
+        self.header.show(spread(left, line(("loading ", "dim")), width))
+        self.keys.show(line((" q", "key"), (" quit", "dim")))

@@ -1,0 +1,295 @@
+"""The workspace: folder, keys and views meet here, once there is something to show."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gradtui.core.edit import EditHistory
+from gradtui.errors import GradtuiError
+from gradtui.tui.actions.desk import Desk
+from gradtui.tui.actions.table import ACTIONS, ANSWERS, MARKS
+from gradtui.tui.keymap import KeyReader
+from gradtui.tui.screens.drawing import Drawing
+from gradtui.tui.screens.room import ScreenRoom
+from gradtui.tui.screens.views import Views
+from gradtui.tui.widgets.prompt import Prompt
+from gradtui.viewmodel.links import wanted
+from gradtui.viewmodel.selection import reconcile
+from gradtui.viewmodel.state import from_state, to_state
+from gradtui.viewmodel.summary import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gradtui.store.view import FolderView
+    from gradtui.tui.actions.door import Door
+    from gradtui.tui.child import ChildState
+    from gradtui.tui.keymap import Keymap
+    from gradtui.tui.messages import WorkDone
+    from gradtui.tui.render.palette import Palette
+    from gradtui.tui.screens.shell import Shell
+
+STATE_DELAY = 1.0
+"""Seconds of quiet after which the selection is remembered."""
+
+
+class Workspace:
+    """Holds the desk, hands keys to actions, and takes what arrives from the folder.
+
+    Nothing here waits for a disk: that is behind the door.
+    """
+
+    def __init__(
+        self,
+        shell: Shell,
+        door: Door,
+        keymap: Keymap,
+        *,
+        state: Mapping[str, object],
+        estimate: str,
+        palette: Palette,
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        self.shell = shell
+        self.door = door
+        self.keys = KeyReader(keymap)
+        self.palette = palette
+        self.room = ScreenRoom(self)
+        self.desk = Desk(self.room, selection=from_state(state))
+        if estimate:
+            self.desk.selection = replace(self.desk.selection, estimate=estimate)
+        self.views = Views()
+        self.prompt = Prompt()
+        self.drawing = Drawing(self)
+        self.view: FolderView | None = None
+        self.child: ChildState | None = None
+        self.asking: tuple[str, Mapping[str, Callable[[], None]]] = ("", {})
+        self._asked: set[object] = set()
+        self._state_timer: Any = None
+        self._offered = False
+        self._journalled: object = None
+        if problems:
+            self.desk.say(problems[0], "warn")
+
+    async def open(self) -> None:
+        """Put the views on the shell."""
+        await self.shell.body.mount(self.views)
+        await self.shell.mount(self.prompt, after=self.shell.detail)
+        self.recoloured()
+
+    # What arrives
+
+    def took(self, view: FolderView) -> None:
+        """Take a new picture of the folder."""
+        desk = self.desk
+        before, self.view = self.view, view
+        if not view.session.layers:
+            pass
+        elif not desk.generations.kept:
+            desk.generations = desk.generations.arrived(view.session, view.previous)
+            desk.edits = EditHistory.of(view.session.input)
+            self._shown_changed()
+            self._offer_recovered()
+        elif before is None or view.session is not before.session:
+            if before is None or view.previous is not before.previous:
+                desk.generations = desk.generations.arrived(view.session, view.previous)
+                self._asked.clear()
+            else:
+                # The same flows: a row that was asked for, another estimate, an input that was saved.
+                desk.generations = desk.generations.refreshed(view.session)
+            if view.session.input is not desk.edits.base:
+                self._rebase(view)
+            self._shown_changed()
+        self.draw()
+
+    def _shown_changed(self) -> None:
+        desk = self.desk
+        desk.selection = reconcile(desk.selection, desk.session)
+        desk.summary = summarize(desk.session, desk.previous)
+
+    def _rebase(self, view: FolderView) -> None:
+        """Put unsaved edits on what the folder holds now, and say what became of them."""
+        desk = self.desk
+        pending = desk.edits.pending_count
+        moved = desk.edits.rebased(view.session.input)
+        desk.edits = moved.history
+        if moved.conflicts:
+            desk.say(
+                f"the input changed on disk under {len(moved.conflicts)} of your {pending} edits:"
+                " W writes yours over it, R takes the disk's",
+                "warn",
+            )
+        elif moved.lost:
+            desk.say(f"the input has another shape now: {len(moved.lost)} edits dropped", "bad")
+        elif moved.kept:
+            desk.say(f"reloaded; {len(moved.kept)} unsaved edits kept")
+
+    def _offer_recovered(self) -> None:
+        if self._offered:
+            return
+        self._offered = True
+        cells = self.door.recovered()
+        if cells:
+            self.room.choose(
+                f"{len(cells)} unsaved edits of an earlier session were found:"
+                "  y take them up   n drop them   any other key asks again next time",
+                {"y": lambda: self._take_up(cells), "n": lambda: self.door.journal(())},
+            )
+
+    def _take_up(self, cells: Mapping[tuple[int, ...], float]) -> None:
+        try:
+            self.desk.edits = self.desk.edits.set_values(cells)
+        except GradtuiError as error:
+            self.desk.say(f"they do not fit this input: {error}", "warn")
+
+    def child_changed(self, state: ChildState) -> None:
+        """Take a new state of the adapter's process; a failure shows what it printed."""
+        ended = state.ended and (self.child is None or not self.child.ended)
+        self.child = state
+        if ended and state.code and not self.room.leaving:
+            self.desk.say(f"{state.ended}; :log shows what it printed", "bad")
+            if not self.desk.generations.kept:
+                self.desk.selection = replace(self.desk.selection, view="log", row=0)
+        self.draw()
+
+    def work_done(self, done: WorkDone) -> None:
+        """Take what became of work behind the door."""
+        if done.conflict:
+            self.room.choose(
+                f"{done.error}   o write over it   r keep both: reload first   any other key: nothing",
+                {"o": lambda: self.room.write(overwrite=True), "r": self.room.reload},
+            )
+        elif done.error:
+            self.room.leaving = False
+            self.desk.say(done.error, "bad")
+        elif done.kind == "save":
+            self.desk.say(done.text, "good")
+            if self.room.leaving:
+                self.room.leave(ask=False)
+                return
+        else:
+            self.desk.say(done.text)
+        self.draw()
+
+    # Keys
+
+    async def pressed(self, key: str) -> None:
+        """Act on one key."""
+        desk = self.desk
+        if self.prompt.is_open:
+            return
+        text, answers = self.asking
+        if text:
+            self.asking = ("", {})
+            if key in answers:
+                answers[key]()
+            self.draw()
+            return
+        before = desk.selection
+        desk.notice = ("", "")
+        pressed = self.keys.feed(desk.selection.view, key)
+        if pressed is not None:
+            try:
+                if pressed.action in MARKS:
+                    MARKS[pressed.action](desk, pressed.argument)
+                else:
+                    ACTIONS[pressed.action](desk, pressed.count)
+            except GradtuiError as error:
+                desk.say(str(error), "warn")
+        self._after(before)
+
+    def answered(self, kind: str, text: str) -> None:
+        """Act on a line that was typed."""
+        before = self.desk.selection
+        self.desk.notice = ("", "")
+        try:
+            ANSWERS[kind](self.desk, text)
+        except GradtuiError as error:
+            self.desk.say(str(error), "warn")
+        self._after(before)
+
+    def picked_cell(self, key: Any, cell: tuple[int, int]) -> None:
+        """A cell of a map was clicked: the keys go there; a second click toggles an input cell."""
+        from gradtui.viewmodel import moves
+
+        desk, before = self.desk, self.desk.selection
+        view = next(view for view in desk.maps if view.key == key)
+        again = before.focus == key and view.cursor == cell
+        desk.selection = moves.put_cursor(replace(before, focus=key), view, cell)
+        if again and key == "input":
+            with contextlib.suppress(GradtuiError):
+                ACTIONS["edit.toggle"](desk, 0)
+        self._after(before)
+
+    def picked_row(self, row: int) -> None:
+        """A row of the Overview or the rail was clicked."""
+        from gradtui.tui.actions.moving import go_to_row
+
+        before = self.desk.selection
+        if row < len(self.desk.rows):
+            go_to_row(self.desk, row)
+        self._after(before)
+
+    def _after(self, before: object) -> None:
+        """Redraw, remember, journal and ask for what the new selection needs."""
+        desk = self.desk
+        if desk.selection is not before:
+            if getattr(before, "estimate", "") != desk.selection.estimate:
+                self.door.estimate(desk.selection.estimate)
+            self._remember_soon()
+        if desk.session is not None and desk.summary.layers != desk.session.layers:
+            self._shown_changed()
+        if desk.edits.cells is not self._journalled and desk.edits.base.size:
+            self._journalled = desk.edits.cells
+            self.door.journal(desk.edits.pending)
+        self._ask_for_links()
+        self.draw()
+
+    def _ask_for_links(self) -> None:
+        """Ask the adapter for a row or column that the folder lacks, once a generation."""
+        if self.view is None or not self.view.adapter.alive or not self.desk.generations.following:
+            return
+        for want in wanted(self.desk.session, self.desk.selection):
+            if want not in self._asked:
+                self._asked.add(want)
+                self.room.request(want.kind, pair=[want.source, want.target], node=want.node)
+
+    def _remember_soon(self) -> None:
+        if self._state_timer is not None:
+            self._state_timer.stop()
+        self._state_timer = self.shell.set_timer(STATE_DELAY, self.remember)
+
+    def remember(self) -> None:
+        """Keep the selection for the next start."""
+        if self.desk.generations.kept:
+            self.door.keep_state(to_state(self.desk.selection))
+
+    # Drawing
+
+    def draw(self) -> None:
+        """Draw everything; only what changed is sent."""
+        self.drawing.draw()
+
+    def resized(self) -> None:
+        """Draw once the new layout stands."""
+        self.shell.call_after_refresh(self.draw)
+
+    @property
+    def question(self) -> str:
+        """What is asked for one key; empty when nothing is."""
+        return self.asking[0]
+
+    def recoloured(self) -> None:
+        """Give every widget the palette."""
+        shell = self.shell
+        for widget in (shell.header, shell.headline, shell.detail, shell.keys):
+            widget.palette = self.palette
+        for user in self.views.palette_users():
+            user.palette = self.palette
+
+    def prompt_closed(self) -> None:
+        """Show the keys again."""
+        self.shell.keys.display = self.shell.size.height >= 2
+        self.draw()

@@ -1,0 +1,178 @@
+"""The two lines at the top: which folder and how it is, and what the view shows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from gradtui.viewmodel.detail import pair_kind
+from gradtui.viewmodel.links import highlights, pair_threshold
+from gradtui.viewmodel.selection import shown_direction, shown_pairs
+from gradtui.viewmodel.text import (
+    Span,
+    TextLine,
+    clip,
+    line,
+    line_width,
+    number,
+    safe_label,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from gradtui.core.session import Session
+    from gradtui.viewmodel.generations import Generations
+    from gradtui.viewmodel.selection import Selection
+    from gradtui.viewmodel.summary import Summary
+
+STATUS_ROLES: Final = {
+    "live": "good",
+    "loading": "dim",
+    "waiting": "warn",
+    "busy": "warn",
+    "stale": "warn",
+    "finished": "dim",
+    "broken": "bad",
+    "missing": "bad",
+}
+_LETTERS: Final = (("overview", "o"), ("values", "v"), ("flow", "f"))
+FAN_WORDS: Final = {"out": "fan-out", "in": "fan-in", "both": "fan-out and fan-in"}
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """The folder in words: ``kind`` chooses the colour, ``clock`` is when the data was read."""
+
+    name: str
+    kind: str = "loading"
+    text: str = ""
+    clock: str = ""
+
+
+def header_line(
+    state: FolderState, generations: Generations, selection: Selection, unsaved: int, width: int
+) -> TextLine:
+    """Return the first line: folder, generation, how it is, unsaved edits, and the views' letters."""
+    letters = _letters(selection.view)
+    shown = generations.shown
+    role = STATUS_ROLES.get(state.kind, "")
+    words = state.text or state.kind
+    parts: list[TextLine] = []
+    if shown.layers:
+        parts.append(_generation(generations))
+    if unsaved:
+        parts.append(line((f"{unsaved} unsaved", "edited")))
+    calm = state.kind in ("live", "finished")
+    clock = f" {state.clock}" if state.clock else ""
+    parts.append(line((f"{words}{clock}" if calm else words, role)))
+    if not calm and state.clock:
+        parts.append(line((f"view of {state.clock}", "dim")))
+    room = width - line_width(letters) - 2
+    if room < 20:
+        return clip(line(*(span for part in parts[-1:] for span in part)), width)
+    # What the folder is doing must stay readable; its name and our own give way.
+    rest = sum(line_width(part) + 2 for part in parts)
+    name = safe_label(state.name, max(min(room - rest - 10, 40), 6))
+    lead = line((" gradtui", "title"), "  ", name) if rest + 12 < room else line(" " + name)
+    spans = list(lead)
+    for part in parts:
+        spans.extend((Span("  "), *part))
+    return spread(clip(tuple(spans), room + 1), letters, width)
+
+
+def _generation(generations: Generations) -> TextLine:
+    shown = generations.shown
+    name = f"generation {shown.generation}" if shown.generation else "foreign files"
+    spans = [Span(name)]
+    if not generations.following:
+        behind = f", {generations.behind} newer" if generations.behind else ""
+        spans.append(Span(f" paused{behind}", "warn"))
+    if generations.comparing and generations.baseline.layers:
+        spans.append(Span(f" minus {generations.baseline.generation}", "highlight"))
+    return tuple(spans)
+
+
+def _letters(view: str) -> TextLine:
+    spans: list[Span] = []
+    for name, letter in _LETTERS:
+        spans.append(Span(f"[{letter}]", "title") if name == view else Span(f" {letter} ", "dim"))
+    return (*spans, Span(" ?", "key"), Span(" "))
+
+
+def values_headline(session: Session, selection: Selection, width: int) -> TextLine:
+    """Return the second line of Values: z, the node, the pair, the threshold and what passes it."""
+    pieces = [line((" Values", "title"))]
+    if session.input.size:
+        pieces.append(line(("z ", "dim"), number(selection.z)))
+    if selection.layer:
+        row, column = selection.node
+        pieces.append(line(f"({row},{column}) of ", safe_label(selection.layer, 24)))
+    pieces.extend(pair_pieces(session, selection))
+    notes = []
+    if selection.scale != "linear":
+        notes.append(selection.scale)
+    if selection.channel >= 0:
+        notes.append(f"channel {selection.channel}")
+    if session.explicit:
+        notes.append("explicit")
+    if selection.polyphase:
+        notes.append(f"polyphase {selection.polyphase}")
+    if notes:
+        pieces.append(line((", ".join(notes), "dim")))
+    return clip(_joined(pieces), width)
+
+
+def pair_pieces(session: Session, selection: Selection) -> list[TextLine]:
+    """Return direction and pair, how the flow is known, the threshold and how many links pass it."""
+    pairs = shown_pairs(session, selection)
+    if not pairs:
+        return [line(("no pair", "dim"))] if session.layers else []
+    pair = pairs[0]
+    threshold = pair_threshold(session, selection, pair)
+    found = highlights(session, selection)
+    passed = f"{found.connected.nodes.size} of {pair.flow.shape[found.direction != 'in']:,}"
+    if found.missing:
+        passed = "links not in the folder"
+    fan = FAN_WORDS[shown_direction(session, selection)]
+    return [
+        line(f"{fan} ", (safe_label(f"{pair.source} → {pair.target}", 34, keep="both"), "")),
+        line((pair_kind(pair), "warn" if pair.kind == "estimated" else "dim")),
+        line(threshold_words(threshold.mode, threshold.value), (f" ({passed})", "dim")),
+    ]
+
+
+def threshold_words(mode: str, value: float) -> str:
+    """Return a threshold as a short formula."""
+    formulas = {
+        "magnitude": f"|flow| ≥ {number(value)}",
+        "value": f"flow ≥ {number(value)}",
+        "quantile": f"quantile ≥ {number(value)}",
+        "top-k": f"top {value:.0f}",
+        "vnittest": f"flow > {number(value)} (vnittest)",
+    }
+    return formulas[mode]
+
+
+def overview_headline(summary: Summary, selection: Selection, loss: str, width: int) -> TextLine:
+    """Return the second line of the Overview: layers, flags, order and filter."""
+    flags = sum(summary.worst(layer.name).flag != "." for layer in summary.layers)
+    pieces = [line((" Overview", "title")), line(f"{len(summary.layers)} layers")]
+    if loss:
+        pieces.append(line(("loss ", "dim"), loss))
+    pieces.append(
+        line((f"{flags} flagged, e goes to them", "warn")) if flags else line(("no flags", "good"))
+    )
+    if selection.sort != "order":
+        pieces.append(line((f"sorted by {selection.sort}", "dim")))
+    if selection.filter:
+        pieces.append(line((f"only {safe_label(selection.filter, 20)}", "highlight")))
+    return clip(_joined(pieces), width)
+
+
+def _joined(pieces: list[TextLine]) -> TextLine:
+    spans: list[Span] = []
+    for piece in pieces:
+        if spans and piece:
+            spans.append(Span("   "))
+        spans.extend(piece)
+    return tuple(spans)
