@@ -121,7 +121,7 @@ def measure_flow(
 
     Returns:
         The flow. A node whose ``g_b`` is zero in every channel has an empty column; NaN and Inf are
-        kept as they come.
+        kept as autograd gives them (a slope that is infinite makes NaN of the zeros beside it).
 
     Raises:
         Cancelled: from ``effort.progress``.
@@ -216,12 +216,22 @@ def _summed(source: Tap, target: Tap, gradient: torch.Tensor, effort: Effort) ->
     rows = row_sums(source, target, gradient)
     try:
         columns, way = column_sums(source, target, gradient), "one VJP and one JVP"
+        if not same_total(rows, columns):
+            raise NoForwardProduct
     except NoForwardProduct:
         columns = torch.full_like(gradient[0], math.nan)
         way = "one VJP; column sums unknown"
         if target.layout.nodes <= SUMMED_BY_COLUMNS:
             columns, way = _summed_columns(source, target, gradient, effort), "VJPs, summed"
     return PairFlow("summed", rows, columns, way)
+
+
+def same_total(left: torch.Tensor, right: torch.Tensor) -> bool:
+    """Whether two ways to the same total agree, as far as the terms' precision goes; NaN and Inf can't tell."""
+    difference = left.double().sum() - right.double().sum()
+    size = left.double().abs().sum() + right.double().abs().sum()
+    tolerance = 64 * torch.finfo(right.dtype).eps * size
+    return not bool(torch.isfinite(difference)) or bool(difference.abs() <= tolerance)
 
 
 def _summed_columns(

@@ -116,12 +116,15 @@ def output_map(output: object, taps: Taps, sample: int) -> npt.NDArray[Any]:
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
     """Kernels with a second derivative: attention by its definition, recurrent layers without a vendor's library."""
-    with (
-        sdpa_kernel(SDPBackend.MATH),
-        torch.backends.mkldnn.flags(enabled=False),
-        torch.backends.cudnn.flags(enabled=False),
-    ):
-        yield
+    # The public switch of oneDNN also sets flags of GPUs that are not there, and warns of them.
+    switch = torch._C._set_mkldnn_enabled  # noqa: SLF001
+    was = torch._C._get_mkldnn_enabled()  # noqa: SLF001
+    switch(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
+            yield
+    finally:
+        switch(was)
 
 
 @contextmanager

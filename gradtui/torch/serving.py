@@ -123,7 +123,8 @@ class Server:
     def _fail(self, writer: AdapterWriter, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))
         line = reason_line(error)
-        writer.set_state("failed", message=line, error=text)
+        # "failed" is the word of an adapter that ended: this one waits for the next save.
+        writer.set_state("serving", message=line, error=text)
         print(text if not isinstance(error, GradtuiError) else line, file=sys.stderr, flush=True)
 
     def _answer_some(self, writer: AdapterWriter) -> bool:
