@@ -15,7 +15,7 @@ from gradtui import __version__
 from gradtui.errors import FileBusy, FolderMissing, GradtuiError, UnreadableFile, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gradtui.launch import Launch
 
@@ -73,10 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), UNREADABLE)
     except GradtuiError as error:
         return _fail(str(error), UNREADABLE)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. The interpreter flushes once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -324,8 +320,13 @@ def _screen(launch: Launch) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    if sys.stdout is None:
+        raise UsageError("show writes to standard output, which is closed")
+    # A name may hold what the terminal's encoding lacks.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     from gradtui.store.keeper import Keeper
-    from gradtui.viewmodel.document import show_document, show_text
+    from gradtui.viewmodel.document import json_parts, show_text
 
     keeper = Keeper(
         options.folder,
@@ -334,17 +335,25 @@ def _show(options: argparse.Namespace) -> int:
         estimate=options.estimate or ESTIMATES[0],
     )
     view = keeper.load_once()
+    parts: Iterable[str]
     if options.json or options.full:
-        import json
-
-        for part in json.JSONEncoder(allow_nan=False).iterencode(
-            show_document(view.session, full=options.full)
-        ):
-            sys.stdout.write(part)
-        sys.stdout.write("\n")
+        parts = json_parts(view.session, full=options.full)
     else:
-        # A name may hold what the terminal's encoding lacks.
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        sys.stdout.write(show_text(view.session, view.notes))
-    sys.stdout.flush()
+        parts = (show_text(view.session, view.notes),)
+    try:
+        for part in parts:
+            sys.stdout.write(part)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        return _abandon_output(0)
+    except OSError as error:
+        _fail(f"standard output: {error.strerror or error}", UNREADABLE)
+        return _abandon_output(UNREADABLE)
     return 0
+
+
+def _abandon_output(code: int) -> int:
+    """Leave what is still buffered unwritten: the interpreter flushes once more at exit, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

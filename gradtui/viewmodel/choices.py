@@ -155,8 +155,9 @@ def next_mode(selection: Selection) -> Selection:
 
 def next_scope(selection: Selection) -> Selection:
     """One threshold range for each pair, or one over all pairs as vnittest has it."""
-    scope = "global" if selection.threshold_scope == "pair" else "pair"
-    return replace(selection, threshold_scope=scope)
+    if selection.threshold_scope == "global":
+        return replace(selection, threshold_scope="pair")
+    return replace(selection, threshold_scope="global")
 
 
 def step_threshold(selection: Selection, session: Session, steps: int) -> Selection:

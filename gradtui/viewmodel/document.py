@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -12,10 +13,10 @@ from gradtui.core.threshold import default_threshold
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.overview import percent
 from gradtui.viewmodel.summary import chain_rule, summarize
-from gradtui.viewmodel.text import number, printable
+from gradtui.viewmodel.text import cell_width, number, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gradtui.core.arrays import Array
     from gradtui.core.session import Pair
@@ -46,7 +47,9 @@ def show_document(session: Session, *, full: bool = False) -> dict[str, object]:
             for layer in session.layers
             for name in (layer.name,)
         ],
-        "pairs": [_pair(pair, full) for pair in session.pairs],
+        "pairs": [
+            {**_pair(pair), "flow": _flow(pair)} if full else _pair(pair) for pair in session.pairs
+        ],
         "input": _array(session.input),
         "target": _array(session.target),
         "findings": [
@@ -67,10 +70,10 @@ def _layer(name: str, shape: tuple[int, ...], numbers: LayerNumbers) -> dict[str
     }
 
 
-def _pair(pair: Pair, full: bool) -> dict[str, object]:
+def _pair(pair: Pair) -> dict[str, object]:
     extent = pair.flow.extent()
     has_values = extent.finite > 0
-    entry: dict[str, object] = {
+    return {
         "source": pair.source,
         "target": pair.target,
         "kind": pair.kind,
@@ -83,9 +86,6 @@ def _pair(pair: Pair, full: bool) -> dict[str, object]:
         "residual": known(pair.residual),
         "bypass": known(pair.bypass_share),
     }
-    if full:
-        entry["flow"] = _flow(pair)
-    return entry
 
 
 def _flow(pair: Pair) -> object:
@@ -100,10 +100,45 @@ def _flow(pair: Pair) -> object:
             "cols": links.targets.tolist(),
             "values": [plain_number(value) for value in links.values.tolist()],
         }
-    return [
-        [plain_number(value) for value in flow.row(node).values.tolist()]
-        for node in range(flow.shape[0])
-    ]
+    return list(_rows(pair))
+
+
+def _rows(pair: Pair) -> Iterator[list[float | str]]:
+    for node in range(pair.flow.shape[0]):
+        yield [plain_number(value) for value in pair.flow.row(node).values.tolist()]
+
+
+def json_parts(session: Session, *, full: bool = False) -> Iterator[str]:
+    """Yield the document as JSON text, piece by piece: a dense flow is never whole in memory as text."""
+    document = show_document(session)
+    if not full:
+        yield json.dumps(document, allow_nan=False) + "\n"
+        return
+    opening = "{"
+    for key, value in document.items():
+        yield f"{opening}{json.dumps(key)}: "
+        opening = ", "
+        if key != "pairs":
+            yield json.dumps(value, allow_nan=False)
+            continue
+        yield "["
+        for position, pair in enumerate(session.pairs):
+            entry = json.dumps(_pair(pair), allow_nan=False)
+            yield f'{", " if position else ""}{entry[:-1]}, "flow": '
+            yield from _flow_parts(pair)
+            yield "}"
+        yield "]"
+    yield "}\n"
+
+
+def _flow_parts(pair: Pair) -> Iterator[str]:
+    if isinstance(pair.flow, (SummedFlow, SparseFlow)):
+        yield json.dumps(_flow(pair), allow_nan=False)
+        return
+    yield "["
+    for position, row in enumerate(_rows(pair)):
+        yield (", " if position else "") + json.dumps(row, allow_nan=False)
+    yield "]"
 
 
 def _array(array: Array) -> dict[str, object] | None:
@@ -184,8 +219,6 @@ def _rule(pair: Pair) -> str:
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns of text, the first to the left and the others to the right."""
-    from gradtui.viewmodel.text import cell_width
-
     widths = [max(cell_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:

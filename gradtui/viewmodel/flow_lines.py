@@ -7,6 +7,7 @@ style is the sign: unbroken for positive, dashed for negative. Nothing is said b
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -24,15 +25,21 @@ LONGEST_ZONE: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class PathNode:
-    """A node on a path: where it is, what flows along the link that reaches it, and why a path ends here.
+    """A node on a path.
 
-    ``flow`` of the selected node is its gradient. ``end`` is empty where the path goes on, or where
-    the last layer is reached.
+    Attributes:
+        layer: its layer.
+        cell: its place in the layer.
+        flow: the part of the selected node's gradient that takes this path so far; the gradient
+            itself for the selected node, NaN where a node on the way has none to share out.
+        link: the flow along the link that reaches it, as it stands in the folder.
+        end: why the path ends here; empty where it goes on, or where no layer follows.
     """
 
     layer: str
     cell: Cell
     flow: float
+    link: float
     end: str = ""
 
 
@@ -104,7 +111,14 @@ def draw(
     zone = max(min((width - columns * cell) // zones - 2, LONGEST_ZONE), 3)
     starts = tuple(index * (cell + zone + 2) for index in range(columns))
     largest = [
-        max((abs(p[_end(c, root)].flow) for p in paths if len(p) > max(c, 0) + 1), default=0.0)
+        max(
+            (
+                _size(_through(paths, r, c, root))
+                for r in range(len(paths))
+                if len(paths[r]) > c + 1
+            ),
+            default=0.0,
+        )
         for c in range(columns - 1)
     ]
     lines = []
@@ -160,22 +174,34 @@ def _node(
     if not _opens(paths, row, column):
         return [Span(" " * width)]
     place = _place(node.cell)
-    flow = node.flow if column == root else _arriving(paths, row, column, root)
-    value = number(flow, digits, digits=3)
+    flow = node.flow if column == root else _arriving(paths, row, column)
+    value = "?" if math.isnan(flow) and column != root else number(flow, digits, digits=3)
     role = "title" if column == root else "negative" if flow < 0 else "positive"
     gap = width - len(place) - len(value)
     return [Span(place + " " * gap, "title" if column == root else ""), Span(value, role)]
 
 
-def _arriving(paths: Sequence[Path], row: int, column: int, root: int) -> float:
-    """The sum of the links between a node and those nearer to the selected one, each once."""
-    nearer = column - 1 if column > root else column + 1
+def _arriving(paths: Sequence[Path], row: int, column: int) -> float:
+    """The sum of all paths that reach a node; its rows begin at ``row``."""
     total = paths[row][column].flow
     while _same(paths, row, row + 1, column):
         row += 1
-        if _opens(paths, row, nearer):
-            total += paths[row][column].flow
+        total += paths[row][column].flow
     return total
+
+
+def _through(paths: Sequence[Path], row: int, column: int, root: int) -> float:
+    """The sum of all paths along the link between a column and the next that begins at ``row``."""
+    end = _end(column, root)
+    total = paths[row][end].flow
+    while _same(paths, row, row + 1, column) and _same(paths, row, row + 1, column + 1):
+        row += 1
+        total += paths[row][end].flow
+    return total
+
+
+def _size(flow: float) -> float:
+    return abs(flow) if math.isfinite(flow) else 0.0
 
 
 def _zone(
@@ -188,7 +214,7 @@ def _zone(
     merges = _shares(paths, row, column + 1, column)
     anchor = left_opens or right_opens
     more = _anchors_below(paths, row, column)
-    flow = paths[row][_end(column, root)].flow
+    flow = _through(paths, row, column, root)
     length = width - (2 if splits else 0) - (1 if merges else 0) - 1
     role = "negative" if flow < 0 else "positive"
     if not anchor:
@@ -234,8 +260,8 @@ def _anchors_below(paths: Sequence[Path], row: int, column: int) -> bool:
 
 def _bar(flow: float, largest: float, length: int, pen: _Pen) -> str:
     """A line of ``length`` whose heavy part is the share of the largest flow; at least one of it is heavy."""
-    share = abs(flow) / largest if largest and abs(flow) < float("inf") else 1.0
-    heavy = min(max(round(share * length), 1), length) if share == share else length
+    share = abs(flow) / largest if largest and math.isfinite(flow) else 1.0
+    heavy = min(max(round(share * length), 1), length)
     if flow < 0:
         return pen.negative_heavy * heavy + pen.negative_light * (length - heavy)
     return pen.heavy * heavy + pen.light * (length - heavy)

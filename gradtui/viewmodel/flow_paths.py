@@ -1,11 +1,13 @@
 """Where a node's gradient goes, as rows of a table: its strongest links, and each one's strongest way on.
 
 A row follows one link of the selected node through further layers, always along the strongest link
-at or above that pair's threshold, and says why it ends.
+at or above that pair's threshold, and says why it ends. Its numbers are parts of the selected node's
+gradient: the flow of a path i, j, k is ``F[i, j] * F[j, k] / g[j]``, as in `gradtui.core.paths`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Indices
     from gradtui.core.session import Pair, Session
-    from gradtui.viewmodel.selection import Cell, Selection
+    from gradtui.viewmodel.selection import Selection
 
 HOPS: Final = 4
 """Links that a row follows at most."""
@@ -85,8 +87,8 @@ def _fan(session: Session, selection: Selection, first: Pair, way: Way) -> Fan:
     every = first.flow.row(node) if way == "out" else first.flow.column(node)
     above = select(first.flow, node, way, pair_threshold(session, selection, first))
     kept = _in_region(session, selection, above, _far(first, way), way)
-    gradient = np.asarray(session.layer(selection.layer).map()).ravel()
-    root = PathNode(selection.layer, selection.node, float(gradient[node]))
+    gradient = float(session.layer(selection.layer).map()[selection.node])
+    root = PathNode(selection.layer, selection.node, gradient, gradient)
     paths = [
         (root, *_onward(session, selection, chain, int(end), float(value), way))
         for end, value in zip(_ends(kept, way), kept.values, strict=True)
@@ -148,18 +150,20 @@ def _onward(
 ) -> Path:
     """The nodes of a row after the selected one."""
     path: list[PathNode] = []
+    flow = link = value
     for hop, pair in enumerate(chain):
         name = _far(pair, way)
-        cell = _cell(session, name, node)
+        cell = node_cell(layer_shape(session, name), node)
         if hop + 1 == len(chain):
-            path.append(PathNode(name, cell, value))
+            path.append(PathNode(name, cell, flow, link))
             break
-        following = chain[hop + 1]
-        end, links = _strongest_on(session, selection, following, node, way)
-        path.append(PathNode(name, cell, value, end))
+        end, links = _strongest_on(session, selection, chain[hop + 1], node, way)
+        path.append(PathNode(name, cell, flow, link, end))
         if end:
             break
-        node, value = int(_ends(links, way)[0]), float(links.values[0])
+        gradient = float(session.layer(name).map()[cell])
+        node, link = int(_ends(links, way)[0]), float(links.values[0])
+        flow = flow * link / gradient if gradient and math.isfinite(gradient) else math.nan
     return tuple(path)
 
 
@@ -175,10 +179,6 @@ def _strongest_on(
         return "", above.strongest(1)
     every = pair.flow.row(node) if way == "out" else pair.flow.column(node)
     return (BELOW if np.any(every.values) else DIES), Links.empty()
-
-
-def _cell(session: Session, name: str, node: int) -> Cell:
-    return node_cell(layer_shape(session, name), node)
 
 
 def _size(path: Path) -> float:

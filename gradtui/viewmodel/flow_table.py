@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.paths import where_it_dies
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.flow_lines import Drawing, columns_that_fit, draw, heading, node_width
 from gradtui.viewmodel.flow_paths import MISSING, Fan, fans
@@ -79,7 +80,7 @@ def flow_table(
         words = "no flow from or to this layer" if session.layers else "nothing to show yet"
         return FlowTable(header, (), (line((words, "dim")),), (), 0, footer)
     if not any(fan.paths for fan in found):
-        words = MISSING if any(fan.missing for fan in found) else _nothing(found)
+        words = _nothing(session, selection, found)
         return FlowTable(header, (), (line((words, "dim")),), (), 0, footer)
     if len(found) == 2 and width >= 60 and all(fan.paths for fan in found):
         columns, lines = _both(found[0], found[1], width, ascii)
@@ -107,9 +108,17 @@ def _row_ends(found: Sequence[Fan], count: int) -> tuple[tuple[str, Cell], ...]:
     return tuple(ends)
 
 
-def _nothing(found: Sequence[Fan]) -> str:
+def _nothing(session: Session, selection: Selection, found: Sequence[Fan]) -> str:
+    """Why there are no rows."""
+    if any(fan.missing for fan in found):
+        return MISSING
+    node = node_of(session, selection.layer, selection.node)
+    if node >= 0 and not session.layer(selection.layer).map()[selection.node]:
+        lost = where_it_dies(session, selection.layer, node)
+        source, target = safe_label(lost.source, LABEL), safe_label(lost.target, LABEL)
+        return f"no gradient: lost between {target} and {source}" if lost.target else "no gradient"
     total = sum(fan.total for fan in found)
-    return f"none of {total:,} links reaches the threshold" if total else "no links: it dies here"
+    return f"none of {total:,} links reaches the threshold" if total else "this node has no links"
 
 
 def _one(fan: Fan, width: int, ascii: bool) -> tuple[TextLine, tuple[TextLine, ...]]:
@@ -242,7 +251,7 @@ def _total(session: Session, name: str) -> float:
 
 def tsv(session: Session, selection: Selection) -> str:
     """Return all links of the table as tab-separated text: a line for each node of each row."""
-    lines = ["way\trow\thop\tlayer\tr\tc\tflow\tend"]
+    lines = ["way\trow\thop\tlayer\tr\tc\tlink\tflow\tend"]
     for fan in fans(session, selection):
         for row, path in enumerate(fan.paths):
             for hop, node in enumerate(path):

@@ -104,11 +104,8 @@ def values_headline(session: Session, selection: Selection, width: int) -> TextL
     pieces = [line((" Values", "title"))]
     if session.input.size:
         pieces.append(line(("z ", "dim"), number(selection.z)))
-    if selection.layer:
-        row, column = selection.node
-        pieces.append(line(f"({row},{column}) of ", safe_label(selection.layer, 24)))
     pieces.extend(pair_pieces(session, selection))
-    notes = []
+    notes: list[str] = []
     if selection.scale != "linear":
         notes.append(selection.scale)
     if selection.channel >= 0:
@@ -135,9 +132,9 @@ def pair_pieces(session: Session, selection: Selection) -> list[TextLine]:
         passed = "links not in the folder"
     fan = FAN_WORDS[shown_direction(session, selection)]
     return [
+        line(threshold_words(threshold.mode, threshold.value), (f" ({passed})", "dim")),
         line(f"{fan} ", (safe_label(f"{pair.source} → {pair.target}", 34, keep="both"), "")),
         line((pair_kind(pair), "warn" if pair.kind == "estimated" else "dim")),
-        line(threshold_words(threshold.mode, threshold.value), (f" ({passed})", "dim")),
     ]
 
 
@@ -173,6 +170,6 @@ def _joined(pieces: list[TextLine]) -> TextLine:
     spans: list[Span] = []
     for piece in pieces:
         if spans and piece:
-            spans.append(Span("   "))
+            spans.append(Span("  "))
         spans.extend(piece)
     return tuple(spans)

@@ -179,7 +179,8 @@ def linked_cells(session: Session, selection: Selection) -> dict[MapKey, Cell]:
         if cell == NOWHERE:
             return {}
         found["source"] = cell
-    for key, offset in (("input", of_input), ("target", of_target)):
+    pointed: tuple[tuple[MapKey, Cell], ...] = (("input", of_input), ("target", of_target))
+    for key, offset in pointed:
         if key != focus:
             there = pointed_at(cell, offset, map_shape(session, selection, key))
             if there != NOWHERE:

@@ -227,7 +227,7 @@ _COLUMNS: Final = (
     _Column("flag", "flag", 8),
 )
 # What goes first where the screen is narrow.
-_DROPPED: Final = ("nonfinite", "min", "max", "shape", "zero", "change", "norm")
+_DROPPED: Final = ("nonfinite", "zero", "min", "max", "shape", "change", "norm")
 
 
 def _columns(width: int) -> list[_Column]:
