@@ -28,7 +28,8 @@ class AdapterState:
     Attributes:
         pid: Its process; 0 where no adapter of ours ever owned the folder.
         host: The host that it runs on.
-        alive: Whether it runs; an adapter of another host counts as living until it says that it ended.
+        alive: Whether it runs; an adapter of another host counts as living until it says that it ended, and one
+            that says so has ended even where its process goes on, as a notebook's does.
         state: One of `STATES`; empty where there is no adapter.
         progress: From 0 to 1 within the state; NaN when it is not known.
         message: One line for the person.
@@ -57,7 +58,7 @@ def read_adapter(folder: DebugFolder) -> AdapterState:
     if record.get("schema") != SCHEMA or not process.pid:
         return AdapterState()
     state = _text(record.get("state"))
-    ended = state in ("stopped", "failed") and not process.is_here
+    ended = state in ("stopped", "failed")
     generation = record.get("generation")
     return AdapterState(
         pid=process.pid,

@@ -66,12 +66,7 @@ class AdapterWriter:
         self.folder = location if isinstance(location, DebugFolder) else DebugFolder.at(location)
         self._torch = torch
         owner = read_adapter(self.folder)
-        if (
-            owner.alive
-            and owner.pid != this_process().pid
-            and owner.state != "stopped"
-            and not take_over
-        ):
+        if owner.alive and owner.pid != this_process().pid and not take_over:
             raise FileBusy(self.folder.shown, f"an adapter serves it already (process {owner.pid})")
         make_directory(self.folder.root)
         make_directory(self.folder.sidecar)

@@ -12,8 +12,6 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gradtui.errors import FileBusy, InvalidContents, UnreadableFile
 from gradtui.folder.stamp import Stamp, of_stat
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 30
 _MAX_JSON_BYTES = 1 << 20
+_SMALL = 1 << 20
 
 
 class EndsEarly(InvalidContents):
@@ -60,7 +59,7 @@ def read_regular(path: Path, *, max_bytes: int = MAX_BYTES) -> Contents:
     try:
         before = os.fstat(descriptor)
         _check_kind(path, before, max_bytes)
-        view = np.empty(before.st_size, np.uint8).data
+        view = _memory(before.st_size)
         filled = 0
         while filled < len(view):
             count = os.readv(descriptor, [view[filled : filled + (1 << 30)]])
@@ -104,6 +103,15 @@ def size_text(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def _memory(size: int) -> memoryview:
+    """Memory for a file. Small files are read where numpy is not loaded; for large ones its memory is not zeroed first."""
+    if size < _SMALL:
+        return memoryview(bytearray(size))
+    import numpy as np
+
+    return np.empty(size, np.uint8).data
 
 
 def _check_kind(path: Path, result: os.stat_result, max_bytes: int) -> None:

@@ -23,7 +23,7 @@ from gradtui.errors import (
     PathError,
     SaveConflict,
 )
-from gradtui.folder.adapter_state import read_adapter
+from gradtui.folder.adapter_state import AdapterState, read_adapter
 from gradtui.folder.inputs import same_values
 from gradtui.folder.journal import Journal
 from gradtui.folder.load import Doubtful, Loaded, load, nothing_loaded
@@ -34,7 +34,7 @@ from gradtui.folder.save import Saved, save_input
 from gradtui.folder.stamp import MISSING, Poll, Stamps, stamp
 from gradtui.store.questions import Questions
 from gradtui.store.state import state_path
-from gradtui.store.status import status_of_error, status_of_load
+from gradtui.store.status import status_of_error, status_of_load, status_of_wait
 from gradtui.store.view import FolderView, Status
 from gradtui.store.watch import Watcher, is_network
 
@@ -94,8 +94,8 @@ class Keeper:
         """
         self.folder = DebugFolder.at(location)
         self.journal = Journal(self.folder.journal, state_path(self.folder.key, ".journal.jsonl"))
-        begun = "waiting for the adapter" if wait else "loading"
-        status = Status("waiting" if wait else "loading", begun, time.time())
+        begun = Status("loading", "loading", time.time())
+        status = status_of_wait(AdapterState()) if wait else begun
         self.view = FolderView(Session.empty(), Session.empty(), 0.0, status)
         self._on_change = on_change
         self._max_bytes, self._settle, self._wait = max_bytes, settle, wait
@@ -299,10 +299,11 @@ class Keeper:
             self._kept = {}
             self._busy_since = 0.0
             self._later(_BROKEN_RETRIES)
+            adapter = read_adapter(self.folder)
             status = status_of_error(error, self._has_session)
             if isinstance(error, FolderMissing) and self._wait and not self._has_session:
-                status = Status("waiting", "waiting for the adapter", time.time())
-            self._publish(replace(self._with_status(status), adapter=read_adapter(self.folder)))
+                status = status_of_wait(adapter)
+            self._publish(replace(self._with_status(status), adapter=adapter))
             return
         self._tries = 0
         self._accept(loaded)
@@ -348,9 +349,12 @@ class Keeper:
         view = replace(self.view, adapter=adapter)
         if self._has_session and self.view.status.kind in ("live", "stale", "finished"):
             view = replace(view, status=status_of_load(self._loaded, adapter))
-        elif self.view.status.kind == "waiting" and adapter.state:
-            words = adapter.message or adapter.state
-            view = replace(view, status=Status("waiting", f"adapter: {words}", time.time()))
+        elif (
+            self._wait
+            and not self._has_session
+            and self.view.status.kind in ("waiting", "finished")
+        ):
+            view = replace(view, status=status_of_wait(adapter))
         self._publish(view)
 
     @property

@@ -26,13 +26,21 @@ def status_of_load(loaded: Loaded, adapter: AdapterState) -> Status:
             return Status("live", f"adapter: {_last_line(adapter.error)}", now)
         return Status("live", "live", now)
     if adapter.pid and adapter.state == "failed":
-        return Status("finished", f"adapter failed: {_last_line(adapter.error)}", now)
+        return _ended(adapter, now)
     if loaded.unanswered:
         return Status("stale", "the saved input waits for an adapter", now)
     if adapter.pid:
-        ended = "adapter stopped" if adapter.state == "stopped" else "adapter ended without a word"
-        return Status("finished", ended, now)
+        return _ended(adapter, now)
     return Status("live", "live", now)
+
+
+def status_of_wait(adapter: AdapterState) -> Status:
+    """The status of a folder that its adapter has not written yet."""
+    now = time.time()
+    if not adapter.pid or adapter.alive:
+        words = adapter.message or adapter.state
+        return Status("waiting", f"adapter: {words}" if words else "waiting for the adapter", now)
+    return _ended(adapter, now)
 
 
 def status_of_error(error: BaseException, kept: bool) -> Status:
@@ -53,6 +61,13 @@ def status_of_error(error: BaseException, kept: bool) -> Status:
     if isinstance(error, MemoryError):
         return Status("broken", "not enough memory for the folder", now)
     return Status("broken", f"{type(error).__name__}: {_last_line(str(error))}", now)
+
+
+def _ended(adapter: AdapterState, now: float) -> Status:
+    if adapter.state == "failed":
+        return Status("finished", f"adapter failed: {_last_line(adapter.error)}", now)
+    stopped = adapter.state == "stopped"
+    return Status("finished", "adapter stopped" if stopped else "adapter ended without a word", now)
 
 
 def _last_line(text: str) -> str:
