@@ -20,7 +20,7 @@ from gradtui.tui.widgets.heatmap import Heatmap
 from gradtui.tui.widgets.textline import LineView
 from gradtui.viewmodel.levels import LEVEL_NAN, LEVEL_POSITIVE_INF
 from gradtui.viewmodel.maps import MapView
-from gradtui.viewmodel.text import line, number, safe_label, spread
+from gradtui.viewmodel.text import line, number, safe_label
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -88,7 +88,7 @@ class MapsDemo(SparseApp[None]):
 
     def on_mount(self) -> None:
         """Colours of the terminal, then the first data."""
-        self.theme = "textual-ansi" if self.options.ansi else "textual-dark"
+        self.theme = "ansi-dark" if self.options.ansi else "textual-dark"
         palette = palette_for(self.console.color_system, ascii_only=self.options.ascii)
         for widget in self.query(Heatmap):
             widget.palette = palette
@@ -123,25 +123,24 @@ class MapsDemo(SparseApp[None]):
         focused = next(view for view in self.maps if view.focused)
         value = float(focused.values[row, column])
         spans = [
-            (f" ({row},{column}) ", "title"),
-            (number(value, signed=True), "positive" if value > 0 else "negative"),
+            (f" ({row},{column})".ljust(9), "title"),
+            (number(value, signed=True).ljust(8), "positive" if value > 0 else "negative"),
         ]
         others = [
             part
             for view in self.maps[: 1 if self.options.one else 4]
             for part in (
                 (f"   {view.title} ", "dim"),
-                (number(float(view.values[row, column]), 8), "value"),
+                (number(float(view.values[row, column]), 8).ljust(8), "value"),
             )
         ]
-        self.query_one("#readout", LineView).show(
-            line(*spans, *others),
-            spread(
-                line((" was ", "dim"), number(value * 0.9)),
-                line(("row sum = gradient ", "dim"), ("ok ", "good")),
-                self.size.width,
-            ),
+        was = line(
+            (" was ", "dim"),
+            number(value * 0.9).ljust(9),
+            ("row sum = gradient ", "dim"),
+            ("ok ", "good"),
         )
+        self.query_one("#readout", LineView).show(line(*spans, *others), was)
 
     def on_key(self, event: object) -> None:
         """Move, renew, repaint, end."""

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psutil
 import pyte
 
 if TYPE_CHECKING:
@@ -243,6 +244,11 @@ class Terminal:
         self._set_size(columns, rows)
         self.screen.resize(rows, columns)
         self.signal(signal.SIGWINCH)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the program is suspended."""
+        return bool(psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED)
 
     def signal(self, number: int) -> None:
         """Send a signal to the program."""

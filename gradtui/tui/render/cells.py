@@ -261,7 +261,7 @@ class _Writer:
             if self._row != row or self._column != column:
                 self._go(row, column, cells)
             if text == " ":
-                pen = _on_blank(self._pen, pen)  # noqa: PLW2901
+                pen = _on_blank(self._pen, pen)
             if pen is not self._pen and pen != self._pen:
                 out.append(change_pen(self._pen, pen))
                 self._pen = pen

@@ -193,7 +193,7 @@ def _cell(
             else glyphs.nonfinite_text(level, max(room, 2), ascii_only=ascii_only)
         )
     note = glyphs.mark_text(marks, ascii_only=ascii_only)
-    if is_cursor or (is_linked and inner == middle):
+    if (is_cursor or is_linked) and inner == middle:
         ends = glyphs.CURSOR if is_cursor else glyphs.LINKED[ascii_only]
         ink = palette.cursor if is_cursor else palette.linked
         if width == 2:

@@ -1,0 +1,160 @@
+"""The shadow of the terminal: whatever is painted, the terminal shows the same, and in few bytes."""
+
+from __future__ import annotations
+
+import pyte
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.color import ColorSystem
+from rich.segment import Segment
+from rich.style import Style
+
+from gradtui.tui.render.cells import PLAIN, Cell, Pen, Shadow, cells_of, change_pen, pen_of
+
+WIDTH, HEIGHT = 12, 3
+STYLES = [
+    None, Style(), Style(color="red"), Style(bgcolor="blue"), Style(color="red", bgcolor="blue"),
+    Style(bold=True), Style(bold=True, color="green"), Style(reverse=True), Style(underline=True, bgcolor="red"),
+    Style(italic=True, strike=True),
+]  # fmt: skip
+PIECES = st.tuples(st.text("ab ▀…", min_size=1, max_size=6), st.sampled_from(STYLES))
+PATCH = st.tuples(
+    st.integers(-1, HEIGHT), st.integers(-3, WIDTH + 1), st.lists(PIECES, min_size=1, max_size=4)
+)
+
+
+def cells(*pieces):
+    return cells_of([Segment(text, style) for text, style in pieces], ColorSystem.EIGHT_BIT)
+
+
+def looks(screen):
+    """What can be seen: the foreground of a blank cannot, unless it is underlined or reversed."""
+    rows = []
+    for y in range(screen.lines):
+        for x in range(screen.columns):
+            c = screen.buffer[y][x]
+            blank = c.data == " " and not (c.reverse or c.underscore or c.strikethrough)
+            rows.append(
+                (
+                    c.data,
+                    c.bg,
+                    ""
+                    if blank
+                    else (c.fg, c.bold, c.italics, c.underscore, c.reverse, c.strikethrough),
+                )
+            )
+    return rows
+
+
+def directly(screen, row, column, pieces):
+    """The slow way: every cell with an address, a full pen and a reset."""
+    for text, style in pieces:
+        pen = pen_of(style, ColorSystem.EIGHT_BIT)
+        for character in text:
+            if 0 <= column < WIDTH and 0 <= row < HEIGHT:
+                codes = ";".join(part for part in pen if part)
+                yield f"\x1b[{row + 1};{column + 1}H\x1b[0;{codes}m{character}\x1b[0m".replace(
+                    ";m", "m"
+                )
+            column += 1
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(PATCH, max_size=3), max_size=4))
+def test_the_terminal_shows_what_was_painted(updates):
+    ours, slow = pyte.Screen(WIDTH, HEIGHT), pyte.Screen(WIDTH, HEIGHT)
+    our_stream, slow_stream = pyte.Stream(ours), pyte.Stream(slow)
+    for screen in (ours, slow):
+        screen.reset_mode(pyte.modes.DECAWM)
+    shadow = Shadow()
+    shadow.forget(WIDTH, HEIGHT)
+    for patches in updates:
+        for row, column, pieces in patches:
+            for sequence in directly(slow, row, column, pieces):
+                slow_stream.feed(sequence)
+        our_stream.feed(
+            shadow.update([(row, column, cells(*pieces)) for row, column, pieces in patches])
+        )
+        assert looks(ours) == looks(slow)
+
+
+def test_nothing_new_costs_nothing():
+    shadow = Shadow()
+    shadow.forget(10, 2)
+    patch = [(0, 0, cells(("hello", STYLES[4])))]
+    assert shadow.update(patch)
+    assert shadow.update(patch) == ""
+
+
+def test_one_cell_costs_its_address_pen_and_text():
+    shadow = Shadow()
+    shadow.forget(10, 2)
+    shadow.update([(0, 0, cells(("hello", None)))])
+    assert shadow.update([(0, 0, cells(("hallo", None)))]) == "\x1b[1;2Ha"
+
+
+def test_short_gaps_are_written_and_long_ones_jumped():
+    shadow = Shadow()
+    shadow.forget(30, 1)
+    shadow.update([(0, 0, cells(("abcdefghijklmnop", None)))])
+    assert shadow.update([(0, 0, cells(("AbcDefghijklmnoP", None)))]) == "\x1b[1;1HAbcD\x1b[11CP"
+
+
+def test_a_forgotten_screen_is_written_whole():
+    shadow = Shadow()
+    shadow.forget(4, 1)
+    first = shadow.update([(0, 0, cells(("abcd", None)))])
+    shadow.forget(4, 1)
+    assert shadow.update([(0, 0, cells(("abcd", None)))]) == first
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sequence"),
+    [
+        (PLAIN, PLAIN, ""),
+        (Pen("1", "31", "44"), PLAIN, "\x1b[m"),
+        (PLAIN, Pen("1", "31", ""), "\x1b[1;31m"),
+        (Pen("", "31", "44"), Pen("", "32", "44"), "\x1b[32m"),
+        (Pen("", "31", "44"), Pen("", "31", ""), "\x1b[49m"),
+        (Pen("1", "31", "44"), Pen("", "31", "44"), "\x1b[;31;44m"),
+    ],
+)
+def test_pens_change_by_what_differs(before, after, sequence):
+    assert change_pen(before, after) == sequence
+
+
+def test_wide_characters_are_whole_or_gone():
+    shadow = Shadow()
+    shadow.forget(6, 1)
+    screen = pyte.Screen(6, 1)
+    stream = pyte.Stream(screen)
+    stream.feed(shadow.update([(0, 0, cells(("中文ab", None)))]))
+    assert screen.display[0] == "中文ab"
+    # The second half of the first character is written over: its first half is blank then.
+    stream.feed(shadow.update([(0, 1, cells(("x", None)))]))
+    assert screen.display[0] == " x文ab"
+    stream.feed(shadow.update([(0, 0, cells(("abcdef", None)))]))
+    assert screen.display[0] == "abcdef"
+
+
+def test_a_wide_character_cut_by_the_edge_is_a_blank():
+    shadow = Shadow()
+    shadow.forget(3, 1)
+    assert shadow.update([(0, 0, cells(("ab中", None)))]) == "\x1b[1;1Hab "
+
+
+def test_marks_and_wide_characters_that_even_out_are_not_single():
+    assert [cell.text for cell in cells(("e\u0301中x", None))] == ["e\u0301", "中", "", "x"]
+
+
+def test_marks_stay_on_their_character():
+    assert cells(("e\u0301x", None)) == [Cell("e\u0301", PLAIN), Cell("x", PLAIN)]
+
+
+@pytest.mark.parametrize("size", [(0, 0), (1, 1)])
+def test_tiny_screens(size):
+    shadow = Shadow()
+    shadow.forget(*size)
+    text = shadow.update([(0, 0, cells(("abc", None))), (5, 5, cells(("x", None)))])
+    assert text == ("\x1b[1;1Ha" if size == (1, 1) else "")
