@@ -16,6 +16,19 @@ VIEWS: Final = ("overview", "values", "flow", "log")
 """The views, in the order of their letters in the header."""
 
 MAPS: Final = ("values", "flow")
+GROUPS: Final = (
+    "editing",
+    "list",
+    "layers and links",
+    "moving",
+    "finding",
+    "time",
+    "looks",
+    "taking away",
+    "everywhere",
+    "tool",
+)
+"""Groups of the help, in the order in which the key line prefers them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +123,8 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     ),
     Binding("edit.toggle", ("space",), "toggle between 0 and z", ("values",), "editing", "toggle"),
     Binding("edit.set", ("=",), "set a value", ("values",), "editing", "set"),
-    Binding("edit.z", ("x",), "set z", ("values",), "editing", "z"),
-    Binding("edit.undo", ("u",), "undo", ("values",), "editing", "undo"),
+    Binding("edit.z", ("x",), "set z", ("values",), "editing"),
+    Binding("edit.undo", ("u",), "undo", ("values",), "editing"),
     Binding("edit.redo", ("U",), "redo", ("values",), "editing"),
     Binding(
         "edit.revert", ("R",), "revert all edits (undo brings them back)", ("values",), "editing"
@@ -149,6 +162,11 @@ class Keymap:
     def find(self, view: str, key: str) -> Binding | None:
         """Return the binding of ``key`` in ``view``, or None."""
         return self._by_view.get(view, {}).get(key)
+
+    def hints(self, view: str) -> tuple[Binding, ...]:
+        """Return the bindings that the key line names, the most used first."""
+        found = [binding for binding in self.of_view(view) if binding.hint]
+        return tuple(sorted(found, key=lambda binding: GROUPS.index(binding.group)))
 
     def of_view(self, view: str) -> tuple[Binding, ...]:
         """Return the bindings of a view, in the order of the table."""

@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from gradtui.tui.screens.views import desk_edits
+from gradtui.tui.screens.maps import desk_edits
 from gradtui.viewmodel.detail import layer_detail
 from gradtui.viewmodel.headline import (
     FolderState,
@@ -48,9 +48,7 @@ class Drawing:
         if not width or not work.views.is_attached:
             return
         lines = work.child.lines if work.child is not None else ()
-        if not work.views.draw(work.desk, lines, ascii=work.palette.ascii_only):
-            # A view that just appeared has no size yet: once the layout stands it is drawn again.
-            shell.call_after_refresh(self.draw)
+        work.views.draw(work.desk, lines, ascii=work.palette.ascii_only)
         shell.header.show(self._header(width))
         shell.headline.show(self._headline(width))
         height = shell.detail.size.height or 2
@@ -105,7 +103,12 @@ class Drawing:
         if not session.layers:
             lines = self._waiting(width)
         elif selection.view in ("values", "flow"):
-            lines = readout(session, desk.previous, selection, desk_edits(desk), width=width)
+            lines = (
+                *readout(session, desk.previous, selection, desk_edits(desk), width=width),
+                *layer_detail(
+                    session, desk.summary, selection.layer, width, ascii=work.palette.ascii_only
+                ),
+            )
         elif selection.view == "overview":
             lines = layer_detail(
                 session, desk.summary, selection.layer, width, ascii=work.palette.ascii_only
@@ -137,10 +140,9 @@ class Drawing:
         spans: list[Span] = [Span(" ")]
         if work.keys.pending:
             spans.append(Span(f"{work.keys.pending} ", "highlight"))
-        for binding in work.keys.keymap.of_view(work.desk.selection.view):
-            if binding.hint:
-                spans.append(Span(binding.keys[0], "key"))
-                spans.append(Span(f" {binding.hint}  ", "dim"))
+        for binding in work.keys.keymap.hints(work.desk.selection.view):
+            spans.append(Span(binding.keys[0], "key"))
+            spans.append(Span(f" {binding.hint}  ", "dim"))
         return clip(tuple(spans), width)
 
 

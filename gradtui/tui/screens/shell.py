@@ -83,6 +83,11 @@ class Shell(Screen[Any]):
         elif key in ("q", "ctrl+c"):
             self.app.exit(0)
 
+    def on_resized(self) -> None:
+        """A view has another size."""
+        if self.workspace is not None:
+            self.workspace.draw()
+
     def on_prompt_answered(self, message: Prompt.Answered) -> None:
         """A line was typed."""
         if self.workspace is not None:
