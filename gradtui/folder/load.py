@@ -223,7 +223,6 @@ def _is_same(before: Loaded, now: Loaded) -> bool:
         and before.generation == now.generation
         and before.writer == now.writer
         and before.input.digest == now.input.digest
-        and all(before.parts.get(name) is part for name, part in now.parts.items() if part.exists)
-        and {name for name, part in before.parts.items() if part.exists}
-        == {name for name, part in now.parts.items() if part.exists}
+        and before.parts.keys() == now.parts.keys()
+        and all(before.parts[name].value is part.value for name, part in now.parts.items())
     )

@@ -10,10 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from gradtui.core.session import Session
 from gradtui.errors import (
@@ -27,12 +24,14 @@ from gradtui.folder.adapter_state import AdapterState, read_adapter
 from gradtui.folder.inputs import same_values
 from gradtui.folder.journal import Journal
 from gradtui.folder.load import Doubtful, Loaded, load, nothing_loaded
-from gradtui.folder.location import FLOW_INFO, DebugFolder
+from gradtui.folder.location import DebugFolder
 from gradtui.folder.parts import SETTLE, MayBeWritten
 from gradtui.folder.reading import MAX_BYTES
 from gradtui.folder.save import Saved, save_input
 from gradtui.folder.stamp import MISSING, Poll, Stamps, stamp
+from gradtui.store.previous import Previous
 from gradtui.store.questions import Questions
+from gradtui.store.retry import BROKEN, BUSY, Retry
 from gradtui.store.state import state_path
 from gradtui.store.status import status_of_error, status_of_load, status_of_wait
 from gradtui.store.view import FolderView, Status
@@ -51,11 +50,11 @@ _IDLE = 1.0
 _ACTIVE_FOR = 30.0
 # A writer of ours is done within milliseconds; only a longer one is told.
 _BUSY_SHOWN_AFTER = 0.3
-_BUSY_RETRIES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25)
-_BROKEN_RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0)
-# The sessions of two generations, and a third while it is read, may not take three times a large file.
-_LARGE = 16_000_000
 _PATIENCE = 8.0
+_TICK = 0.03
+# After a save the adapter's answer is waited for closely, for so many seconds.
+_EXPECTED_FOR = 3.0
+_EXPECTING = 0.004
 
 
 class Keeper:
@@ -111,13 +110,13 @@ class Keeper:
         self._poll_only = poll or is_network(self.folder.root)
         self._watching = not poll
         self._loaded = nothing_loaded()
-        self._first = Session.empty()
+        self._previous = Previous()
         self._seen: tuple[object, ...] = ()
         self._kept: Mapping[str, Part] = {}
-        self._tries = 0
-        self._retry_at = 0.0
+        self._retry = Retry()
         self._busy_since = 0.0
         self._active_at = time.monotonic()
+        self._saved_at = 0.0
 
     def load_once(self) -> FolderView:
         """Load without a thread, waiting a few seconds for a writer.
@@ -209,6 +208,7 @@ class Keeper:
         )
         if not name:
             self.journal.clear()
+        self._saved_at = time.monotonic()
         self._look_now()
         return saved
 
@@ -244,10 +244,9 @@ class Keeper:
         self._forced.clear()
         now = self._poll()
         changed = self._signature(now) != self._seen
-        due = bool(self._retry_at) and time.monotonic() >= self._retry_at
-        if changed or forced or due:
+        if changed or forced or self._retry.is_due:
             if changed:
-                self._tries = 0
+                self._retry.forget()
                 self._active_at = time.monotonic()
             self._try(now)
         elif self.view.adapter.pid or now.adapter.exists:
@@ -262,8 +261,13 @@ class Keeper:
         return (now.data, now.control, root.inode, stamp(self.folder.flow_info) == MISSING)
 
     def _pause(self) -> float:
-        if self._retry_at:
-            return max(self._retry_at - time.monotonic(), 0.001)
+        pause = self._calm_pause()
+        if self._loaded.unanswered and self.view.adapter.alive:
+            waited = time.monotonic() - self._saved_at
+            pause = _EXPECTING if waited < _EXPECTED_FOR else pause
+        return self._retry.within(pause)
+
+    def _calm_pause(self) -> float:
         quiet = time.monotonic() - self._active_at > _ACTIVE_FOR
         events = self._watching and self._watcher.works and not self._poll_only
         if self._questions.is_waiting and not events:
@@ -271,26 +275,30 @@ class Keeper:
         return _IDLE if quiet and events else _ACTIVE
 
     def _load(self) -> Loaded:
-        fresh = self._fresh.is_set()
-        self._fresh.clear()
-        before = self._loaded if self._has_session and not fresh else None
+        before, kept = (self._loaded if self._has_session else None), self._kept
+        if self._fresh.is_set():
+            self._fresh.clear()
+            kept = {}
+            if before is not None:
+                parts = {name: replace(part, certain=False) for name, part in before.parts.items()}
+                before = replace(before, parts=parts)
         return load(
             self.folder,
             max_bytes=self._max_bytes,
             estimate=self._estimate,
             settle=self._settle,
             before=before,
-            kept={} if fresh else self._kept,
+            kept=kept,
         )
 
     def _try(self, now: Stamps) -> None:
         self._seen = self._signature(now)
-        self._retry_at = 0.0
+        self._retry.begin()
         try:
             loaded = self._load()
         except FileBusy as busy:
             self._kept = busy.parts if isinstance(busy, Doubtful) else {}
-            self._later(_BUSY_RETRIES)
+            self._retry.later(BUSY)
             self._busy_since = self._busy_since or time.monotonic()
             if time.monotonic() - self._busy_since >= _BUSY_SHOWN_AFTER:
                 self._publish(self._with_status(status_of_error(busy, self._has_session)))
@@ -298,31 +306,26 @@ class Keeper:
         except (PathError, GradtuiError, MemoryError, OSError) as error:
             self._kept = {}
             self._busy_since = 0.0
-            self._later(_BROKEN_RETRIES)
+            self._retry.later(BROKEN)
             adapter = read_adapter(self.folder)
             status = status_of_error(error, self._has_session)
             if isinstance(error, FolderMissing) and self._wait and not self._has_session:
                 status = status_of_wait(adapter)
             self._publish(replace(self._with_status(status), adapter=adapter))
             return
-        self._tries = 0
+        self._retry.forget()
         self._accept(loaded)
-
-    def _later(self, pauses: tuple[float, ...]) -> None:
-        self._retry_at = time.monotonic() + pauses[min(self._tries, len(pauses) - 1)]
-        self._tries += 1
 
     def _accept(self, loaded: Loaded) -> None:
         old, self._loaded = self._loaded, loaded
         self._kept = {}
+        if not all(part.certain for part in loaded.parts.values() if part.exists):
+            # Written and read within one tick of the clock: another write in it would not show in the stamps.
+            self._retry.once_more(_TICK)
         self._busy_since = 0.0
         session, previous, loaded_at = self.view.session, self.view.previous, self.view.loaded_at
         if loaded.session is not old.session:
-            if not old.parts:
-                self._first = loaded.session
-            elif loaded.parts[FLOW_INFO].stamp != old.parts[FLOW_INFO].stamp:
-                previous = _to_compare(self._first, old.size)
-                self._first = loaded.session
+            previous = self._previous.follow(old, loaded)
             self._questions.collect(loaded.generation)
             session = self._questions.merged(loaded.session)
             loaded_at = time.time()
@@ -391,21 +394,3 @@ class Keeper:
 def _is_same_but_nan(left: object, right: object) -> bool:
     """Equality of states whose progress may be NaN, which equals nothing."""
     return repr(left) == repr(right)
-
-
-def _to_compare(session: Session, size: int) -> Session:
-    """The session that the next generation is compared with: of a large folder only the layers, on their own memory."""
-    if size <= _LARGE:
-        return session
-    layers = tuple(
-        replace(layer, gradient=np.array(layer.gradient), channels=np.array(layer.channels))
-        for layer in session.layers
-    )
-    return replace(
-        session,
-        layers=layers,
-        pairs=(),
-        input=np.array(session.input),
-        target=np.array(session.target),
-        meta=MappingProxyType({}),
-    )

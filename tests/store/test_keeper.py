@@ -330,7 +330,7 @@ def test_a_mistake_of_ours_becomes_a_status(
 def test_a_large_folder_keeps_only_the_layers_of_before(
     folder: DebugFolder, seen: Seen[FolderView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradtui.store.keeper._LARGE", 100)
+    monkeypatch.setattr("gradtui.store.previous._LARGE", 100)
     with AdapterWriter(folder) as writer:
         writer.write(flow_info(1.0))
         keeper = Keeper(folder.root, on_change=seen)
