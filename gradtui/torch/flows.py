@@ -154,7 +154,7 @@ def _by_columns(source: Tap, target: Tap, gradient: torch.Tensor, effort: Effort
     keep_dense = effort.admits(rows * columns, rows * columns * size)
     matrix = gradient.new_zeros((rows, columns) if keep_dense else (0, 0))
     found: list[FlowLinks] = []
-    count, started = 0, time.monotonic()
+    count, pace = 0, _Pace()
     for start in range(0, len(live), step := chunk_size(source, target)):
         chosen = live[start : start + step]
         part = flow_columns(source, target, gradient, chosen)
@@ -168,11 +168,29 @@ def _by_columns(source: Tap, target: Tap, gradient: torch.Tensor, effort: Effort
                 return _summed(source, target, gradient, effort)
         done = (start + len(chosen)) / len(live)
         effort.progress(done)
-        if not keep_dense and (time.monotonic() - started) * (1 / done - 1) > effort.seconds:
+        if pace.left(done) > effort.seconds:
             return _summed(source, target, gradient, effort)
     if keep_dense:
         return _from_matrix(matrix, "VJPs")
     return _from_links(_joined(found, gradient), (rows, columns), "VJPs")
+
+
+class _Pace:
+    """How long the rest will take, judged without the first step, which pays for what is done once."""
+
+    __slots__ = ("_first", "_started")
+
+    def __init__(self) -> None:
+        self._first = 0.0
+        self._started = 0.0
+
+    def left(self, done: float) -> float:
+        """Seconds left when the share ``done`` is done."""
+        now = time.monotonic()
+        if not self._first:
+            self._first, self._started = done, now
+            return 0.0
+        return (now - self._started) / (done - self._first) * (1 - done)
 
 
 def _joined(parts: list[FlowLinks], like: torch.Tensor) -> FlowLinks:
