@@ -47,7 +47,7 @@ class SparseFlow(Flow):
             if nodes.size and (nodes.min() < 0 or nodes.max() >= count):
                 raise ValueError(f"a link's node is not below {count}")
         flat = rows.astype(np.int64) * max(self.shape[1], 1)
-        flat += columns
+        flat += columns.astype(np.int64, copy=False)
         flat, numbers = _sorted_once(flat, numbers)
         width = max(self.shape[1], 1)
         bounds = np.arange(self.shape[0] + 1, dtype=np.int64) * width

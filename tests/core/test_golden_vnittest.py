@@ -10,7 +10,7 @@ import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,8 +18,10 @@ import pytest
 from gradtui.core.assemble import assemble
 from gradtui.core.explicit import ExplicitFlow
 from gradtui.core.polyphase import largest_level, phase_cell, phases, source_cells
-from gradtui.core.session import Session
 from gradtui.core.threshold import Threshold, default_threshold, resolve, select, threshold_range
+
+if TYPE_CHECKING:
+    from gradtui.core.session import Session
 
 DATA = Path(__file__).parent.parent / "data" / "vnittest"
 CASES = sorted(path.name for path in DATA.iterdir())
