@@ -76,16 +76,21 @@ def flow_table(
     found = fans(session, selection)
     header = _header(session, selection, found, width, ascii)
     footer = _footer(session, selection, found, width, ascii)
+    columns: TextLine = ()
+    lines: tuple[TextLine, ...] = ()
     if not found:
         words = "no flow from or to this layer" if session.layers else "nothing to show yet"
-        return FlowTable(header, (), (line((words, "dim")),), (), 0, footer)
+        return FlowTable(header, (), (clip(line((words, "dim")), width),), (), 0, footer)
     if not any(fan.paths for fan in found):
         words = _nothing(session, selection, found)
-        return FlowTable(header, (), (line((words, "dim")),), (), 0, footer)
+        return FlowTable(header, (), (clip(line((words, "dim")), width),), (), 0, footer)
     if len(found) == 2 and width >= 60 and all(fan.paths for fan in found):
         columns, lines = _both(found[0], found[1], width, ascii)
     else:
-        columns, lines = _one(next(fan for fan in found if fan.paths), width, ascii)
+        # Where both don't fit side by side, the rows of the second go on where the first one's end.
+        for fan in found:
+            names, rows = _one(fan, width, ascii) if fan.paths else ((), ())
+            columns, lines = columns or names, lines + rows[len(lines) :]
     ends = _row_ends(found, len(lines))
     return FlowTable(
         header, columns, lines, ends, min(max(selection.row, 0), max(len(ends) - 1, 0)), footer

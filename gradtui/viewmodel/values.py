@@ -145,7 +145,7 @@ def _map(
     if linked != NOWHERE:
         grid.mark(marks, (np.array([linked[0]]), np.array([linked[1]])), MARK_LINKED)
     if key == "input":
-        _mark_edits(marks, grid, selection, edits, session.input.ndim)
+        _mark_edits(marks, grid, selection, edits, session.input.shape)
     starts = grid.starts
     return MapView(
         key=key,
@@ -168,12 +168,12 @@ def _map(
 
 
 def _mark_edits(
-    marks: Array, grid: Grid, selection: Selection, edits: EditHistory, dimensions: int
+    marks: Array, grid: Grid, selection: Selection, edits: EditHistory, shape: tuple[int, ...]
 ) -> None:
     """Mark the cells whose edits are not written; with one channel shown, only its own."""
-    for cell in edits.cells if edits.base.ndim == dimensions else ():
-        channel = cell[0] if dimensions == 3 else -1
-        if dimensions == 3 and grid.tiles == 1 and selection.channel not in (channel, SUMMED):
+    for cell in edits.cells if edits.base.shape == shape else ():
+        channel = cell[0] if len(shape) == 3 else -1
+        if channel >= 0 and grid.tiles == 1 and selection.channel not in (channel, SUMMED):
             continue
         where = (np.array([cell[-2]]), np.array([cell[-1]]))
         grid.mark(marks, where, MARK_EDITED, channel)
