@@ -20,6 +20,8 @@ from gradtui.torch.flows import Effort
 from gradtui.torch.forward import Pass, Plan, run_once
 from gradtui.torch.inputs import Call, Template, as_call, default_prepare
 from gradtui.torch.record import flow_info, input_gradient, to_numpy
+from gradtui.torch.served import NoInput
+from gradtui.torch.serving import Server
 from gradtui.torch.taps import INPUT, Selection
 from gradtui.torch.tensors import INPUT_KEY, TARGET_KEY, kind_of, merged_flow_info, read_input
 
@@ -34,10 +36,6 @@ _OWN_KEYS: Final = frozenset({
     "activation_gradients", "gradient_flows", "channel_gradients", "layer_order", "meta",
     INPUT_KEY, TARGET_KEY,
 })  # fmt: skip
-
-
-class NoInput(UsageError):
-    """Neither the folder nor the adapter has an input yet."""
 
 
 class DebugAdapter:
@@ -213,8 +211,6 @@ class DebugAdapter:
         Raises:
             FileBusy: when another adapter serves the folder.
         """
-        from gradtui.torch.serving import Server
-
         Server(self, stop=stop or (lambda: False)).serve()
 
     def writer(self) -> AdapterWriter:

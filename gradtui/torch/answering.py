@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from gradtui.folder.inputs import InputRead
     from gradtui.folder.requests import Request
-    from gradtui.torch.adapter import DebugAdapter
+    from gradtui.torch.served import Served
 
 Arrays = dict[str, "npt.NDArray[Any]"]
 
 
 def answer_for(
-    adapter: DebugAdapter,
+    adapter: Served,
     run: Pass | None,
     read: InputRead | None,
     request: Request,
@@ -78,7 +78,7 @@ def answer_for(
 
 
 def _line(
-    adapter: DebugAdapter,
+    adapter: Served,
     run: Pass,
     read: InputRead,
     request: Request,
@@ -113,8 +113,10 @@ def _line(
         run_once(adapter.model, call, adapter.plan, use=lambda p: ask(p, last=last), twice=twice)
 
     if run.lasting:
-        ask(run, last=False)
-    else:
+        # Someone may train the model meanwhile: its old graph is then refused, and made anew.
+        with contextlib.suppress(RuntimeError):
+            ask(run, last=False)
+    if not found:
         replay(twice=False, last=False)
     if not found:
         # Other kernels round differently: what they give is checked against the row's sum as well.
@@ -125,7 +127,7 @@ def _line(
     return found[0]
 
 
-def _tensor(adapter: DebugAdapter, run: Pass, read: InputRead, request: Request) -> torch.Tensor:
+def _tensor(adapter: Served, run: Pass, read: InputRead, request: Request) -> torch.Tensor:
     path, what = str(request.fields.get("module", "")), str(request.fields.get("what", "gradient"))
     call = request.fields.get("call", 0)
     if not isinstance(call, int):
@@ -149,9 +151,7 @@ def _tensor(adapter: DebugAdapter, run: Pass, read: InputRead, request: Request)
     return own[what].detach()
 
 
-def _activation(
-    adapter: DebugAdapter, read: InputRead, module: nn.Module, call: int
-) -> torch.Tensor:
+def _activation(adapter: Served, read: InputRead, module: nn.Module, call: int) -> torch.Tensor:
     seen: list[torch.Tensor] = []
 
     def hook(_: nn.Module, __: object, output: object) -> None:

@@ -96,12 +96,15 @@ class Template:
         return np.array(values)
 
     def __call__(self, array: npt.NDArray[Any]) -> Call:
-        """The call with a map's values in place.
+        """The call with a map's values in place; an array of the whole tensor's shape replaces all of it.
 
         Raises:
             UsageError: when the map has another shape.
         """
         positions = self._positions()
+        if array.shape == tuple(self.call.edited.shape):
+            whole = torch.arange(array.size, device=positions.device)
+            positions = whole.view(array.shape)
         if array.shape != tuple(positions.shape):
             shape = "×".join(map(str, array.shape)) or "one value"
             wanted = "×".join(map(str, positions.shape))

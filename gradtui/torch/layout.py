@@ -37,7 +37,10 @@ _LETTERS: Final = "DEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one tensor becomes a map: a letter for each dimension, its shape, the sample shown."""
+    """How one tensor becomes a map: a letter for each dimension, its shape, the sample shown.
+
+    A sample beyond the batch is the last one.
+    """
 
     letters: str
     shape: tuple[int, ...]
@@ -67,7 +70,8 @@ class Layout:
             return "one value"
         words = [f"[{', '.join(self.letters)}]"]
         if "B" in self.letters:
-            words.append(f"sample {self.sample} of {prod(self._sizes('B'))}")
+            count = prod(self._sizes("B"))
+            words.append(f"sample {min(self.sample, count - 1)} of {count}")
         if "C" in self.letters:
             words.append(f"{self.channels} channel{'s' * (self.channels != 1)} summed")
         mapped = [letter for letter in self.letters if letter not in "BC"]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from gradtui.errors import FileBusy, GradtuiError
 from gradtui.folder.requests import answer, pending_requests
 from gradtui.folder.stamp import MISSING, Stamp, stamp
-from gradtui.torch.adapter import NoInput
 from gradtui.torch.answering import answer_for
 from gradtui.torch.flows import Cancelled
 from gradtui.torch.lifeline import say
+from gradtui.torch.served import NoInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from gradtui.folder.generation import AdapterWriter
     from gradtui.folder.inputs import InputRead
     from gradtui.folder.requests import Request
-    from gradtui.torch.adapter import DebugAdapter
     from gradtui.torch.forward import Pass
+    from gradtui.torch.served import Served
 
 # A look is three stat calls, 10 µs: at this step the loop takes well under 1 % of a core.
 STEP_SECONDS: Final = 0.005
@@ -48,7 +48,7 @@ class Stopped(Exception):
 class Server:
     """Serves one adapter's folder; `serve` returns when ``stop`` says so."""
 
-    def __init__(self, adapter: DebugAdapter, *, stop: Callable[[], bool]) -> None:
+    def __init__(self, adapter: Served, *, stop: Callable[[], bool]) -> None:
         self._adapter = adapter
         self._stop = stop
         self._folder = folder = adapter.folder

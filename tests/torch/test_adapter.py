@@ -95,7 +95,6 @@ def test_run_writes_what_the_screen_loads(tmp_path):
     assert max(p.residual for p in session.pairs) < 1e-5
     assert session.target.shape == (1, 3)
     assert session.input.shape == (4, 4)
-    np.save(tmp_path / "d" / "input_representation.npy", np.zeros((4, 4), dtype=np.float32))
 
 
 def test_foreign_keys_survive_a_generation(tmp_path):
@@ -110,6 +109,21 @@ def test_foreign_keys_survive_a_generation(tmp_path):
     written = read_flow_info(folder / "flow_info.pkl")[0]
     assert written["mine"] == 1
     assert "old" not in written["activation_gradients"]
+
+
+def test_layers_without_gradient_are_no_obstacle_to_the_screen(tmp_path):
+    class Unused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, x):
+            self.b(x)
+            return self.a(x)
+
+    DebugAdapter(Unused(), folder=tmp_path / "d", inputs=torch.rand(2, 3)).run()
+    session = load(DebugFolder.at(tmp_path / "d")).session
+    assert [layer.name for layer in session.layers] == ["input", "a"]
 
 
 def test_run_without_an_input_says_so(tmp_path):
@@ -169,6 +183,8 @@ def test_a_template_edits_one_tensor_and_keeps_the_rest():
     assert again.kwargs["image"][1, 1, 1, 2] == -1
     assert torch.equal(again.kwargs["image"][0], image[0])
     assert image[1, 1, 1, 2] != -1
+    whole = template(np.zeros((2, 2, 3, 4)))
+    assert not whole.edited.any()
     with pytest.raises(UsageError, match=r"the input is 2×2, and the model's is 6×4"):
         template(np.zeros((2, 2)))
     with pytest.raises(UsageError, match="no tensor"):
