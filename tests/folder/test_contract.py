@@ -184,9 +184,7 @@ class FolderContract:
         assert which in str(caught.value)
 
     @pytest.mark.parametrize(("name", "data"), list(hostile.odd_roots()))
-    def test_odd_roots_are_named(
-        self, folder: DebugFolder, name: str, data: bytes
-    ) -> None:
+    def test_odd_roots_are_named(self, folder: DebugFolder, name: str, data: bytes) -> None:
         write_foreign(folder)
         folder.flow_info.write_bytes(data)
         age(folder)
