@@ -6,6 +6,7 @@ always the base with the pending cells on it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,7 +40,7 @@ class Rebased:
 
     ``kept`` cells stay pending, ``settled`` ones hold the same value in the new data, and
     ``conflicts`` are those that the other side changed too: the person's value stays pending there.
-    ``lost`` cells do not exist in the new data.
+    ``lost`` cells do not exist in the new data, or its dtype cannot hold their value.
     """
 
     history: EditHistory
@@ -201,8 +202,9 @@ class EditHistory:
         new = replace(self, base=read_only(base), cells=MappingProxyType({}), past=(), future=())
         if base.shape != self.base.shape:
             return Rebased(new, (), (), (), tuple(sorted(self.cells)))
+        held = new.holding(self.cells)
         kept, settled, conflicts = [], [], []
-        for cell, value in sorted(self.cells.items()):
+        for cell, value in sorted(held.items()):
             if same(new.on_disk(cell), value):
                 settled.append(cell)
             elif same(new.on_disk(cell), self.on_disk(cell)):
@@ -219,20 +221,20 @@ class EditHistory:
                 for cell in step
                 if cell in ours
             }
-            return new.differing({**touched, **state})
+            return new.differing(new.holding({**touched, **state}))
 
         ours = frozenset(settled)
         return Rebased(
             replace(
                 new,
-                cells=new.differing(self.cells),
+                cells=new.differing(held),
                 past=tuple(moved(state) for state in self.past),
                 future=tuple(moved(state) for state in self.future),
             ),
             tuple(kept),
             tuple(settled),
             tuple(conflicts),
-            (),
+            tuple(sorted(set(self.cells) - set(held))),
         )
 
     def _step(self, cells: Cells) -> EditHistory:
@@ -243,6 +245,14 @@ class EditHistory:
         return MappingProxyType(
             {cell: value for cell, value in cells.items() if not same(self.on_disk(cell), value)}
         )
+
+    def holding(self, cells: Cells) -> Cells:
+        """Return some cells as the base's dtype holds them, without those that it cannot."""
+        found: dict[Index, float] = {}
+        for cell, value in cells.items():
+            with contextlib.suppress(UsageError):
+                found[cell] = representable(self.base.dtype, value)
+        return found
 
     def on_disk(self, cell: Index) -> float:
         """Return a cell as the base has it."""

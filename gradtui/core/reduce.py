@@ -35,31 +35,26 @@ def signed_max(values: Array, block: int) -> Array:
     if block == 1 or not values.size:
         height, width = -(-values.shape[0] // block), -(-values.shape[1] // block)
         return values if block == 1 else values.reshape(height, width)
-    return _reduced(_reduced(values, block, 0), block, 1)
+    height, width = -(-values.shape[0] // block), -(-values.shape[1] // block)
+    out = np.empty((height, width), dtype=values.dtype)
+    # Whole rows of blocks at a time: their cells lie together in memory.
+    step = max(1, BLOCK // (block * values.shape[1]))
+    for start in range(0, height, step):
+        piece = values[start * block : (start + step) * block]
+        out[start : start + step] = _extremes(_extremes(piece, block, 0), block, 1)
+    return out
 
 
-def _reduced(values: Array, block: int, axis: int) -> Array:
-    """Extremes along one axis; of block by block the larger magnitude, which two passes keep exactly."""
-    length = values.shape[axis]
-    starts = np.arange(0, length, block)
+def _extremes(values: Array, block: int, axis: int) -> Array:
+    """The larger magnitude of each block along one axis; two passes, one each way, keep the exact one."""
+    starts = np.arange(0, values.shape[axis], block)
     if values.dtype.kind == "b":
         found: Array = np.logical_or.reduceat(values, starts, axis=axis)
         return found
-    out_shape = (starts.size, values.shape[1]) if axis == 0 else (values.shape[0], starts.size)
-    out = np.empty(out_shape, dtype=values.dtype)
-    other = 1 - axis
-    step = max(1, BLOCK // max(length, 1))
-    for start in range(0, values.shape[other], step):
-        part = slice(start, start + step)
-        piece = values[:, part] if axis == 0 else values[part]
-        with np.errstate(invalid="ignore"):
-            low = np.minimum.reduceat(piece, starts, axis=axis)
-            high = np.maximum.reduceat(piece, starts, axis=axis)
-        # Negating the lowest integer of a type gives itself; as a float it compares as it should.
-        size = -low if values.dtype.kind == "f" else -low.astype(np.float64)
-        chosen = np.where(size > high, low, high)
-        if axis == 0:
-            out[:, part] = chosen
-        else:
-            out[part] = chosen
-    return out
+    with np.errstate(invalid="ignore"):
+        low = np.minimum.reduceat(values, starts, axis=axis)
+        high = np.maximum.reduceat(values, starts, axis=axis)
+    # Negating the lowest integer of a type gives itself; as a float it compares as it should.
+    size = -low if values.dtype.kind == "f" else -low.astype(np.float64)
+    chosen: Array = np.where(size > high, low, high)
+    return chosen

@@ -17,6 +17,7 @@ import pytest
 
 from gradtui.core.assemble import assemble
 from gradtui.core.explicit import ExplicitFlow
+from gradtui.core.flow import SparseFlow
 from gradtui.core.polyphase import largest_level, phase_cell, phases, source_cells
 from gradtui.core.threshold import Threshold, default_threshold, resolve, select, threshold_range
 
@@ -153,6 +154,7 @@ def test_listed_flows_are_pairs_of_cells():
     case = golden("c5_dict_lists")
     (pair,) = case.session.pairs
     assert pair.kind == "listed"
+    assert isinstance(pair.flow, SparseFlow)
     links = pair.flow.links()
     assert list(zip(links.sources.tolist(), links.targets.tolist(), strict=True)) == [
         (0 * 4 + 0, 0 * 3 + 1),
