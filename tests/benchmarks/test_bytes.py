@@ -27,7 +27,7 @@ def moves(terminal, count=40):
 
 
 @pytest.mark.parametrize("shape", [(32, 100), (16, 16), (200, 300)])
-def test_a_move_on_one_map(shape, record_property):
+def test_a_move_on_one_map(shape):
     rows, columns = shape
     with started("--one", "--rows", str(rows), "--columns", str(columns)) as terminal:
         costs = moves(terminal)

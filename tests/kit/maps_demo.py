@@ -88,7 +88,7 @@ class MapsDemo(SparseApp[None]):
 
     def on_mount(self) -> None:
         """Colours of the terminal, then the first data."""
-        self.theme = "ansi-dark" if self.options.ansi else "textual-dark"
+        self.theme = "textual-dark" if self.options.opaque else "ansi-dark"
         palette = palette_for(self.console.color_system, ascii_only=self.options.ascii)
         for widget in self.query(Heatmap):
             widget.palette = palette
@@ -167,7 +167,7 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--one", action="store_true")
     parser.add_argument("--stock", action="store_true")
     parser.add_argument("--ascii", action="store_true")
-    parser.add_argument("--ansi", action="store_true")
+    parser.add_argument("--opaque", action="store_true")
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--columns", type=int, default=16)
     parser.add_argument("--data", default="noise", choices=("noise", "smooth", "nasty"))

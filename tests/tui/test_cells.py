@@ -117,7 +117,9 @@ def test_a_forgotten_screen_is_written_whole():
         (PLAIN, Pen("1", "31", ""), "\x1b[1;31m"),
         (Pen("", "31", "44"), Pen("", "32", "44"), "\x1b[32m"),
         (Pen("", "31", "44"), Pen("", "31", ""), "\x1b[49m"),
-        (Pen("1", "31", "44"), Pen("", "31", "44"), "\x1b[;31;44m"),
+        (Pen("1", "31", "44"), Pen("", "31", "44"), "\x1b[22m"),
+        (Pen("1;4", "31", "44"), Pen("2", "31", "44"), "\x1b[22;24;2m"),
+        (Pen("1;3;4", "31", "44"), Pen("", "32", ""), "\x1b[;32m"),
     ],
 )
 def test_pens_change_by_what_differs(before, after, sequence):

@@ -43,7 +43,7 @@ def looks(terminal):
 @pytest.mark.parametrize(
     ("arguments", "columns", "rows", "options"),
     [
-        (("--data", "nasty"), 120, 40, {}),
+        (("--data", "nasty", "--opaque"), 120, 40, {}),
         (("--rows", "40", "--columns", "50"), 80, 24, {"colorterm": "truecolor"}),
         (("--rows", "3", "--columns", "5", "--ascii"), 60, 18, {"term": "xterm"}),
     ],

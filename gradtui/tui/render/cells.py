@@ -34,6 +34,9 @@ _ATTRIBUTES: Final = (
     ("bold", "1"), ("dim", "2"), ("italic", "3"), ("underline", "4"), ("reverse", "7"),
     ("conceal", "8"), ("strike", "9"), ("underline2", "21"), ("overline", "53"),
 )  # fmt: skip
+_OFF: Final = {
+    "1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "8": "28", "9": "29", "21": "24", "53": "55",
+}  # fmt: skip
 # Attributes that show on a blank cell; without them its foreground cannot be seen.
 _ON_BLANK: Final = frozenset({"4", "7", "9", "21", "53"})
 
@@ -131,25 +134,28 @@ def cells_of(segments: Iterable[Segment], system: ColorSystem) -> list[Cell]:
     return cells
 
 
+@lru_cache(maxsize=8192)
 def change_pen(before: Pen, after: Pen) -> str:
     """The shortest SGR sequence from one pen to another."""
     if before == after:
         return ""
     if after == PLAIN:
         return "\x1b[m"
-    if before.attributes != after.attributes:
-        if before.attributes:
-            # Attributes are taken off one by one at the cost of a reset, so reset.
-            parts = ["", *(part for part in after if part)]
-            return f"\x1b[{';'.join(parts)}m"
-        parts = [after.attributes]
-    else:
-        parts = []
+    held, wanted = _attributes(before), _attributes(after)
+    # Off codes are shared (22 ends bold and dim), so they come before what is put on.
+    ended = list(dict.fromkeys(_OFF[code] for code in held if code not in wanted))
+    begun = [code for code in wanted if code not in held or _OFF[code] in ended]
+    step = [*ended, *begun]
     if before.foreground != after.foreground:
-        parts.append(after.foreground or "39")
+        step.append(after.foreground or "39")
     if before.background != after.background:
-        parts.append(after.background or "49")
-    return f"\x1b[{';'.join(parts)}m"
+        step.append(after.background or "49")
+    afresh = ["", *(part for part in after if part)]
+    return min((f"\x1b[{';'.join(parts)}m" for parts in (step, afresh)), key=len)
+
+
+def _attributes(pen: Pen) -> list[str]:
+    return pen.attributes.split(";") if pen.attributes else []
 
 
 @lru_cache(maxsize=4096)

@@ -166,7 +166,7 @@ class Palette:
     @property
     def cursor(self) -> Style:
         """The cell under the cursor: black and white, which no level is."""
-        return ink(_WHITE, _BLACK, bold=True) if self.rich else ink(bold=True, reverse=True)
+        return ink(_WHITE, _BLACK) if self.rich else ink(bold=True, reverse=True)
 
     @property
     def linked(self) -> Style:
