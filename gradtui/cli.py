@@ -152,7 +152,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--folder", default="", help="default: a temporary one, removed after")
         return parser
     parser = _Parser(prog="gradtui", add_help=False, parents=[_screen_options()])
-    parser.add_argument("folder", metavar="FOLDER", nargs="?", default="")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?")
     parser.add_argument("--version", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     return parser
@@ -213,7 +213,7 @@ def _open(options: argparse.Namespace) -> int:
     from gradtui.store.locate import is_debug_folder, newest_folder
 
     location = options.folder
-    if not location:
+    if location is None:
         location = newest_folder(".")
         if not location:
             raise UsageError(f"no debug folder here or below; {HINT}")

@@ -115,15 +115,15 @@ def test_why_a_path_ends():
     dead = replace(
         session.pairs[1], flow=DenseFlow(np.array([[4.0, 0.0], [0.0, 0.0]]))
     )  # fmt: skip
-    ends = [
+    words = [
         p[1].end for p in fans(replace(session, pairs=(session.pairs[0], dead)), chosen)[0].paths
     ]
-    assert ends == ["", "dies here: no gradient"]
+    assert words == ["", "dies here: no gradient"]
     asked = replace(session.pairs[1], flow=SummedFlow(np.ones(2), np.ones(2)))
-    ends = [
+    words = [
         p[1].end for p in fans(replace(session, pairs=(session.pairs[0], asked)), chosen)[0].paths
     ]
-    assert ends == ["links not in the folder"] * 2
+    assert words == ["links not in the folder"] * 2
 
 
 def test_why_there_are_no_rows():
