@@ -47,14 +47,25 @@ def signed_max(values: Array, block: int) -> Array:
 
 def _extremes(values: Array, block: int, axis: int) -> Array:
     """The larger magnitude of each block along one axis; two passes, one each way, keep the exact one."""
-    starts = np.arange(0, values.shape[axis], block)
+    # One operation on all blocks' k-th cells after the other: many times faster than ``reduceat``.
+    slices = [_every(values, k, block, axis) for k in range(min(block, values.shape[axis]))]
+    low, high = slices[0].copy(), slices[0].copy()
+    for cells in slices[1:]:
+        there = _first(cells.shape[axis], axis)
+        with np.errstate(invalid="ignore"):
+            np.minimum(low[there], cells, out=low[there])
+            np.maximum(high[there], cells, out=high[there])
     if values.dtype.kind == "b":
-        found: Array = np.logical_or.reduceat(values, starts, axis=axis)
-        return found
-    with np.errstate(invalid="ignore"):
-        low = np.minimum.reduceat(values, starts, axis=axis)
-        high = np.maximum.reduceat(values, starts, axis=axis)
+        return high
     # Negating the lowest integer of a type gives itself; as a float it compares as it should.
     size = -low if values.dtype.kind == "f" else -low.astype(np.float64)
     chosen: Array = np.where(size > high, low, high)
     return chosen
+
+
+def _every(values: Array, start: int, block: int, axis: int) -> Array:
+    return values[start::block] if axis == 0 else values[:, start::block]
+
+
+def _first(count: int, axis: int) -> tuple[slice, ...]:
+    return (slice(None),) * axis + (slice(count),)
