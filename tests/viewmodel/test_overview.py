@@ -177,8 +177,8 @@ def test_no_line_is_wider_than_the_screen(width, name, ascii):
             assert line_width(line) in (0, width)
             assert plain(line).isprintable()
     assert line_width(overview_header(width, ascii=ascii)) <= max(width, 16)
-    for row in layer_detail(session, summary, session.layers[0].name, width, ascii=ascii):
-        assert line_width(row) <= width
+    for detail in layer_detail(session, summary, session.layers[0].name, width, ascii=ascii):
+        assert line_width(detail) <= width
 
 
 def test_percentages():
