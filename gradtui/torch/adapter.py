@@ -19,6 +19,7 @@ from gradtui.folder.stamp import MISSING, Stamp
 from gradtui.torch.flows import Effort
 from gradtui.torch.forward import Pass, Plan, run_once
 from gradtui.torch.inputs import Call, Template, as_call, default_prepare
+from gradtui.torch.lifeline import undisturbed
 from gradtui.torch.record import flow_info, input_gradient, to_numpy
 from gradtui.torch.served import NoInput
 from gradtui.torch.serving import Server
@@ -255,7 +256,10 @@ class DebugAdapter:
         run, found = self.capture_array(read.array, progress=progress)
         if read.source != "npy":
             found[INPUT_KEY] = np.asarray(read.array)
-        number = writer.write({**(self._kept or {}), **found}, run.target, answers=read.generation)
+        root = {**(self._kept or {}), **found}
+        # Ended between two of its files, a generation would be taken for another program's.
+        with undisturbed():
+            number = writer.write(root, run.target, answers=read.generation)
         return number, run
 
     def _input_gradient(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

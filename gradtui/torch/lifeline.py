@@ -44,15 +44,45 @@ def lifeline() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        # A process that ends keeps its deaf ears to the last: a second signal would change its exit code.
+        if not _hold.ending:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+class _Hold:
+    """Whether the main thread may be interrupted now, and the signal that waits until it may."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.waiting = 0
+        self.ending = False
+
+
+_hold: Final = _Hold()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """A block that a signal of `lifeline` does not cut in two: it is raised after it."""
+    _hold.held = True
+    try:
+        yield
+    finally:
+        _hold.held = False
+        if _hold.waiting:
+            raise Ended(_hold.waiting)
 
 
 def _end(number: int, _: FrameType | None) -> None:
     # A second signal, or the same again while ending, must not break what is being put in order.
-    for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(other, signal.SIG_IGN)
+    if _hold.ending:
+        return
+    _hold.ending = True
     threading.Thread(target=_cut_off, args=(128 + number,), daemon=True).start()
+    if _hold.held:
+        _hold.waiting = number
+        return
     raise Ended(number)
 
 
@@ -73,7 +103,8 @@ def _watch(parent: int) -> None:
                 break
         except (OSError, ValueError):
             break
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not _hold.ending:
+        os.kill(os.getpid(), signal.SIGTERM)
     # Where the main thread sits in a long computation, no handler runs.
     _cut_off(128 + signal.SIGTERM)
 

@@ -245,6 +245,7 @@ def test_the_child_serves_and_ends(tmp_path, how):
         until(lambda: load_state(folder) == "serving", "the child's first generation", 60)
         number = save(folder, np.full((1, 3), 2, dtype=np.float32))
         until(answered(folder, number), "the answer to a save")
+        until(lambda: read_adapter(folder).generation == 2, "the word of it")
         if how == "stdin":
             process.stdin.close()
             process.stdin = None
@@ -256,6 +257,22 @@ def test_the_child_serves_and_ends(tmp_path, how):
         assert "Traceback" not in lines
         state = read_adapter(folder)
         assert (state.state, state.generation, state.alive) == ("stopped", 2, False)
+
+
+def test_a_write_is_not_cut_in_two():
+    program = (
+        "import os, signal, sys\n"
+        "from gradtui.torch.lifeline import Ended, lifeline, undisturbed\n"
+        "steps = []\n"
+        "try:\n"
+        "    with lifeline(), undisturbed():\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        steps.append('whole')\n"
+        "except Ended as ended:\n"
+        "    steps.append(ended.code)\n"
+        "assert steps == ['whole', 143], steps\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def load_state(folder):
