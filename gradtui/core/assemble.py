@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradtui.core.contents import mapping, real_array, said
+from gradtui.core.contents import mapping, real_array, said, shown_shape
 from gradtui.core.explicit import is_explicit
 from gradtui.core.layer import Layer
 from gradtui.core.order import in_order, topological
@@ -118,7 +118,7 @@ def _layers(root: Mapping[object, object]) -> dict[str, Layer]:
             own = real_array(channels[name], f"channel_gradients {said(name)}")
             if own.ndim != 3 or own.shape[1:] != gradient.shape[-2:]:
                 raise InvalidContents(
-                    f"channel_gradients {said(name)} is {_by(own.shape)}, but the layer's map is {_by(gradient.shape[-2:])}"
+                    f"channel_gradients {said(name)} is {shown_shape(own.shape)}, but the layer's map is {shown_shape(gradient.shape[-2:])}"
                 )
         found[name] = Layer(str(name), gradient, channels=own)
     return found
@@ -152,12 +152,10 @@ def _plane(array: Array, what: str) -> Array:
     while len(shape) > 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) > 3:
-        raise InvalidContents(f"{what} has the shape {_by(array.shape)}, not [H, W] or [C, H, W]")
+        raise InvalidContents(
+            f"{what} has the shape {shown_shape(array.shape)}, not [H, W] or [C, H, W]"
+        )
     return array.reshape((1,) * (2 - len(shape)) + shape)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "0-d"
 
 
 def _shape_in_meta(meta: Mapping[object, object], name: str) -> tuple[int, ...]:

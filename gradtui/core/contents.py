@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from gradtui.errors import InvalidContents
 if TYPE_CHECKING:
     from gradtui.core.arrays import Array
 
+MOST_NODES: Final = 1 << 24
+"""So many nodes a layer may have that no array in the file vouches for."""
 _LONGEST = 60
 _KINDS = {"c": "complex", "O": "object", "V": "structured", "S": "bytes", "U": "text"}
 
@@ -25,6 +27,11 @@ def said(name: object) -> str:
     if not isinstance(name, str):
         return f"a {type(name).__name__}"
     return ascii(name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "...")
+
+
+def shown_shape(shape: tuple[int, ...]) -> str:
+    """Return a shape as an error shows it: ``2x3``, ``0-d``."""
+    return "x".join(map(str, shape)) or "0-d"
 
 
 def mapping(value: object, what: str) -> Mapping[object, object]:
@@ -55,6 +62,9 @@ def real_array(value: object, what: str) -> Array:
             raise InvalidContents(f"{what} is not an array: lists of unequal length") from None
     else:
         raise InvalidContents(f"{what} is a {type(value).__name__}, not an array")
+    if not array.size and math.prod(n for n in array.shape if n) > MOST_NODES:
+        # Sums over its other axis would take what the shape claims, and no file pays for that.
+        raise InvalidContents(f"{what} holds nothing, but claims to be {shown_shape(array.shape)}")
     if array.dtype.kind not in "biuf":
         kind = _KINDS.get(array.dtype.kind, str(array.dtype))
         raise InvalidContents(f"{what} has the {kind} dtype, not real numbers")
@@ -62,7 +72,7 @@ def real_array(value: object, what: str) -> Array:
 
 
 def whole_numbers(value: object, what: str) -> Array:
-    """Return a vector of whole numbers; floats that are whole count.
+    """Return a vector of whole numbers, of the integer dtype it came in; floats that are whole count.
 
     Raises:
         InvalidContents: anything else.
@@ -72,9 +82,7 @@ def whole_numbers(value: object, what: str) -> Array:
         if not (np.isfinite(array) & (array == np.rint(array)) & (np.abs(array) < 2**62)).all():
             raise InvalidContents(f"{what} holds numbers that are not whole")
         array = array.astype(np.int64)
-    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
-        raise InvalidContents(f"{what} holds numbers that are too large")
-    return array.astype(np.int64, copy=False)
+    return array
 
 
 def number(value: object) -> float:

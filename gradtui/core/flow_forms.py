@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.abstract_flow import Extent, Flow, extent_of
 from gradtui.core.arrays import as_floats, blocks_of_rows, read_only
-from gradtui.core.flow_base import Extent, Flow, extent_of
 from gradtui.core.links import Links
 from gradtui.core.ranks import kth_largest_product, largest_products
 

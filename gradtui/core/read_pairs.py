@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gradtui.core.arrays import as_floats, no_floats
-from gradtui.core.contents import number, real_array, said, whole_numbers
+from gradtui.core.contents import MOST_NODES, number, real_array, said, shown_shape, whole_numbers
 from gradtui.core.estimate import estimate as estimated_flow
 from gradtui.core.explicit import explicit_flow, is_explicit
 from gradtui.core.flow_forms import DenseFlow, SummedFlow
@@ -67,13 +67,21 @@ class Draft:
         return self.form != "none"
 
     def sums(self, *, source: bool) -> tuple[Floats, tuple[int, int]]:
-        """Return row sums (or column sums) and the shape of the map that they fill as far as the pair knows."""
+        """Return row sums (or column sums) and the shape of the map that they fill as far as the pair knows.
+
+        Raises:
+            InvalidContents: listed cells so far out that only a hostile file has them.
+        """
         if self.form == "listed":
             rows, columns = self.cells[:2] if source else self.cells[2:]
             shape = (int(rows.max(initial=-1)) + 1, int(columns.max(initial=-1)) + 1)
+            if shape[0] * shape[1] > MOST_NODES:
+                raise InvalidContents(
+                    f"gradient_flows {said(self.key)}: cells of a map of {shown_shape(shape)}, which no gradient vouches for"
+                )
             total = np.zeros(shape)
             with np.errstate(over="ignore", invalid="ignore"):
-                np.add.at(total, (rows, columns), self._weights())
+                np.add.at(total, (rows.astype(np.intp), columns.astype(np.intp)), self._weights())
             return total.ravel(), shape
         if self.form == "summed":
             found = self.row_sums if source else self.column_sums
@@ -192,11 +200,16 @@ def _links(one: Draft, source: Layer, target: Layer) -> SparseFlow:
             raise InvalidContents(
                 f"gradient_flows {said(one.key)}: a cell outside {said(layer.name)}, which is {height}x{width}"
             )
-        ends.append(rows * width + columns)
+        # Half the memory where the nodes allow it; a small dtype of the file might overflow.
+        wide = np.int32 if layer.nodes <= np.iinfo(np.int32).max else np.int64
+        nodes = rows.astype(wide)
+        nodes *= width
+        nodes += columns.astype(wide, copy=False)
+        ends.append(nodes)
     if one.valued:
         return SparseFlow((source.nodes, target.nodes), ends[0], ends[1], one.values)
     # A link that is listed twice without a value is still one link.
-    flat = np.unique(ends[0] * max(target.nodes, 1) + ends[1])
+    flat = np.unique(ends[0].astype(np.int64) * max(target.nodes, 1) + ends[1])
     sources, targets = np.divmod(flat, max(target.nodes, 1))
     return SparseFlow((source.nodes, target.nodes), sources, targets, np.ones(flat.size))
 

@@ -56,7 +56,8 @@ def _extremes(values: Array, block: int, axis: int) -> Array:
             np.minimum(low[there], cells, out=low[there])
             np.maximum(high[there], cells, out=high[there])
     if values.dtype.kind == "b":
-        return high
+        flags: Array = high
+        return flags
     # Negating the lowest integer of a type gives itself; as a float it compares as it should.
     size = -low if values.dtype.kind == "f" else -low.astype(np.float64)
     chosen: Array = np.where(size > high, low, high)
@@ -64,7 +65,8 @@ def _extremes(values: Array, block: int, axis: int) -> Array:
 
 
 def _every(values: Array, start: int, block: int, axis: int) -> Array:
-    return values[start::block] if axis == 0 else values[:, start::block]
+    cells: Array = values[start::block] if axis == 0 else values[:, start::block]
+    return cells
 
 
 def _first(count: int, axis: int) -> tuple[slice, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.abstract_flow import Flow
 from gradtui.core.arrays import BLOCK, as_floats, read_only
-from gradtui.core.flow_base import Flow
 from gradtui.core.links import Links
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from gradtui.core.arrays import Array, Floats, Indices
+
+_SMALL: Final = 1 << 31
 
 
 class SparseFlow(Flow):
@@ -53,10 +55,9 @@ class SparseFlow(Flow):
         bounds = np.arange(self.shape[0] + 1, dtype=np.int64) * width
         self._starts = np.searchsorted(flat, bounds)
         np.remainder(flat, width, out=flat)
-        small = self.shape[1] < np.iinfo(np.int32).max
-        self._targets = flat.astype(np.int32) if small else flat
+        self._targets: Array = flat.astype(np.int32) if self.shape[1] < _SMALL else flat
         self._values = read_only(numbers)
-        self._by_target: Indices | None = None
+        self._by_target: Array | None = None
         self._ends: Indices | None = None
 
     @property
@@ -81,7 +82,8 @@ class SparseFlow(Flow):
         """Return the links of a target node, by rising source."""
         self._check(node, 1)
         if self._by_target is None or self._ends is None:
-            self._by_target = np.argsort(self._targets, kind="stable")
+            order = np.argsort(self._targets, kind="stable")
+            self._by_target = order.astype(np.int32) if order.size < _SMALL else order
             counts = np.bincount(self._targets, minlength=self.shape[1])
             self._ends = np.concatenate([[0], np.cumsum(counts)])
         places = self._by_target[self._ends[node] : self._ends[node + 1]]
@@ -94,8 +96,8 @@ class SparseFlow(Flow):
 
     def pieces(self) -> Iterator[Array]:
         """Yield the values in the order of the links."""
-        for start in range(0, self._values.size, BLOCK):
-            yield self._values[start : start + BLOCK]
+        for part in self._parts():
+            yield self._values[part]
 
     def dense(self) -> Floats:
         """Return the matrix, zero where there is no link."""
@@ -107,21 +109,36 @@ class SparseFlow(Flow):
         return np.repeat(np.arange(self.shape[0]), np.diff(self._starts))
 
     def _sum_rows(self) -> Floats:
-        return np.bincount(self._sources(), weights=self._values, minlength=self.shape[0]).astype(
-            np.float64
-        )
+        total = np.zeros(self.shape[0])
+        for part in self._parts():
+            sources = np.searchsorted(self._starts, np.arange(part.start, part.stop), "right") - 1
+            # A row may go on in the next part.
+            first = int(sources[0])
+            sums = np.bincount(sources - first, weights=self._values[part])
+            total[first : first + sums.size] += sums
+        return total
 
     def _sum_columns(self) -> Floats:
-        return np.bincount(self._targets, weights=self._values, minlength=self.shape[1]).astype(
-            np.float64
-        )
+        total = np.zeros(self.shape[1])
+        for part in self._parts():
+            total += np.bincount(
+                self._targets[part], weights=self._values[part], minlength=self.shape[1]
+            )
+        return total
+
+    def _parts(self) -> Iterator[slice]:
+        count = self._values.size
+        for start in range(0, count, BLOCK):
+            yield slice(start, min(start + BLOCK, count))
 
 
 def _sorted_once(flat: npt.NDArray[np.int64], values: Array) -> tuple[npt.NDArray[np.int64], Array]:
     """Links in rising order, each once: what is listed twice is added up."""
     if flat.size > 1 and not (flat[1:] > flat[:-1]).all():
-        order = np.argsort(flat, kind="stable")
-        flat, values = flat[order], values[order]
+        if not (flat[1:] >= flat[:-1]).all():
+            order = np.argsort(flat, kind="stable")
+            flat, values = flat[order], values[order]
+            del order
         first = np.concatenate([[True], flat[1:] != flat[:-1]])
         if not first.all():
             starts = np.flatnonzero(first)

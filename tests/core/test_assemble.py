@@ -208,6 +208,11 @@ BAD = [
     (root({("a", "b"): {**LISTED, "indices_in": ([0.5], [0])}}), "not whole"),
     (root({("a", "b"): {**LISTED, "indices_in": ([1 << 40], [0])}}), "beyond every map"),
     (root({("a", "b"): {**LISTED, "indices_in": ([1 << 70], [0])}}), "object|text|not an array"),
+    (
+        root({("c", "b"): {"indices_in": ([1 << 30], [1 << 30]), "indices_out": ([0], [0])}}),
+        "which no gradient vouches for",
+    ),
+    (root({("c", "d"): np.zeros((0, 1 << 40), dtype="i1")}, {}), "holds nothing, but claims"),
     (root({("a", "b"): {**LISTED, "values": [1, 2]}}), "2 values for 1 links"),
     (root({("a", "b"): {**LISTED, "values": [1j]}}), "values has the complex"),
 ]
