@@ -31,6 +31,7 @@ class Limits:
 
     Attributes:
         opcodes: Steps of the interpreter; a million take about half a second.
+        seconds: Processor time of the interpreter, for machines that are slower than that.
         memory: Bytes of Python objects beyond one times the file.
         nodes: Values after shared references are counted each time they are met.
         depth: Containers within containers.
@@ -38,7 +39,8 @@ class Limits:
         encoded: Bytes of arrays that stand in the file as text (protocols 0 to 2).
     """
 
-    opcodes: int = 1_200_000
+    opcodes: int = 1_000_000
+    seconds: float = 1.4
     memory: int = 28_000_000
     nodes: int = 2_000_000
     depth: int = 40
@@ -140,6 +142,8 @@ class Machine:
 
     def number(self, position: int, count: int) -> int:
         """An unsigned little-endian number of ``count`` bytes."""
+        if count == 1 and position < self.size:
+            return self.data[position]
         return int.from_bytes(self.data[position : self.need(position, count)], "little")
 
     def pop_mark(self) -> list[object]:

@@ -7,6 +7,7 @@ and numpy arrays, scalars and dtypes of real numbers and text. Arrays are read-o
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from gradtui.errors import UnreadableFile
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STOP = ord(".")
+_CHECKED = 1 << 15
 
 
 def read_pickle(data: memoryview | bytes, limits: Limits | None = None) -> object:
@@ -77,6 +79,7 @@ def read_flow_info(
 def _run(machine: Machine) -> None:
     data, size, handlers = machine.data, machine.size, HANDLERS
     position, left = 0, machine.opcodes
+    started = time.thread_time()
     while True:
         if position >= size:
             raise Truncated(f"truncated at byte {size}")
@@ -88,6 +91,8 @@ def _run(machine: Machine) -> None:
             broken(f"no opcode {code} at byte {position}")
         position = handler(machine, position + 1)
         left -= 1
+        if left % _CHECKED == 0 and time.thread_time() - started > machine.limits.seconds:
+            raise Refused("takes too long to read; save arrays instead of lists")
         if left < 0:
             raise Refused(f"more than {machine.opcodes} opcodes; save arrays instead of lists")
 

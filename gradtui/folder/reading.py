@@ -6,6 +6,7 @@ the size are looked at before a byte is read.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 30
 _MAX_JSON_BYTES = 1 << 20
 _SMALL = 1 << 20
+_STEP = 1 << 30
 
 
 class EndsEarly(InvalidContents):
@@ -60,12 +62,15 @@ def read_regular(path: Path, *, max_bytes: int = MAX_BYTES) -> Contents:
         before = os.fstat(descriptor)
         _check_kind(path, before, max_bytes)
         view = _memory(before.st_size)
-        filled = 0
-        while filled < len(view):
-            count = os.readv(descriptor, [view[filled : filled + (1 << 30)]])
+        start = _next_data(descriptor, 0, len(view))
+        while start < len(view):
+            stop = _next_hole(descriptor, start, len(view))
+            count = os.preadv(descriptor, [view[start:stop]], start)
             if count == 0:
                 raise FileBusy(path, "shrank while it was read")
-            filled += count
+            start += count
+            if start == stop:
+                start = _next_data(descriptor, start, len(view))
         after = os.fstat(descriptor)
     except OSError as error:
         raise UnreadableFile(path, reason_of(error)) from None
@@ -106,12 +111,33 @@ def size_text(count: int) -> str:
 
 
 def _memory(size: int) -> memoryview:
-    """Memory for a file. Small files are read where numpy is not loaded; for large ones its memory is not zeroed first."""
+    """Zeroed memory for a file. Small files are read where numpy is not loaded; its large blocks cost nothing yet."""
     if size < _SMALL:
         return memoryview(bytearray(size))
     import numpy as np
 
-    return np.empty(size, np.uint8).data
+    return np.zeros(size, np.uint8).data
+
+
+def _next_data(descriptor: int, start: int, size: int) -> int:
+    """Where the next bytes are that take room on the disk: what is not there is zero, and takes no time either."""
+    if size < _SMALL or start >= size:
+        return start
+    try:
+        return min(os.lseek(descriptor, start, os.SEEK_DATA), size)
+    except OSError as error:
+        # ENXIO: only a hole follows. Other systems do not know the question.
+        return size if error.errno == errno.ENXIO else start
+
+
+def _next_hole(descriptor: int, start: int, size: int) -> int:
+    if size < _SMALL:
+        return size
+    try:
+        hole = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
+    except OSError:
+        return min(size, start + _STEP)
+    return min(hole, start + _STEP)
 
 
 def _check_kind(path: Path, result: os.stat_result, max_bytes: int) -> None:
