@@ -309,7 +309,9 @@ def _need_terminal(location: str) -> None:
 def _need_torch(command: str, advice: str) -> None:
     from importlib.util import find_spec
 
-    if find_spec("torch") is None:
+    found = find_spec("torch")
+    # A folder that happens to be called torch is a package without an origin.
+    if found is None or found.origin is None:
         raise UsageError(f"{command} needs torch, which is not installed here: {advice}")
 
 

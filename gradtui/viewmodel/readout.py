@@ -15,9 +15,19 @@ from gradtui.viewmodel.contents import map_content
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.links import linked_cells, node_of
 from gradtui.viewmodel.overview import percent
-from gradtui.viewmodel.selection import shown_direction, shown_pairs
+from gradtui.viewmodel.selection import layer_shape, map_shape, shown_direction, shown_pairs
 from gradtui.viewmodel.summary import RESIDUAL_LIMIT
-from gradtui.viewmodel.text import Span, TextLine, clip, line, line_width, number, safe_label
+from gradtui.viewmodel.text import (
+    Span,
+    TextLine,
+    cell_width,
+    clip,
+    line,
+    line_width,
+    number,
+    plain,
+    safe_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +39,8 @@ if TYPE_CHECKING:
 
 GAP: Final = "  "
 LABEL: Final = 18
+NUMBER: Final = 7
+WIDEST: Final = 9
 
 
 def readout(
@@ -38,8 +50,11 @@ def readout(
     edits: EditHistory,
     *,
     width: int = 80,
+    ascii: bool = False,
 ) -> tuple[TextLine, TextLine]:
     """Return the two lines under the maps, for the cursor of the map with the keys.
+
+    Numbers keep their columns while the cursor moves: what does not change is not sent again.
 
     Args:
         session: the generation on the screen.
@@ -47,31 +62,42 @@ def readout(
         selection: reconciled with the session.
         edits: the edits that are not written yet.
         width: columns; nothing is wider.
+        ascii: without other characters.
     """
     key = selection.focus
+    if not map_content(session, selection, key).array.size:
+        return (fitting([line(("nothing here", "dim"))], width), ())
     value = cell_value(session, selection, key, selection.cursor(key), edits)
-    if math.isnan(value) and not map_content(session, selection, key).array.size:
-        return (line(("nothing here", "dim")), ())
     first = [
-        _place(selection, key),
-        line((number(value, 12, digits=6, signed=True), _sign(value))),
-        *_changes(session, previous, selection, edits, key, value),
+        _place(session, selection, key),
+        line((number(value, WIDEST, digits=6, signed=True).ljust(WIDEST), _sign(value))),
         *_score(session, selection, edits, key, value),
+        *_changes(session, previous, selection, edits, key, value),
     ]
-    if key in ("input", "target"):
-        return (
-            fitting(first, width),
-            fitting(_linked(session, selection, edits, key), width),
+    second = _linked(session, selection, edits, key)
+    if key not in ("input", "target"):
+        pairs = shown_pairs(session, selection)
+        first.extend(part for pair in pairs for part in _adds_up(session, selection, pair))
+        second = [part for pair in pairs for part in _link(session, selection, pair)] + second
+        second.extend(
+            line((pair_kind(pair), "warn" if pair.kind == "estimated" else "dim")) for pair in pairs
         )
-    pairs = shown_pairs(session, selection)
-    link = [part for pair in pairs for part in _link(session, selection, pair)]
-    first[2:2] = [part for pair in pairs for part in _adds_up(session, selection, pair)]
-    second = [
-        *link,
-        *_linked(session, selection, edits, key),
-        *(line((pair_kind(pair), "warn" if pair.kind == "estimated" else "dim")) for pair in pairs),
-    ]
+    if ascii:
+        first, second = [_plain(part) for part in first], [_plain(part) for part in second]
     return fitting(first, width), fitting(second, width)
+
+
+_ASCII: Final = str.maketrans(
+    {"Σ": "sum", "σ": " sd", "✓": "ok", "✗": "NOT", "≠": "!=", "→": "->", "←": "<-", "…": "~"}
+)
+
+
+def _plain(part: TextLine) -> TextLine:
+    return tuple(Span(span.text.translate(_ASCII), span.role) for span in part)
+
+
+def _fixed(value: float, *, signed: bool = False) -> str:
+    return number(value, NUMBER, signed=signed).ljust(NUMBER)
 
 
 def fitting(parts: Sequence[TextLine], width: int) -> TextLine:
@@ -79,7 +105,8 @@ def fitting(parts: Sequence[TextLine], width: int) -> TextLine:
     spans: list[Span] = []
     used = 0
     for part in parts:
-        size = line_width(part)
+        # Blanks at the end of a part keep columns; at the end of the line nothing follows them.
+        size = cell_width(plain(part).rstrip())
         gap = len(GAP) if spans else 0
         if used + gap + size > width:
             if not spans:
@@ -88,7 +115,9 @@ def fitting(parts: Sequence[TextLine], width: int) -> TextLine:
         if gap:
             spans.append(Span(GAP))
         spans.extend(part)
-        used += gap + size
+        used += gap + line_width(part)
+    if spans:
+        spans[-1] = Span(spans[-1].text.rstrip(), spans[-1].role)
     return tuple(spans)
 
 
@@ -119,12 +148,13 @@ def _sign(value: float) -> str:
     return "negative" if value < 0 else "positive" if value > 0 else "value"
 
 
-def _place(selection: Selection, key: MapKey) -> TextLine:
+def _place(session: Session, selection: Selection, key: MapKey) -> TextLine:
+    """The cell, in as many columns as the last cell of its map takes."""
     row, column = selection.cursor(key)
-    name = {"input": "input", "target": "target", "source": selection.layer}.get(
-        key, selection.connected
-    )
-    return line((f"{safe_label(name, LABEL)} ({row},{column})", "title"))
+    height, width = map_shape(session, selection, key)
+    name = f"{key} " if key in ("input", "target") else ""
+    text = f"{name}({row},{column})"
+    return line((text.ljust(len(f"{name}({height - 1},{width - 1})")), "title"))
 
 
 def _changes(
@@ -141,11 +171,11 @@ def _changes(
     if key == "input" and edits.pending_count:
         disk = cell_value(session, selection, key, cell)
         if disk != value:
-            parts.append(line(("edited", "edited"), f" from {number(disk, 10)}"))
+            parts.append(line(("edited", "edited"), f" from {_fixed(disk)}"))
     if previous.layers or previous.input.size:
         here, there = _plane(session, selection, key), _plane(previous, selection, key)
         if here.shape == there.shape:
-            parts.append(line(f"was {number(cell_value(previous, selection, key, cell), 10)}"))
+            parts.append(line(f"was {_fixed(cell_value(previous, selection, key, cell))}"))
     return parts
 
 
@@ -163,7 +193,7 @@ def _score(
     if spread <= np.finfo(np.float64).eps:
         return []
     score = (value / largest - float((finite / largest).mean())) / spread
-    return [line(f"z-score {number(score, 6, digits=2, signed=True)}")]
+    return [line(f"{number(score, 5, digits=2, signed=True)}σ".ljust(6))]
 
 
 def _adds_up(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
@@ -178,7 +208,7 @@ def _adds_up(session: Session, selection: Selection, pair: Pair) -> list[TextLin
         if not pair.flow.has_column(node):
             return [line(("column of links not in the folder", "warn"))]
         total = float(pair.flow.column(node).values.sum())
-        return [line(f"feeds {number(total, 9)} into {safe_label(pair.source, LABEL)}")]
+        return [line(f"feeds {_fixed(total)} into {safe_label(pair.source, LABEL)}")]
     return _row_sum(session, pair, node)
 
 
@@ -187,7 +217,7 @@ def _row_sum(session: Session, pair: Pair, node: int) -> list[TextLine]:
         return [line(("row of links not in the folder", "warn"))]
     with np.errstate(invalid="ignore", over="ignore"):
         total = float(pair.flow.row(node).values.sum())
-    words = f"row Σ flow {number(total, 9)}"
+    words = f"Σ flow {_fixed(total)}"
     if pair.kind in ("explicit", "listed"):
         return [line(f"{words} over {len(pair.flow.row(node))} links")]
     gradient = np.asarray(session.layer(pair.source).map(), dtype=np.float64).ravel()
@@ -197,18 +227,20 @@ def _row_sum(session: Session, pair: Pair, node: int) -> list[TextLine]:
     finite = gradient[np.isfinite(gradient)]
     scale = float(np.abs(finite).max(initial=0.0))
     holds = abs(rest) <= RESIDUAL_LIMIT * scale
-    passed = [line(f"bypass {number(by, 9)}")] if not math.isnan(by) else []
+    passed = [line(f"bypass {_fixed(by)}")] if not math.isnan(by) else []
     if holds:
         equation = "= gradient" if not by or math.isnan(by) else "+ bypass = gradient"
         return [line(f"{words} {equation} ", ("✓", "good")), *passed]
     if pair.kind == "measured" and not math.isnan(by):
         return [
-            line(f"{words} + bypass ≠ gradient ", ("✗", "bad"), f" off {number(rest, 9)}"),
+            line(f"{words} + bypass ≠ gradient ", ("✗", "bad"), f" off {_fixed(rest)}"),
             *passed,
         ]
     if pair.kind == "estimated":
         return [line(f"{words} ≠ gradient ", ("✗", "warn"), " (estimated)")]
-    return [line(f"{words} of {number(one, 9)}", (f"  {number(rest, 9)} unexplained", "warn"))]
+    if math.isnan(rest):
+        return [line(words)]
+    return [line(f"{words} ", (f"{_fixed(rest)} unexplained", "warn"))]
 
 
 def _link(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
@@ -225,7 +257,9 @@ def _link(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
     name = selection.connected if other == "connected" else selection.layer
     row, column = selection.cursor(other)
     arrow = "→" if (name == pair.target) else "←"
-    place = f"{arrow} {safe_label(name, LABEL)} ({row},{column})"
+    height, width = layer_shape(session, name)
+    cell = f"({row},{column})".ljust(len(f"({height - 1},{width - 1})"))
+    place = f"{arrow} {safe_label(name, LABEL)} {cell}"
     if not (pair.flow.has_row(source) or pair.flow.has_column(target)):
         return [line(place)]
     found = pair.flow.row(source) if pair.flow.has_row(source) else pair.flow.column(target)
@@ -235,10 +269,11 @@ def _link(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
     share = value / total if total and math.isfinite(total) else math.nan
     spans = [
         Span(f"{place} flow "),
-        Span(number(value, 10, signed=True), _sign(value)),
+        Span(_fixed(value, signed=True), _sign(value)),
     ]
-    if 0 <= share <= 1:
-        spans.append(Span(f" {percent(share)}", "dim"))
+    # A share of a gradient whose parts cancel can be any number, and would say nothing.
+    words = percent(share) if 0 <= share <= 1 else ""
+    spans.append(Span(f" {words:<5}", "dim"))
     return [tuple(spans)]
 
 
@@ -256,5 +291,5 @@ def _linked(
         name = safe_label(selection.layer, LABEL) if key == "source" else key
         moved = cell != selection.cursor(focus)
         where = f" ({cell[0]},{cell[1]})" if moved or key == "source" else ""
-        parts.append(line((f"{name}{where} ", "dim"), (number(value, 10), _sign(value))))
+        parts.append(line((f"{name}{where} ", "dim"), (_fixed(value), _sign(value))))
     return parts
