@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from gradtui.core.assemble import assemble
 from gradtui.core.session import Session
-from gradtui.errors import FileBusy, InvalidContents, UnreadableFile
+from gradtui.errors import FileBusy, FolderMissing, InvalidContents, UnreadableFile
 from gradtui.folder.adapter_state import AdapterState, read_adapter
 from gradtui.folder.commit import Commit, read_commit
 from gradtui.folder.inputs import InputRead, choose_input, no_array
 from gradtui.folder.location import FLOW_INFO, INPUT, TARGET, DebugFolder
 from gradtui.folder.parts import (
     SETTLE,
+    MayBeWritten,
     Part,
     busy_if_unsettled,
     is_committed,
@@ -27,6 +28,9 @@ from gradtui.folder.stamp import Stamps, stamps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    from gradtui.core.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,13 @@ class Doubtful(FileBusy):
 
     Attributes:
         parts: What was read, for the next try.
+        has_writer: Whether a living process says that it is writing.
     """
 
-    def __init__(self, busy: FileBusy, parts: Mapping[str, Part]) -> None:
+    def __init__(self, busy: FileBusy, parts: Mapping[str, Part], has_writer: bool) -> None:
         super().__init__(busy.path, busy.reason)
         self.parts = parts
+        self.has_writer = has_writer
 
 
 def nothing_loaded() -> Loaded:
@@ -117,12 +123,24 @@ def load(
     known = {**(before.parts if before is not None else {}), **(kept or {})}
     at_first = stamps(folder, input_name)
     commits = (read_commit(folder, "adapter"), read_commit(folder, "viewer"))
-    parts = _read_parts(folder, (FLOW_INFO, input_name, TARGET), commits, known, max_bytes, settle)
+    parts, doubt = _read_parts(
+        folder, (FLOW_INFO, input_name, TARGET), commits, known, max_bytes, settle
+    )
     at_last = stamps(folder, input_name)
     if at_first.data != at_last.data or at_first.control != at_last.control:
         raise FileBusy(folder.shown, "changed while it was read")
+    if not parts[FLOW_INFO].exists:
+        raise FolderMissing(folder.shown, f"no {folder.flow_info.name} there")
     adapter = read_adapter(folder)
-    loaded = _assemble(folder, commits, parts, estimate, before)
+    try:
+        loaded = _assemble(folder, commits, parts, estimate, before)
+    except UnreadableFile as error:
+        # Files that do not fit together may be of two generations.
+        if doubt is None:
+            raise
+        raise (doubt if doubt.has_writer else MayBeWritten(error)) from None
+    if doubt is not None:
+        raise doubt
     return replace(
         loaded, stamps=at_last, adapter=adapter, input_name=input_name, estimate=estimate
     )
@@ -135,7 +153,8 @@ def _read_parts(
     known: Mapping[str, Part],
     max_bytes: int,
     settle: float,
-) -> dict[str, Part]:
+) -> tuple[dict[str, Part], Doubtful | None]:
+    """The files, and why they may not be shown yet, if so."""
     writers = living_writers(folder)
     parts: dict[str, Part] = {}
     doubtful: list[Part] = []
@@ -154,8 +173,9 @@ def _read_parts(
         for part in doubtful:
             wait_or_pass(folder, part.name, part.stamp, writers, settle)
     except FileBusy as busy:
-        raise Doubtful(busy, parts) from None
-    return parts
+        has_writer = any(writer.is_here and writer.is_alive for writer in writers)
+        return parts, Doubtful(busy, parts, has_writer)
+    return parts, None
 
 
 def _assemble(
@@ -188,6 +208,7 @@ def _assemble(
         answers=of_adapter.answers if ours else 0,
         viewer_generation=of_viewer.generation if saved else 0,
         input=chosen,
+        input_name=npy.name,
         estimate=estimate,
         unanswered=saved
         and (
@@ -201,19 +222,42 @@ def _assemble(
     )
     if before is not None and _is_same(before, loaded):
         return loaded
+    last = target.array if target.exists else no_array()
     try:
-        session = assemble(
-            cast("Mapping[str, object]", flow_info.root),
-            chosen.array,
-            target.array if target.exists else no_array(),
-            folder=folder.shown,
-            generation=generation,
-            writer=writer,
-            estimate=estimate,
-        )
+        session = _session(folder, flow_info, chosen.array, last, loaded)
     except InvalidContents as error:
-        raise UnreadableFile(folder.flow_info, str(error)) from None
+        raise UnreadableFile(_culprit(folder, parts, loaded), str(error)) from None
     return replace(loaded, session=session)
+
+
+def _session(
+    folder: DebugFolder, flow_info: Part, input_: Array, target: Array, loaded: Loaded
+) -> Session:
+    return assemble(
+        cast("Mapping[str, object]", flow_info.root),
+        input_,
+        target,
+        folder=folder.shown,
+        generation=loaded.generation,
+        writer=cast("Literal['gradtui', 'foreign']", loaded.writer),
+        estimate=loaded.estimate,
+    )
+
+
+def _culprit(folder: DebugFolder, parts: Mapping[str, Part], loaded: Loaded) -> Path:
+    """Which file does not fit: the pickle, unless it does without the input, or without the target."""
+    flow_info, target = parts[FLOW_INFO], parts[TARGET]
+    last = target.array if target.exists else no_array()
+    for path, input_, last_ in (
+        (folder.path(loaded.input_name), no_array(), last),
+        (folder.target, loaded.input.array, no_array()),
+    ):
+        try:
+            _session(folder, flow_info, input_, last_, loaded)
+        except InvalidContents:
+            continue
+        return path
+    return folder.flow_info
 
 
 def _is_same(before: Loaded, now: Loaded) -> bool:

@@ -192,6 +192,12 @@ def require_folder(folder: DebugFolder) -> None:
         raise FolderMissing(folder.shown, f"no {folder.flow_info.name} there") from None
     except OSError as error:
         raise UnreadableFile(folder.flow_info, reason_of(error)) from None
+    try:
+        folder.flow_info.stat()
+    except FileNotFoundError:
+        raise UnreadableFile(folder.flow_info, "is a link that leads nowhere") from None
+    except OSError as error:
+        raise UnreadableFile(folder.flow_info, reason_of(error)) from None
 
 
 def _promised(commit: Commit, name: str) -> FileSum:

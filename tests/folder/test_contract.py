@@ -193,6 +193,15 @@ class FolderContract:
         assert folder.flow_info.name in str(caught.value)
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize("which", ["input_representation.npy", "target_representation.npy"])
+    def test_the_array_that_does_not_fit_is_named(self, folder: DebugFolder, which: str) -> None:
+        write_foreign(folder)
+        folder.path(which).write_bytes(hostile.npy_bytes(np.zeros((4, 2, 2, 2))))
+        age(folder)
+        with pytest.raises(UnreadableFile) as caught:
+            load(folder)
+        assert caught.value.path == str(folder.path(which))
+
     def test_a_truncated_file_waits_and_other_damage_is_told_at_once(
         self, folder: DebugFolder
     ) -> None:

@@ -279,6 +279,14 @@ def test_load_once(folder: DebugFolder, seen: Seen[FolderView]) -> None:
     folder.flow_info.write_bytes(pickle.dumps(flow_info())[:-9])
     with pytest.raises(UnreadableFile):
         Keeper(folder.root, on_change=seen).load_once()
+    for _, data in hostile.odd_roots():
+        folder.flow_info.write_bytes(data)
+        with pytest.raises(UnreadableFile):
+            Keeper(folder.root, on_change=seen).load_once()
+    folder.flow_info.write_bytes(pickle.dumps(flow_info()))
+    folder.input.write_bytes(hostile.npy_bytes(np.zeros((4, 2, 2, 2))))
+    with pytest.raises(UnreadableFile):
+        Keeper(folder.root, on_change=seen).load_once()
     # A broken file is told at once, however young it is.
     assert time.monotonic() - started < 1
 

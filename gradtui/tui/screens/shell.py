@@ -76,6 +76,9 @@ class Shell(Screen[Any]):
     async def on_key(self, event: events.Key) -> None:
         """Hand the key on; before there is anything to act on, only quitting is possible."""
         key = event.character if event.is_printable and event.character != " " else event.key
+        if self.workspace is not None and self.workspace.prompt.is_open:
+            # The line that is typed has bindings of its own, further up.
+            return
         if self.workspace is not None:
             event.stop()
             event.prevent_default()

@@ -178,8 +178,6 @@ class Workspace:
     async def pressed(self, key: str) -> None:
         """Act on one key."""
         desk = self.desk
-        if self.prompt.is_open:
-            return
         text, answers = self.asking
         if text:
             self.asking = ("", {})

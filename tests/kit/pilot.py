@@ -1,0 +1,109 @@
+"""The screen under a Pilot: started on a folder, and waited on by condition."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from gradtui.launch import Launch
+from gradtui.tui.app import GradtuiApp
+from gradtui.viewmodel.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+    from typing import Any
+
+    from textual.pilot import Pilot
+
+    from gradtui.tui.actions.desk import Desk
+    from gradtui.tui.screens.workspace import Workspace
+
+PATIENCE = 30.0
+
+
+class Driven:
+    """An app and its pilot, with words for what tests look at."""
+
+    def __init__(self, app: GradtuiApp, pilot: Pilot[Any]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def work(self) -> Workspace:
+        """The workspace; a test that asks before there is one has waited too little."""
+        assert self.app.shell.workspace is not None
+        return self.app.shell.workspace
+
+    @property
+    def desk(self) -> Desk:
+        """The desk."""
+        return self.work.desk
+
+    async def wait(self, condition: Callable[[], object], what: str = "") -> None:
+        """Wait until a condition holds, while the app goes on."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"waited for {what or condition}: {self.text()}"
+            assert self.app.is_running, f"the app ended while waiting for {what or condition}"
+            await self.pilot.pause()
+            await asyncio.sleep(0.002)
+
+    async def open(self, generation: int = -1) -> None:
+        """Wait for the first session (of a generation), drawn."""
+        await self.wait(
+            lambda: (
+                self.app.shell.workspace is not None
+                and self.desk.session.layers
+                and self.work.views.is_attached
+                and (generation < 0 or self.desk.session.generation >= generation)
+            ),
+            "the folder",
+        )
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, given as Textual names them; one string of several characters is typed."""
+        for key in keys:
+            if len(key) > 1 and key.startswith("~"):
+                await self.pilot.press(*(NAMES.get(c, c) for c in key[1:]))
+            else:
+                await self.pilot.press(NAMES.get(key, key))
+        await self.pilot.pause()
+
+    async def command(self, text: str) -> None:
+        """Type a command line and accept it."""
+        await self.press("colon", "~" + text, "enter")
+
+    def text(self) -> str:
+        """The lines around the view."""
+        shell = self.app.shell
+        views = (shell.header, shell.headline, shell.detail, shell.keys)
+        return "\n".join(plain(line) for view in views for line in view.lines)
+
+    @property
+    def notice(self) -> str:
+        """What was said last."""
+        return self.desk.notice[0]
+
+
+NAMES = {
+    " ": "space", ":": "colon", "=": "equals_sign", "(": "left_parenthesis", ")": "right_parenthesis",
+    "[": "left_square_bracket", "]": "right_square_bracket", "{": "left_curly_bracket",
+    "}": "right_curly_bracket", ",": "comma", ".": "full_stop", "+": "plus", "-": "minus",
+    "/": "slash", "?": "question_mark", "!": "exclamation_mark", "'": "apostrophe", "&": "ampersand",
+    "*": "asterisk", "|": "vertical_line", "<": "less_than_sign", ">": "greater_than_sign",
+    "$": "dollar_sign", "_": "underscore",
+}  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def driven(
+    location: Path | str, size: tuple[int, int] = (120, 40), **options: Any
+) -> AsyncIterator[Driven]:
+    """Run the app headless on a folder; it is stopped, and its threads with it, at the end."""
+    app = GradtuiApp(Launch(str(location), **options))
+    async with app.run_test(size=size) as pilot:
+        yield Driven(app, pilot)
