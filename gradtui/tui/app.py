@@ -30,10 +30,12 @@ class GradtuiApp(SparseApp[int]):
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = []  # noqa: RUF012 - Textual reads a list
-    CSS = "* { scrollbar-size: 0 0; } Screen { background: ansi_default; color: ansi_default; }"
+    CSS = "* { scrollbar-size: 0 0; }"
 
     def __init__(self, launch: Launch) -> None:
         super().__init__(ansi_color=True)
+        # The terminal's own background: a colour of ours would be sent with every cell.
+        self.theme = "ansi-dark"
         self._launch = launch
         self.bridge = Bridge(launch, self.post_message, _load_workspace)
         self.shell = Shell(launch.location)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import numpy as np
+
 from gradtui.core.estimate import ESTIMATES
 from gradtui.core.threshold import step
 from gradtui.errors import UsageError
@@ -195,6 +197,21 @@ def with_z(selection: Selection, z: float) -> Selection:
     if z == 0 or z != z:
         raise UsageError("z must be a number other than 0")
     return replace(selection, z=z)
+
+
+def first_selection(selection: Selection, session: Session) -> Selection:
+    """Return what a folder that was never opened shows first: its maps, with the input ready to be edited."""
+    chosen = replace(selection, z=default_z(session))
+    return replace(chosen, view="values", focus="input") if session.input.size else chosen
+
+
+def default_z(session: Session) -> float:
+    """Return what a toggle writes before a person chose: the largest finite |value| of the input, or 1.
+
+    So a toggled cell stands out in the input's own scale: 1 in a mask, 16 in digits of 0 to 16.
+    """
+    values = np.abs(np.asarray(session.input, np.float64))
+    return float(values[np.isfinite(values)].max(initial=0.0)) or 1.0
 
 
 def with_estimate(selection: Selection, name: str) -> Selection:

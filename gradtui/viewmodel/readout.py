@@ -100,8 +100,11 @@ def _fixed(value: float, *, signed: bool = False) -> str:
     return number(value, NUMBER, signed=signed).ljust(NUMBER)
 
 
-def fitting(parts: Sequence[TextLine], width: int) -> TextLine:
-    """Return the parts that fit in ``width`` columns, the first of them first; one alone is cut."""
+def fitting(parts: Sequence[TextLine], width: int, *, in_order: bool = False) -> TextLine:
+    """Return the parts that fit in ``width`` columns, the first of them first; one alone is cut.
+
+    With ``in_order`` nothing comes after a part that does not fit, else a shorter one may.
+    """
     spans: list[Span] = []
     used = 0
     for part in parts:
@@ -111,6 +114,8 @@ def fitting(parts: Sequence[TextLine], width: int) -> TextLine:
         if used + gap + size > width:
             if not spans:
                 return clip(part, width)
+            if in_order:
+                break
             continue
         if gap:
             spans.append(Span(GAP))

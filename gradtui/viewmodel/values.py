@@ -191,7 +191,7 @@ def _titles(
     else:
         name = selection.layer if key == "source" else selection.connected
         title = safe_label(name, 40) if name else ("no layer" if key == "source" else "no pair")
-        words = [size, content.words, found.words(key)]
+        words = [size, found.words(key), content.words]
     if selection.polyphase and session.explicit:
         words.append(f"phases {1 << selection.polyphase}")
     return title, " ".join(word for word in words if word)

@@ -15,6 +15,7 @@ from gradtui.tui.screens.drawing import Drawing
 from gradtui.tui.screens.room import ScreenRoom
 from gradtui.tui.screens.views import Views
 from gradtui.tui.widgets.prompt import Prompt
+from gradtui.viewmodel.choices import first_selection
 from gradtui.viewmodel.links import wanted
 from gradtui.viewmodel.selection import reconcile
 from gradtui.viewmodel.state import from_state, to_state
@@ -69,6 +70,7 @@ class Workspace:
         self._asked: set[object] = set()
         self._state_timer: Any = None
         self._offered = False
+        self._has_state = bool(state)
         self._journalled: object = None
         if problems:
             self.desk.say(problems[0], "warn")
@@ -90,6 +92,8 @@ class Workspace:
         elif not desk.generations.kept:
             desk.generations = desk.generations.arrived(view.session, view.previous)
             desk.edits = EditHistory.of(view.session.input)
+            if not self._has_state:
+                desk.selection = first_selection(desk.selection, view.session)
             self._shown_changed()
             self._offer_recovered()
         elif before is None or view.session is not before.session:
