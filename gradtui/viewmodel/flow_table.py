@@ -217,7 +217,9 @@ def _footer(
     session: Session, selection: Selection, found: Sequence[Fan], width: int, ascii: bool
 ) -> tuple[TextLine, ...]:
     """The sums of |gradient| of the layers on the screen, the bypass, and the pairs not shown."""
-    names = list(dict.fromkeys(name for fan in reversed(found) for name in _in_order(fan)))
+    names = list(
+        dict.fromkeys(name for fan in reversed(found) for name in _in_order(fan, width, len(found)))
+    )
     totals = {name: _total(session, name) for name in names}
     largest = max((t for t in totals.values() if math.isfinite(t)), default=0.0)
     parts = [line(("layers Σ|g|" if not ascii else "layers sum|g|", "dim"))]
@@ -235,7 +237,7 @@ def _footer(
         node = node_of(session, pair.source, selection.node)
         if selection.layer == pair.source and 0 <= node < pair.bypass.size and pair.bypass[node]:
             parts.append(line(f"of this node {number(float(pair.bypass[node]), 8)}"))
-    lines = [fitting(parts, width)] if totals else []
+    lines = [fitting(parts, width, in_order=True)] if totals else []
     others = [name for name in connections(session, selection) if name != selection.connected]
     if others:
         named = ", ".join(safe_label(name, LABEL) for name in others[:6])
@@ -244,8 +246,11 @@ def _footer(
     return tuple(one for one in lines if line_width(one))
 
 
-def _in_order(fan: Fan) -> tuple[str, ...]:
-    return fan.layers if fan.way == "out" else tuple(reversed(fan.layers))
+def _in_order(fan: Fan, width: int, fans_shown: int) -> tuple[str, ...]:
+    """The layers whose columns are on the screen, in the order of the network."""
+    count = 2 if fans_shown > 1 else columns_that_fit(width, node_width(fan.paths, width))
+    names = fan.layers[:count]
+    return names if fan.way == "out" else tuple(reversed(names))
 
 
 def _total(session: Session, name: str) -> float:
