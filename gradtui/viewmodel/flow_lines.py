@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VALUE_WIDTH: Final = 8
 SHORTEST_ZONE: Final = 7
+SHORTEST_WORDS: Final = 5
 LONGEST_ZONE: Final = 24
 
 
@@ -45,6 +46,9 @@ class PathNode:
 
 Path = tuple[PathNode, ...]
 
+BLANK: Final = PathNode("", (-1, -1), 0.0, 0.0)
+"""Fills the columns at the left of a path that ends before it reaches them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
@@ -61,10 +65,11 @@ class _Pen:
     through: str
     arrow: str
     stop: str
+    stop_left: str
 
 
-_LINES: Final = _Pen("━", "─", "╍", "┄", "┳", "┣", "┗", "┳", "┫", "┛", "┃", "▸", "╸")
-_ASCII: Final = _Pen("=", "-", "~", ".", "+", "+", "+", "+", "+", "+", "|", ">", "x")
+_LINES: Final = _Pen("━", "─", "╍", "┄", "┳", "┣", "┗", "┳", "┫", "┛", "┃", "▸", "╸", "╺")
+_ASCII: Final = _Pen("=", "-", "~", ".", "+", "+", "+", "+", "+", "+", "|", ">", "x", "x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ def columns_that_fit(width: int, nodes: int) -> int:
 
 def node_width(paths: Sequence[Path], width: int) -> int:
     """Return the columns that the widest node takes in ``width`` of text: its place and its flow."""
-    places = (len(_place(node.cell)) for path in paths for node in path)
+    nodes = (node for path in paths for node in path if node is not BLANK)
+    places = (len(f"({node.cell[0]},{node.cell[1]})") for node in nodes)
     return max(places, default=5) + 1 + value_width(width)
 
 
@@ -99,163 +105,160 @@ def draw(
 
     Args:
         paths: rows, each a path of at most ``columns`` nodes, left to right; rows that share a node
-            stand together. A path shorter than that ends with its words.
+            stand together. A path that ends early says why: at its right, or in the place of the
+            `BLANK` nodes at its left.
         width: columns of text; nothing is wider.
         root: the column of nodes that holds the selected one (0, or the last).
         columns: how many columns of nodes there are.
         ascii: without box characters.
     """
-    pen = _ASCII if ascii else _LINES
     cell = node_width(paths, width)
     zones = max(columns - 1, 1)
     zone = max(min((width - columns * cell) // zones - 2, LONGEST_ZONE), 3)
     starts = tuple(index * (cell + zone + 2) for index in range(columns))
-    largest = [
-        max(
-            (
-                _size(_through(paths, r, c, root))
-                for r in range(len(paths))
-                if len(paths[r]) > c + 1
-            ),
-            default=0.0,
-        )
-        for c in range(columns - 1)
-    ]
-    lines = []
-    for row in range(len(paths)):
-        spans: list[Span] = []
+    sankey = _Sankey(paths, columns, root, cell, zone, value_width(width), ascii)
+    lines = tuple(clip(sankey.line(row, width, starts), width) for row in range(len(paths)))
+    return Drawing(lines, starts, min(starts[-1] + cell, width))
+
+
+class _Sankey:
+    """Rows of paths, with where the rows begin and end that share a node."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        columns: int,
+        root: int,
+        cell: int,
+        zone: int,
+        digits: int,
+        ascii: bool,
+    ) -> None:
+        self.paths, self.columns, self.root = paths, columns, root
+        self.cell, self.zone, self.digits = cell, zone, digits
+        self.pen = _ASCII if ascii else _LINES
+        self.first = [[0] * len(paths) for _ in range(columns)]
+        self.stop = [[0] * len(paths) for _ in range(columns)]
         for column in range(columns):
-            if column >= len(paths[row]):
-                break
-            spans.extend(_node(paths, row, column, cell, root, value_width(width)))
-            if column + 1 < len(paths[row]):
-                spans.append(Span(" "))
-                spans.extend(_zone(paths, row, column, zone, largest[column], root, pen))
-                spans.append(Span(" "))
-            elif paths[row][column].end and _opens(paths, row, column):
-                room = width - starts[column] - cell - 3
-                if room >= 5:
-                    words = safe_label(paths[row][column].end, room, keep="start")
-                    spans.append(Span(f" {pen.stop} {words}", "dim"))
+            self._runs(column)
+        self.largest = [
+            max(
+                (
+                    _size(self._through(row, column))
+                    for row in range(len(paths))
+                    if self._linked(row, column)
+                ),
+                default=0.0,
+            )
+            for column in range(columns - 1)
+        ]
+
+    def _runs(self, column: int) -> None:
+        start = 0
+        for row in range(1, len(self.paths) + 1):
+            if row < len(self.paths) and self._key(row, column) == self._key(start, column):
+                continue
+            for within in range(start, row):
+                self.first[column][within], self.stop[column][within] = start, row
+            start = row
+
+    def _key(self, row: int, column: int) -> object:
+        path = self.paths[row]
+        if column >= len(path) or path[column] is BLANK:
+            return row
+        return (path[column].layer, path[column].cell)
+
+    def _linked(self, row: int, column: int) -> bool:
+        """Whether there is a link between a row's node of a column and that of the next."""
+        path = self.paths[row]
+        return column + 1 < len(path) and path[column] is not BLANK
+
+    def _opens(self, row: int, column: int) -> bool:
+        """Whether a row is the first of those that share its node of a column."""
+        return self.first[column][row] == row
+
+    def line(self, row: int, width: int, starts: Sequence[int]) -> TextLine:
+        """Return a row as a line without blanks at its end."""
+        path = self.paths[row]
+        spans: list[Span] = []
+        for column, node in enumerate(path):
+            if node is BLANK:
+                spans.extend(self._blank(path, column))
+                continue
+            spans.extend(self._node(row, column))
+            if column + 1 < len(path):
+                spans.extend((Span(" "), *self._link(row, column), Span(" ")))
+            elif node.end and self.root == 0 and self._opens(row, column):
+                room = width - starts[column] - self.cell - 3
+                if room >= SHORTEST_WORDS:
+                    words = safe_label(node.end, room, keep="start")
+                    spans.append(Span(f" {self.pen.stop} {words}", "dim"))
         while spans and not spans[-1].text.strip():
             spans.pop()
-        lines.append(clip(tuple(spans), width))
-    return Drawing(tuple(lines), starts, min(starts[-1] + cell, width))
+        return tuple(spans)
 
+    def _blank(self, path: Path, column: int) -> list[Span]:
+        """The place of a node that a path never reached; next to the one where it ends, the reason."""
+        room = self.cell + self.zone + 2
+        following = path[column + 1] if column + 1 < len(path) else BLANK
+        if following is BLANK or not following.end:
+            return [Span(" " * room)]
+        words = safe_label(following.end, max(room - 3, 1), keep="start")
+        return [Span(f"{words} {self.pen.stop_left} ".rjust(room), "dim")]
 
-def _end(column: int, root: int) -> int:
-    """Which end of a link carries its flow: the one away from the selected node."""
-    return column + 1 if root <= column else column
+    def _node(self, row: int, column: int) -> list[Span]:
+        node = self.paths[row][column]
+        if not self._opens(row, column):
+            return [Span(" " * self.cell)]
+        place = f"({node.cell[0]},{node.cell[1]})"
+        selected = column == self.root
+        # All paths that reach it; of the selected node the gradient itself.
+        rows = range(row, row + 1 if selected else self.stop[column][row])
+        flow = sum(self.paths[r][column].flow for r in rows)
+        unknown = math.isnan(flow) and not selected
+        value = "?" if unknown else number(flow, self.digits, digits=3)
+        role = "title" if selected else "negative" if flow < 0 else "positive"
+        gap = " " * (self.cell - len(place) - len(value))
+        return [Span(place + gap, "title" if selected else ""), Span(value, role)]
 
+    def _through(self, row: int, column: int) -> float:
+        """The sum of all paths along the link between a column and the next that begins at a row."""
+        # A link carries the flow of its end away from the selected node.
+        end = column + 1 if self.root <= column else column
+        stop = min(self.stop[column][row], self.stop[column + 1][row])
+        return sum(self.paths[r][end].flow for r in range(row, stop))
 
-def _place(cell: Cell) -> str:
-    return f"({cell[0]},{cell[1]})"
-
-
-def _same(paths: Sequence[Path], one: int, other: int, column: int) -> bool:
-    """Whether two neighbouring rows share the node of a column."""
-    if not (0 <= one < len(paths) and 0 <= other < len(paths)):
-        return False
-    a, b = paths[one], paths[other]
-    if column >= len(a) or column >= len(b):
-        return False
-    return (a[column].layer, a[column].cell) == (b[column].layer, b[column].cell)
-
-
-def _opens(paths: Sequence[Path], row: int, column: int) -> bool:
-    """Whether a row is the first of those that share its node of a column."""
-    return not _same(paths, row, row - 1, column)
-
-
-def _node(
-    paths: Sequence[Path], row: int, column: int, width: int, root: int, digits: int
-) -> list[Span]:
-    node = paths[row][column]
-    if not _opens(paths, row, column):
-        return [Span(" " * width)]
-    place = _place(node.cell)
-    flow = node.flow if column == root else _arriving(paths, row, column)
-    value = "?" if math.isnan(flow) and column != root else number(flow, digits, digits=3)
-    role = "title" if column == root else "negative" if flow < 0 else "positive"
-    gap = width - len(place) - len(value)
-    return [Span(place + " " * gap, "title" if column == root else ""), Span(value, role)]
-
-
-def _arriving(paths: Sequence[Path], row: int, column: int) -> float:
-    """The sum of all paths that reach a node; its rows begin at ``row``."""
-    total = paths[row][column].flow
-    while _same(paths, row, row + 1, column):
-        row += 1
-        total += paths[row][column].flow
-    return total
-
-
-def _through(paths: Sequence[Path], row: int, column: int, root: int) -> float:
-    """The sum of all paths along the link between a column and the next that begins at ``row``."""
-    end = _end(column, root)
-    total = paths[row][end].flow
-    while _same(paths, row, row + 1, column) and _same(paths, row, row + 1, column + 1):
-        row += 1
-        total += paths[row][end].flow
-    return total
+    def _link(self, row: int, column: int) -> list[Span]:
+        """The line between a node and the next, in exactly ``zone`` columns."""
+        pen, width = self.pen, self.zone
+        left, right = self.stop[column], self.stop[column + 1]
+        opens_left, opens_right = self._opens(row, column), self._opens(row, column + 1)
+        splits = right[self.first[column][row]] < left[row]
+        merges = left[self.first[column + 1][row]] < right[row]
+        # Of two nested groups of rows the inner ones are single links.
+        more = min(left[row], right[row]) < max(left[row], right[row])
+        flow = self._through(row, column)
+        length = width - (2 if splits else 0) - (1 if merges else 0) - 1
+        role = "negative" if flow < 0 else "positive"
+        if not (opens_left or opens_right):
+            through = pen.through if more else " "
+            if splits:
+                return [Span(" " + through + " " * (width - 2), "dim")]
+            return [Span(" " * length + (through if merges else " ") + " ", "dim")]
+        spans: list[Span] = []
+        if splits:
+            knot = pen.split if opens_left else pen.split_middle if more else pen.split_last
+            spans.append(Span((pen.heavy if opens_left else " ") + knot, "dim"))
+        spans.append(Span(_bar(flow, self.largest[column], length, pen), role))
+        if merges:
+            knot = pen.merge if opens_right else pen.merge_middle if more else pen.merge_last
+            spans.append(Span(knot, "dim"))
+        spans.append(Span(pen.arrow if opens_right else " ", role))
+        return spans
 
 
 def _size(flow: float) -> float:
     return abs(flow) if math.isfinite(flow) else 0.0
-
-
-def _zone(
-    paths: Sequence[Path], row: int, column: int, width: int, largest: float, root: int, pen: _Pen
-) -> list[Span]:
-    """The line between a node and the next, in exactly ``width`` columns."""
-    left_opens = _opens(paths, row, column)
-    right_opens = _opens(paths, row, column + 1)
-    splits = _shares(paths, row, column, column + 1)
-    merges = _shares(paths, row, column + 1, column)
-    anchor = left_opens or right_opens
-    more = _anchors_below(paths, row, column)
-    flow = _through(paths, row, column, root)
-    length = width - (2 if splits else 0) - (1 if merges else 0) - 1
-    role = "negative" if flow < 0 else "positive"
-    if not anchor:
-        through = pen.through if more else " "
-        if splits:
-            return [Span(" " + through + " " * (width - 2), "dim")]
-        return [Span(" " * length + (through if merges else " ") + " ", "dim")]
-    spans: list[Span] = []
-    if splits:
-        knot = pen.split if left_opens else pen.split_middle if more else pen.split_last
-        spans.append(Span((pen.heavy if left_opens else " ") + knot, "dim"))
-    spans.append(Span(_bar(flow, largest, length, pen), role))
-    if merges:
-        knot = pen.merge if right_opens else pen.merge_middle if more else pen.merge_last
-        spans.append(Span(knot, "dim"))
-    spans.append(Span(pen.arrow if right_opens else " ", role))
-    return spans
-
-
-def _shares(paths: Sequence[Path], row: int, column: int, other: int) -> bool:
-    """Whether the node of ``column`` has links to several nodes of the neighbouring column."""
-    first = row
-    while _same(paths, first, first - 1, column):
-        first -= 1
-    while _same(paths, first, first + 1, column):
-        first += 1
-        if len(paths[first]) > other and not _same(paths, first, first - 1, other):
-            return True
-    return False
-
-
-def _anchors_below(paths: Sequence[Path], row: int, column: int) -> bool:
-    """Whether a link starts or ends further down at the node that this row's line belongs to."""
-    below = row
-    while _same(paths, below, below + 1, column) or _same(paths, below, below + 1, column + 1):
-        below += 1
-        if len(paths[below]) > column + 1 and (
-            _opens(paths, below, column) or _opens(paths, below, column + 1)
-        ):
-            return True
-    return False
 
 
 def _bar(flow: float, largest: float, length: int, pen: _Pen) -> str:

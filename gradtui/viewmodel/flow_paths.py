@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Indices
     from gradtui.core.session import Pair, Session
-    from gradtui.viewmodel.selection import Selection
+    from gradtui.viewmodel.selection import Cell, Selection
 
 HOPS: Final = 4
 """Links that a row follows at most."""
@@ -74,6 +74,18 @@ def fans(session: Session, selection: Selection) -> tuple[Fan, ...]:
     if incoming:
         found.append(_fan(session, selection, incoming[0], "in"))
     return tuple(found)
+
+
+def row_ends(found: Sequence[Fan]) -> tuple[tuple[str, Cell], ...]:
+    """Return for each row of the table the layer and cell that it leads to.
+
+    The far end of the row's first link: of the fan-out where there is one, else of the fan-in.
+    """
+    ends = []
+    for row in range(max((len(fan.paths) for fan in found), default=0)):
+        path = next(fan.paths[row] for fan in found if row < len(fan.paths))
+        ends.append((path[1].layer, path[1].cell))
+    return tuple(ends)
 
 
 def _fan(session: Session, selection: Selection, first: Pair, way: Way) -> Fan:

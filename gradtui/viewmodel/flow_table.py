@@ -10,11 +10,11 @@ import numpy as np
 
 from gradtui.core.paths import where_it_dies
 from gradtui.viewmodel.detail import pair_kind
-from gradtui.viewmodel.flow_lines import Drawing, columns_that_fit, draw, heading, node_width
-from gradtui.viewmodel.flow_paths import MISSING, Fan, fans
+from gradtui.viewmodel.fitting import fitting
+from gradtui.viewmodel.flow_lines import BLANK, Drawing, columns_that_fit, draw, heading, node_width
+from gradtui.viewmodel.flow_paths import MISSING, Fan, fans, row_ends
 from gradtui.viewmodel.links import node_of, pair_threshold, threshold_words
 from gradtui.viewmodel.overview import percent
-from gradtui.viewmodel.readout import fitting
 from gradtui.viewmodel.selection import connections, shown_pairs
 from gradtui.viewmodel.summary import chain_rule
 from gradtui.viewmodel.text import (
@@ -91,7 +91,7 @@ def flow_table(
         for fan in found:
             names, rows = _one(fan, width, ascii) if fan.paths else ((), ())
             columns, lines = columns or names, lines + rows[len(lines) :]
-    ends = _row_ends(found, len(lines))
+    ends = row_ends(found)
     return FlowTable(
         header, columns, lines, ends, min(max(selection.row, 0), max(len(ends) - 1, 0)), footer
     )
@@ -99,18 +99,7 @@ def flow_table(
 
 def flow_rows(session: Session, selection: Selection) -> tuple[tuple[str, Cell], ...]:
     """Return for each row of the table the layer and the cell that enter goes to."""
-    found = fans(session, selection)
-    return _row_ends(found, max((len(fan.paths) for fan in found), default=0))
-
-
-def _row_ends(found: Sequence[Fan], count: int) -> tuple[tuple[str, Cell], ...]:
-    """The far end of each row's first link: of the fan-out where the row has one, else of the fan-in."""
-    ends = []
-    for row in range(count):
-        path = next((fan.paths[row] for fan in found if row < len(fan.paths)), ())
-        if len(path) > 1:
-            ends.append((path[1].layer, path[1].cell))
-    return tuple(ends)
+    return row_ends(fans(session, selection))
 
 
 def _nothing(session: Session, selection: Selection, found: Sequence[Fan]) -> str:
@@ -139,7 +128,7 @@ def _turned(paths: Sequence[Path], fan: Fan, count: int) -> tuple[list[Path], in
     """Rows left to right, and the column of the selected node: a fan-in ends at it."""
     if fan.way == "out":
         return list(paths), 0
-    return [tuple(reversed(path)) for path in paths], count - 1
+    return [(*(BLANK,) * (count - len(path)), *reversed(path)) for path in paths], count - 1
 
 
 def _both(out: Fan, into: Fan, width: int, ascii: bool) -> tuple[TextLine, tuple[TextLine, ...]]:

@@ -7,37 +7,39 @@ whole, and none is cut in the middle.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from gradtui.viewmodel.contents import map_content
 from gradtui.viewmodel.detail import pair_kind
+from gradtui.viewmodel.fitting import fitting
+from gradtui.viewmodel.flow_paths import fans, row_ends
 from gradtui.viewmodel.links import linked_cells, node_of
 from gradtui.viewmodel.overview import percent
-from gradtui.viewmodel.selection import layer_shape, map_shape, shown_direction, shown_pairs
+from gradtui.viewmodel.selection import (
+    layer_place,
+    layer_shape,
+    map_shape,
+    shown_direction,
+    shown_pairs,
+)
 from gradtui.viewmodel.summary import RESIDUAL_LIMIT
 from gradtui.viewmodel.text import (
     Span,
     TextLine,
-    cell_width,
-    clip,
     line,
-    line_width,
     number,
-    plain,
     safe_label,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gradtui.core.arrays import Array
     from gradtui.core.edit import EditHistory
     from gradtui.core.session import Pair, Session
     from gradtui.viewmodel.selection import Cell, MapKey, Selection
 
-GAP: Final = "  "
 LABEL: Final = 18
 NUMBER: Final = 7
 WIDEST: Final = 9
@@ -64,6 +66,7 @@ def readout(
         width: columns; nothing is wider.
         ascii: without other characters.
     """
+    selection = _on_the_row(session, selection)
     key = selection.focus
     if not map_content(session, selection, key).array.size:
         return (fitting([line(("nothing here", "dim"))], width), ())
@@ -87,6 +90,18 @@ def readout(
     return fitting(first, width), fitting(second, width)
 
 
+def _on_the_row(session: Session, selection: Selection) -> Selection:
+    """In the Flow view the lines are about the selected node and the link of the row with the cursor."""
+    if selection.view != "flow":
+        return selection
+    ends = row_ends(fans(session, selection))
+    if selection.row < len(ends):
+        layer, cell = ends[selection.row]
+        if layer == selection.connected:
+            selection = selection.with_cursor(layer_place(layer), cell)
+    return replace(selection, focus="source")
+
+
 _ASCII: Final = str.maketrans(
     {"Σ": "sum", "σ": " sd", "✓": "ok", "✗": "NOT", "≠": "!=", "→": "->", "←": "<-", "…": "~"}
 )
@@ -98,32 +113,6 @@ def _plain(part: TextLine) -> TextLine:
 
 def _fixed(value: float, *, signed: bool = False) -> str:
     return number(value, NUMBER, signed=signed).ljust(NUMBER)
-
-
-def fitting(parts: Sequence[TextLine], width: int, *, in_order: bool = False) -> TextLine:
-    """Return the parts that fit in ``width`` columns, the first of them first; one alone is cut.
-
-    With ``in_order`` nothing comes after a part that does not fit, else a shorter one may.
-    """
-    spans: list[Span] = []
-    used = 0
-    for part in parts:
-        # Blanks at the end of a part keep columns; at the end of the line nothing follows them.
-        size = cell_width(plain(part).rstrip())
-        gap = len(GAP) if spans else 0
-        if used + gap + size > width:
-            if not spans:
-                return clip(part, width)
-            if in_order:
-                break
-            continue
-        if gap:
-            spans.append(Span(GAP))
-        spans.extend(part)
-        used += gap + line_width(part)
-    if spans:
-        spans[-1] = Span(spans[-1].text.rstrip(), spans[-1].role)
-    return tuple(spans)
 
 
 def cell_value(

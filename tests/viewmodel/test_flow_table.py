@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.sessions import dense_session, explicit_session, readme_session, skip_session
 
+from gradtui.core.edit import EditHistory
 from gradtui.core.flow_forms import DenseFlow, SummedFlow
 from gradtui.core.layer import Layer
 from gradtui.core.paths import trace_paths
@@ -19,6 +20,7 @@ from gradtui.core.threshold import Threshold
 from gradtui.viewmodel import choices
 from gradtui.viewmodel.flow_paths import fans
 from gradtui.viewmodel.flow_table import flow_rows, flow_table, tsv
+from gradtui.viewmodel.readout import readout
 from gradtui.viewmodel.selection import Selection, reconcile
 from gradtui.viewmodel.text import line_width, plain
 
@@ -150,6 +152,29 @@ def test_fan_in_is_drawn_from_the_layers_before():
     assert lines[1].split() == ["a", "b", "c"]
     assert lines[2].rstrip().endswith("▸ (0,0)        1")
     assert flow_rows(session, chosen) == (("b", (0, 0)), ("b", (0, 1)))
+
+
+def test_a_fan_in_that_ends_early_says_so_at_its_left():
+    session = unit_chain()
+    chosen = reconcile(Selection(layer="c", direction="in"), session)
+    thresholds = {("b", "c", "magnitude"): 0.5, ("a", "b", "magnitude"): 1.5}
+    assert picture(session, replace(chosen, thresholds=thresholds))[1:4] == [
+        "a                                b                                c",
+        "(0,0)        2 ━━━━━━━━━━━━━━━━▸ (0,0)        4 ━━━━━━━━━━━━━━━┳▸ (0,0)        1",
+        "               below threshold ╺ (0,1)       -2 ╍╍╍╍╍╍╍╍┄┄┄┄┄┄┄┛",
+    ]
+
+
+def test_in_the_flow_view_the_readout_is_about_the_row():
+    session = unit_chain()
+    thresholds = {("a", "b", "magnitude"): 0.1, ("b", "c", "magnitude"): 0.1}
+    chosen = reconcile(Selection(view="flow", focus="input", thresholds=thresholds), session)
+    for row, words in enumerate(["→ b (0,0) flow +2", "→ b (0,1) flow +1"]):
+        lines = readout(
+            session, Session.empty(), replace(chosen, row=row), EditHistory.of(session.input)
+        )
+        assert plain(lines[0]).startswith("(0,0)  +3")
+        assert plain(lines[1]).startswith(words)
 
 
 def test_both_directions_at_once():
