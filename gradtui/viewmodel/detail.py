@@ -93,7 +93,8 @@ def layer_detail(
     values = np.asarray(layer.map(), dtype=np.float64)
     sizes = np.abs(values[np.isfinite(values)])
     if sizes.size:
-        middle, high = np.percentile(sizes, (50, 99))
+        # Linear between ranks, as numpy's percentile, whose first call imports masked arrays for 70 ms.
+        middle, high = np.interp((0.5, 0.99), np.linspace(0, 1, sizes.size), np.sort(sizes))
         lines.append(
             line(
                 f"|g|2 {number(numbers.norm, 9)}  |g| p50 {number(float(middle), 8, digits=2)}"

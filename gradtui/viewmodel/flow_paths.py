@@ -101,12 +101,12 @@ def _fan(session: Session, selection: Selection, first: Pair, way: Way) -> Fan:
     kept = _in_region(session, selection, above, _far(first, way), way)
     gradient = float(session.layer(selection.layer).map()[selection.node])
     root = PathNode(selection.layer, selection.node, gradient, gradient)
+    shown = kept.strongest(max(selection.top, 1))
     paths = [
         (root, *_onward(session, selection, chain, int(end), float(value), way))
-        for end, value in zip(_ends(kept, way), kept.values, strict=True)
+        for end, value in zip(_ends(shown, way), shown.values, strict=True)
     ]
-    ranked = sorted(paths, key=_size, reverse=True)[: max(selection.top, 1)]
-    return Fan(way, layers, tuple(_together(ranked)), len(kept), len(every))
+    return Fan(way, layers, tuple(_together(paths)), len(kept), len(every))
 
 
 def _chain(session: Session, first: Pair, way: Way) -> tuple[Pair, ...]:
