@@ -52,13 +52,12 @@ def move(selection: Selection, view: MapView, rows: int, columns: int) -> Select
 
 
 def next_focus(selection: Selection, session: Session, step: int = 1) -> Selection:
-    """Give the keys to the next map that has cells."""
-    start = MAP_KEYS.index(selection.focus)
-    for distance in range(1, len(MAP_KEYS) + 1):
-        key = MAP_KEYS[(start + step * distance) % len(MAP_KEYS)]
-        if 0 not in map_shape(session, selection, key):
-            return replace(selection, focus=key)
-    return selection
+    """Give the keys to the map ``step`` places on, among those that have cells."""
+    keys = [key for key in MAP_KEYS if 0 not in map_shape(session, selection, key)]
+    if not keys:
+        return selection
+    position = keys.index(selection.focus) if selection.focus in keys else -step
+    return replace(selection, focus=keys[(position + step) % len(keys)])
 
 
 def with_focus(selection: Selection, session: Session, key: MapKey) -> Selection:

@@ -137,6 +137,7 @@ def test_focus_skips_maps_without_cells():
         seen.append(chosen.focus)
     assert seen == ["source", "connected", "input", "source"]
     assert moves.with_focus(chosen, session, "target") == chosen
+    assert moves.next_focus(chosen, session, -2).focus == "connected"
 
 
 def test_channels_of_explicit_mode():
