@@ -114,8 +114,16 @@ def zoom_to_fit(selection: Selection, key: MapKey) -> Selection:
 
 
 def with_region(selection: Selection, key: MapKey, region: Region) -> Selection:
-    """Crop a map, and with it the flow table and the highlights of its layer."""
-    return replace(selection, regions={**selection.regions, selection.place_of(key): region})
+    """Crop a map, and with it the flow table and the highlights of its layer; its cursor goes inside."""
+    place = selection.place_of(key)
+    row, column = selection.cursor(key)
+    inside = (
+        min(max(row, region.row0), region.row1),
+        min(max(column, region.column0), region.column1),
+    )
+    return replace(
+        selection.with_cursor(place, inside), regions={**selection.regions, place: region}
+    )
 
 
 def without_region(selection: Selection, key: MapKey) -> Selection:

@@ -127,6 +127,8 @@ def test_a_map_that_does_not_fit_is_reduced_and_a_chosen_zoom_wins():
 def test_a_cursor_outside_the_crop_is_nowhere():
     session = readme_session()
     chosen = choices.with_region(reconcile(Selection(), session), "source", Region(2, 3, 0, 1))
+    assert maps(session, chosen)["source"].cursor == (0, 1)
+    chosen = chosen.with_cursor(chosen.place_of("source"), (1, 1))
     view = maps(session, chosen)["source"]
     assert (view.shape, view.cursor) == ((2, 2), NOWHERE)
     assert moves.move(chosen, view, 1, 1).node == (2, 0)

@@ -14,6 +14,7 @@ from gradtui.errors import GradtuiError, UsageError
 from gradtui.tui.actions import editing, finding, looks, moving
 from gradtui.viewmodel import choices, moves
 from gradtui.viewmodel.selection import DIRECTIONS, VIEWS, connections
+from gradtui.viewmodel.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,19 @@ def _one(words: list[str], usage: str) -> str:
     if len(words) != 1:
         raise UsageError(f"usage: {usage}")
     return words[0]
+
+
+def _named(words: list[str], names: tuple[str, ...], none: str) -> str:
+    """Return the name that was typed, as it stands on the screen: escapes are written out there.
+
+    Raises:
+        UsageError: there is none; ``none`` begins the sentence.
+    """
+    typed = " ".join(words)
+    for name in names:
+        if typed in (name, " ".join(printable(name).split())):
+            return name
+    raise UsageError(f"{none} {typed}")
 
 
 def _write(desk: Desk, words: list[str]) -> None:
@@ -121,17 +135,14 @@ def _direction(desk: Desk, words: list[str]) -> None:
 
 
 def _layer(desk: Desk, words: list[str]) -> None:
-    name = " ".join(words)
-    if not any(layer.name == name for layer in desk.session.layers):
-        raise UsageError(f"no layer is called {name}")
+    name = _named(words, tuple(layer.name for layer in desk.session.layers), "no layer is called")
     desk.path = name
     desk.selection = moves.with_layer(desk.selection, desk.session, name)
 
 
 def _pair(desk: Desk, words: list[str]) -> None:
-    name = " ".join(words)
-    if name not in connections(desk.session, desk.selection):
-        raise UsageError(f"{desk.selection.layer} has no pair with {name}")
+    others = connections(desk.session, desk.selection)
+    name = _named(words, others, "this layer has no pair with")
     desk.selection = moves.with_pair(desk.selection, desk.session, name)
 
 
@@ -182,10 +193,7 @@ def _polyphase(desk: Desk, words: list[str]) -> None:
 
 
 def _top(desk: Desk, words: list[str]) -> None:
-    top = whole(_one(words, "top NUMBER"))
-    if top < 1:
-        raise UsageError("at least one link")
-    desk.selection = replace(desk.selection, top=top)
+    desk.selection = choices.with_top(desk.selection, whole(_one(words, "top NUMBER")))
 
 
 def _fit(desk: Desk, _words: list[str]) -> None:
@@ -207,11 +215,11 @@ def _request(desk: Desk, words: list[str]) -> None:
 
 
 def _layers(desk: Desk) -> tuple[str, ...]:
-    return tuple(layer.name for layer in desk.session.layers)
+    return tuple(printable(layer.name) for layer in desk.session.layers)
 
 
 def _pairs(desk: Desk) -> tuple[str, ...]:
-    return connections(desk.session, desk.selection)
+    return tuple(printable(name) for name in connections(desk.session, desk.selection))
 
 
 def _words(*words: str) -> Callable[[Desk], tuple[str, ...]]:
@@ -223,7 +231,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("w!", "[NAME]", "write over what the other side changed meanwhile", _write_over),
     Command("wq", "[NAME]", "write and quit", _write_quit),
     Command("q", "", "quit; asks when edits are unsaved", lambda desk, _w: desk.room.leave()),
-    Command("q!", "", "quit and drop the edits", lambda desk, _w: desk.room.leave(ask=False)),
+    Command("q!", "", "quit and drop the edits", lambda desk, _w: desk.room.leave(drop=True)),
     Command("set", "VALUE", "set the cell under the cursor", editing.set_command),
     Command("z", "VALUE", "set z, what a toggle writes", editing.z_command),
     Command("undo", "", "undo an edit", lambda desk, _w: editing.undo(desk, 0)),
@@ -268,7 +276,8 @@ def run(desk: Desk, text: str) -> None:
     if not name:
         return
     if name.isdecimal() and not rest:
-        moving.bottom(desk, int(name))
+        # Python refuses to read numbers of thousands of digits, and no map has so many rows.
+        moving.bottom(desk, int(name[:12]))
         return
     command = _BY_NAME.get(name)
     if command is None:

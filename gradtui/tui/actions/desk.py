@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from gradtui.core.session import Session
     from gradtui.viewmodel.maps import MapView
     from gradtui.viewmodel.overview import OverviewRow
+    from gradtui.viewmodel.selection import Cell
 
 Role = Literal["", "good", "warn", "bad"]
+Answer = tuple[str, "Callable[[], None]"]
+"""What a key of a question does: in words, and in deed."""
 
 
 class Room(Protocol):
@@ -37,8 +40,8 @@ class Room(Protocol):
     ) -> None:
         """Ask for a line of text; the answer comes back as that kind."""
 
-    def choose(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
-        """Ask for one key; any other key leaves everything as it is."""
+    def choose(self, text: str, answers: Mapping[str, Answer], other: str) -> None:
+        """Ask for one key; ``other`` says what every key but those of the answers does."""
 
     def write(self, name: str = "", *, overwrite: bool = False, leave: bool = False) -> None:
         """Write the edited input, and leave afterwards if that was asked."""
@@ -58,8 +61,8 @@ class Room(Protocol):
     def show_help(self) -> None:
         """Show every key of the view."""
 
-    def leave(self, *, ask: bool = True) -> None:
-        """Quit; ask first when edits are unsaved."""
+    def leave(self, *, ask: bool = True, drop: bool = False) -> None:
+        """Quit; ask first when edits are unsaved, or ``drop`` them."""
 
     def cancel(self) -> None:
         """Cancel what runs."""
@@ -89,7 +92,7 @@ class Desk:
         summary: The numbers of the layers of the session on the screen.
         notice: One line about what just happened, and its role; gone with the next key.
         found: What was searched for last.
-        box: The corner of a region that is being chosen; empty when none is.
+        box: The map in which a region is being chosen, and the region's first corner; empty when none is.
     """
 
     room: Room
@@ -102,15 +105,19 @@ class Desk:
     summary: Summary = field(default_factory=Summary)
     notice: tuple[str, Role] = ("", "")
     found: str = ""
-    box: tuple[tuple[int, int], ...] = ()
+    box: tuple[str, Cell] | tuple[()] = ()
+    _compared: tuple[Session, Session, Session] | tuple[()] = ()
 
     @property
     def session(self) -> Session:
         """The generation on the screen, as a difference to the baseline where that is wanted."""
-        shown = self.generations.shown
-        if self.generations.comparing and self.generations.baseline.layers:
-            return difference(shown, self.generations.baseline)
-        return shown
+        shown, baseline = self.generations.shown, self.generations.baseline
+        if not (self.generations.comparing and baseline.layers):
+            return shown
+        # Asked for many times a key: made once for the two that it is made of.
+        if not self._compared or (self._compared[0], self._compared[1]) != (shown, baseline):
+            self._compared = (shown, baseline, difference(shown, baseline))
+        return self._compared[2]
 
     @property
     def previous(self) -> Session:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradtui.core.region import Region
 from gradtui.tui.actions.moving import overview_place
@@ -14,6 +14,9 @@ from gradtui.viewmodel.selection import map_shape, shown_direction, shown_pairs
 if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
     from gradtui.viewmodel.selection import MapKey
+
+
+LAYER_MAPS: Final[tuple[MapKey, ...]] = ("source", "connected")
 
 
 def scale(desk: Desk, _count: int) -> None:
@@ -95,19 +98,27 @@ def offsets_type(desk: Desk, _count: int) -> None:
 def box(desk: Desk, _count: int) -> None:
     """Begin a crop from the cursor, or show the cropped map whole again."""
     key = desk.selection.focus
-    if desk.box:
+    if desk.selection.view == "flow":
+        cropped: list[MapKey] = [k for k in LAYER_MAPS if desk.selection.region(k) is not None]
+        for one in cropped:
+            desk.selection = choices.without_region(desk.selection, one)
+        desk.say("shown whole" if cropped else "a box is drawn in Values: v, then X")
+    elif desk.box:
         desk.box = ()
     elif desk.selection.region(key) is not None:
         desk.selection = choices.without_region(desk.selection, key)
         desk.say("shown whole")
+    elif desk.focused is not None and desk.focused.values.size:
+        desk.box = (desk.selection.place_of(key), desk.selection.cursor(key))
     else:
-        desk.box = (desk.selection.cursor(key),)
-        desk.say("move to the other corner, enter takes it, X leaves")
+        desk.say("nothing here to crop", "warn")
 
 
 def take_box(desk: Desk) -> None:
     """Crop the focused map to the box from its first corner to the cursor."""
-    (row0, column0), (row1, column1) = desk.box[0], desk.selection.cursor(desk.selection.focus)
+    if not desk.box:
+        return
+    (row0, column0), (row1, column1) = desk.box[1], desk.selection.cursor(desk.selection.focus)
     region = Region(min(row0, row1), max(row0, row1), min(column0, column1), max(column0, column1))
     desk.box = ()
     desk.selection = choices.with_region(desk.selection, desk.selection.focus, region)

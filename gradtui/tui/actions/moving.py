@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel import moves
+from gradtui.viewmodel.levels import NOWHERE
 
 if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
 
 PAGE: Final = 8
 """Cells of a map that a page key moves."""
+_FAR: Final = 1 << 40
 
 
 def _step(desk: Desk, rows: int, columns: int) -> None:
@@ -19,8 +21,25 @@ def _step(desk: Desk, rows: int, columns: int) -> None:
         _row(desk, rows)
     elif desk.selection.view == "flow" and not columns:
         desk.selection = replace(desk.selection, row=max(desk.selection.row + rows, 0))
+    elif desk.selection.view == "flow":
+        _node(desk, columns)
     elif view := desk.focused:
         desk.selection = moves.move(desk.selection, view, rows, columns)
+
+
+def _node(desk: Desk, steps: int) -> None:
+    """In Flow: another node of the layer, in reading order, so that each can be reached; ends are of a row."""
+    for view in desk.maps:
+        if view.key != "source" or not view.values.size:
+            continue
+        width = view.shape[1]
+        row, column = view.cursor if view.cursor != NOWHERE else (0, 0)
+        if abs(steps) < _FAR:
+            place = min(max(row * width + column + steps, 0), view.values.size - 1)
+            row, column = divmod(place, width)
+        else:
+            column = 0 if steps < 0 else width - 1
+        desk.selection = replace(moves.put_cursor(desk.selection, view, (row, column)), row=0)
 
 
 def _row(desk: Desk, rows: int) -> None:
@@ -90,9 +109,6 @@ def page_down(desk: Desk, count: int) -> None:
     down(desk, PAGE * max(count, 1))
 
 
-_FAR: Final = 1 << 40
-
-
 def row_start(desk: Desk, _count: int) -> None:
     """To the first column."""
     left(desk, _FAR)
@@ -146,13 +162,27 @@ def next_pair(desk: Desk, count: int) -> None:
 
 
 def next_link(desk: Desk, count: int) -> None:
-    """Move to the next highlighted node."""
+    """Move to the next highlighted node; in Flow, where each row is one, to the next row."""
+    if desk.selection.view == "flow":
+        _other_row(desk, max(count, 1))
+        return
     desk.selection = moves.next_highlight(desk.selection, desk.maps, max(count, 1))
 
 
 def previous_link(desk: Desk, count: int) -> None:
-    """Move to the previous highlighted node."""
+    """Move to the previous highlighted node; in Flow to the previous row."""
+    if desk.selection.view == "flow":
+        _other_row(desk, -max(count, 1))
+        return
     desk.selection = moves.next_highlight(desk.selection, desk.maps, -max(count, 1))
+
+
+def _other_row(desk: Desk, steps: int) -> None:
+    from gradtui.viewmodel.flow_table import flow_rows
+
+    rows = len(flow_rows(desk.session, desk.selection))
+    if rows:
+        desk.selection = replace(desk.selection, row=(desk.selection.row + steps) % rows)
 
 
 def back(desk: Desk, _count: int) -> None:

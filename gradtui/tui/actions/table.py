@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gradtui.tui.actions import commands, editing, finding, looks, moving, taking
+from gradtui.tui.actions import editing, finding, looks, moving, taking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,11 +39,13 @@ def _enter(desk: Desk, count: int) -> None:
             desk.selection = replace(desk.selection, view="values")
     elif desk.selection.view == "flow":
         taking.follow_row(desk)
-    else:
+    elif desk.selection.view == "values":
         taking.follow(desk)
 
 
 def _command(desk: Desk, _count: int) -> None:
+    from gradtui.tui.actions import commands
+
     desk.room.ask("command", ":", complete=lambda text: commands.complete(desk, text))
 
 
@@ -128,16 +130,25 @@ MARKS: Final[Mapping[str, Callable[[Desk, str], None]]] = {
 }
 
 
-def _from_words(run: Callable[[Desk, list[str]], None]) -> Callable[[Desk, str], None]:
-    return lambda desk, text: run(desk, text.split())
+def _run_command(desk: Desk, text: str) -> None:
+    # The table of commands is made when the first one is typed, not before the first screen.
+    from gradtui.tui.actions import commands
+
+    commands.run(desk, text)
+
+
+def _offsets(desk: Desk, text: str) -> None:
+    from gradtui.tui.actions import commands
+
+    commands.offsets(desk, text.split())
 
 
 ANSWERS: Final[Mapping[str, Callable[[Desk, str], None]]] = {
-    "command": commands.run,
+    "command": _run_command,
     "find": finding.find,
     "filter": looks.filter_layers,
-    "threshold": lambda desk, text: commands.run(desk, f"threshold {text}"),
-    "offsets": _from_words(commands.offsets),
+    "threshold": lambda desk, text: _run_command(desk, f"threshold {text}"),
+    "offsets": _offsets,
     "set": editing.set_value,
     "z": editing.set_z,
 }

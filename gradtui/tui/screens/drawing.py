@@ -20,6 +20,7 @@ from gradtui.viewmodel.text import Span, clip, line, number, printable, safe_lab
 if TYPE_CHECKING:
     from gradtui.folder.adapter_state import AdapterState
     from gradtui.tui.screens.workspace import Workspace
+    from gradtui.viewmodel.selection import Cell
     from gradtui.viewmodel.text import TextLine
 
 PROGRESS_CELLS = 20
@@ -116,6 +117,8 @@ class Drawing:
         else:
             lines = ()
         text, role = desk.notice
+        if work.asking.text:
+            text, role = work.asking.text, "warn"
         if not text:
             return lines
         height = work.shell.detail.size.height or 2
@@ -134,9 +137,11 @@ class Drawing:
 
     def _keys(self, width: int) -> TextLine:
         """The question if there is one, else the keys that matter here."""
-        work = self._workspace
-        if work.question:
-            return clip(line(" ", (work.question, "warn")), width)
+        work, desk = self._workspace, self._workspace.desk
+        if work.asking.text:
+            return self._answers(width)
+        if desk.box:
+            return self._box(desk.box[1], width)
         spans: list[Span] = [Span(" ")]
         if work.keys.pending:
             spans.append(Span(f"{work.keys.pending} ", "highlight"))
@@ -144,6 +149,24 @@ class Drawing:
             spans.append(Span(binding.keys[0], "key"))
             spans.append(Span(f" {binding.hint}  ", "dim"))
         return clip(tuple(spans), width)
+
+    def _answers(self, width: int) -> TextLine:
+        """What the keys of the question do; the question itself too where no other line shows it."""
+        asking = self._workspace.asking
+        spans: list[Span] = [Span(" ")]
+        if not self._workspace.shell.detail.display:
+            spans.append(Span(f"{printable(asking.text)}  ", "warn"))
+        for key, (words, _) in asking.answers.items():
+            spans += [Span(key, "key"), Span(f" {words}  ")]
+        return clip((*spans, Span(f"any other key {asking.other}", "dim")), width)
+
+    def _box(self, corner: Cell, width: int) -> TextLine:
+        """The box that is being drawn: nothing else says that keys choose its other corner."""
+        selection = self._workspace.desk.selection
+        row, column = selection.cursor(selection.focus)
+        words = f" box ({corner[0]},{corner[1]}) to ({row},{column})  "
+        keys = (("enter", "key"), " takes it  ", ("X", "key"), (" leaves", "dim"))
+        return clip(line((words, "highlight"), *keys), width)
 
 
 def shell_folder(work: Workspace) -> str:

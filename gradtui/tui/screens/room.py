@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradtui.tui.render.palette import Palette, palette_for
 from gradtui.tui.screens.clipboard import copy_to_tmux
-from gradtui.tui.screens.help import HelpScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gradtui.tui.actions.desk import Answer
     from gradtui.tui.screens.workspace import Workspace
 
 NARROWEST_RAIL = 16
 WIDEST_RAIL = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for one key; the empty one asks nothing."""
+
+    text: str = ""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    other: str = ""
 
 
 class ScreenRoom:
@@ -26,6 +36,8 @@ class ScreenRoom:
         self._work = workspace
         self.leaving = False
         """Leave once the save that runs has ended well."""
+        self.name = ""
+        """The other name that the save that runs was given."""
 
     def ask(
         self,
@@ -38,9 +50,9 @@ class ScreenRoom:
         self._work.prompt.ask(kind, label, value, complete)
         self._work.shell.keys.display = False
 
-    def choose(self, text: str, answers: Mapping[str, Callable[[], None]]) -> None:
+    def choose(self, text: str, answers: Mapping[str, Answer], other: str) -> None:
         """Ask for one key."""
-        self._work.asking = (text, answers)
+        self._work.asking = Question(text, answers, other)
 
     def write(self, name: str = "", *, overwrite: bool = False, leave: bool = False) -> None:
         """Write the edited input."""
@@ -52,7 +64,7 @@ class ScreenRoom:
             if leave:
                 self.leave(ask=False)
         else:
-            self.leaving = leave
+            self.leaving, self.name = leave, name
             desk.say("writing")
             self._work.door.save(desk.edits.applied(), name, seen=view, overwrite=overwrite)
 
@@ -79,36 +91,55 @@ class ScreenRoom:
 
     def save_svg(self, path: str = "") -> None:
         """Write the screen to an SVG file in the current folder."""
-        target = Path(path or time.strftime("gradtui-%Y%m%d-%H%M%S.svg")).expanduser()
+        target = Path(path or time.strftime("gradtui-%Y%m%d-%H%M%S.svg"))
         try:
-            target.write_text(self._work.shell.app.export_screenshot(title="gradtui"))
-        except OSError as error:
-            self._work.desk.say(f"{target}: {error.strerror or error}", "bad")
+            target = target.expanduser()
+            picture = self._work.shell.app.export_screenshot(title="gradtui")
+            target.write_text(picture, encoding="utf-8")
+        except (OSError, RuntimeError, ValueError) as error:
+            # No such home, or a name that no system takes, are no OSErrors.
+            self._work.desk.say(f"{target}: {getattr(error, 'strerror', None) or error}", "bad")
         else:
             self._work.desk.say(f"screen saved to {target}", "good")
 
     def show_help(self) -> None:
         """Show every key of the view."""
+        from gradtui.tui.screens.help import HelpScreen
+
         self._work.shell.app.push_screen(
             HelpScreen(self._work.keys.keymap, self._work.desk.selection.view, self._work.palette)
         )
 
-    def leave(self, *, ask: bool = True) -> None:
-        """Quit; ask first when edits are unsaved."""
+    def leave(self, *, ask: bool = True, drop: bool = False) -> None:
+        """Quit; ask first when edits are unsaved, or drop them."""
         pending = self._work.desk.edits.pending_count
-        if ask and pending:
+        if ask and pending and not drop:
             self.choose(
-                f"{pending} unsaved edits:  w write and quit   d drop them and quit   any other key stays",
-                {"w": lambda: self.write(leave=True), "d": self._drop_and_leave},
+                f"{pending} unsaved edits",
+                {
+                    "w": ("write and quit", lambda: self.write(leave=True)),
+                    "d": ("drop them and quit", lambda: self.leave(drop=True)),
+                },
+                "stays",
             )
             return
+        if drop and pending:
+            self._work.door.journal(())
         self._work.remember()
         self._work.shell.app.exit(0)
 
-    def _drop_and_leave(self) -> None:
-        self._work.door.journal(())
-        self._work.remember()
-        self._work.shell.app.exit(0)
+    def conflict(self, reason: str) -> None:
+        """Ask what becomes of a save that would have written over what somebody else wrote."""
+        name, leaving = self.name, self.leaving
+        self.leaving = False
+        self.choose(
+            reason,
+            {
+                "o": ("write over it", lambda: self.write(name, overwrite=True, leave=leaving)),
+                "r": ("reload first, your edits stay", self.reload),
+            },
+            "leaves it",
+        )
 
     def cancel(self) -> None:
         """Cancel what runs: a box, a typed count, the adapter's process."""
@@ -117,8 +148,12 @@ class ScreenRoom:
             desk.box = ()
         elif self._work.child is not None and self._work.child.running:
             self.choose(
-                "the adapter's process:  s stop it   r start it again   any other key leaves it",
-                {"s": self._work.door.stop_child, "r": self._work.door.restart},
+                "the adapter's process runs",
+                {
+                    "s": ("stop it", self._work.door.stop_child),
+                    "r": ("start it again", self._work.door.restart),
+                },
+                "leaves it",
             )
         elif self._work.child is not None:
             self._work.door.restart()

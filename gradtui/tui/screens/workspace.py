@@ -12,17 +12,17 @@ from gradtui.tui.actions.desk import Desk
 from gradtui.tui.actions.table import ACTIONS, ANSWERS, MARKS
 from gradtui.tui.keymap import KeyReader
 from gradtui.tui.screens.drawing import Drawing
-from gradtui.tui.screens.room import ScreenRoom
+from gradtui.tui.screens.room import Question, ScreenRoom
 from gradtui.tui.screens.views import Views
 from gradtui.tui.widgets.prompt import Prompt
 from gradtui.viewmodel.choices import first_selection
 from gradtui.viewmodel.links import wanted
-from gradtui.viewmodel.selection import reconcile
+from gradtui.viewmodel.selection import Selection, reconcile
 from gradtui.viewmodel.state import from_state, to_state
 from gradtui.viewmodel.summary import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from gradtui.store.view import FolderView
     from gradtui.tui.actions.door import Door
@@ -59,6 +59,7 @@ class Workspace:
         self.palette = palette
         self.room = ScreenRoom(self)
         self.desk = Desk(self.room, selection=from_state(state))
+        self._estimate = estimate or Selection().estimate
         if estimate:
             self.desk.selection = replace(self.desk.selection, estimate=estimate)
         self.views = Views()
@@ -66,7 +67,7 @@ class Workspace:
         self.drawing = Drawing(self)
         self.view: FolderView | None = None
         self.child: ChildState | None = None
-        self.asking: tuple[str, Mapping[str, Callable[[], None]]] = ("", {})
+        self.asking = Question()
         self._asked: set[object] = set()
         self._state_timer: Any = None
         self._offered = False
@@ -80,6 +81,9 @@ class Workspace:
         await self.shell.body.mount(self.views)
         await self.shell.mount(self.prompt, after=self.shell.detail)
         self.recoloured()
+        if self.desk.selection.estimate != self._estimate:
+            # The one that was chosen last time; the folder was opened before the state was known.
+            self.door.estimate(self.desk.selection.estimate)
 
     # What arrives
 
@@ -92,6 +96,8 @@ class Workspace:
         elif not desk.generations.kept:
             desk.generations = desk.generations.arrived(view.session, view.previous)
             desk.edits = EditHistory.of(view.session.input)
+            # What a crash left stays in the journal until the person has answered for it.
+            self._journalled = desk.edits.cells
             if not self._has_state:
                 desk.selection = first_selection(desk.selection, view.session)
             self._shown_changed()
@@ -137,9 +143,12 @@ class Workspace:
         cells = self.door.recovered()
         if cells:
             self.room.choose(
-                f"{len(cells)} unsaved edits of an earlier session were found:"
-                "  y take them up   n drop them   any other key asks again next time",
-                {"y": lambda: self._take_up(cells), "n": lambda: self.door.journal(())},
+                f"{len(cells)} unsaved edits of an earlier session were found",
+                {
+                    "y": ("take them up", lambda: self._take_up(cells)),
+                    "n": ("drop them", lambda: self.door.journal(())),
+                },
+                "asks again next time",
             )
 
     def _take_up(self, cells: Mapping[tuple[int, ...], float]) -> None:
@@ -161,10 +170,7 @@ class Workspace:
     def work_done(self, done: WorkDone) -> None:
         """Take what became of work behind the door."""
         if done.conflict:
-            self.room.choose(
-                f"{done.error}   o write over it   r keep both: reload first   any other key: nothing",
-                {"o": lambda: self.room.write(overwrite=True), "r": self.room.reload},
-            )
+            self.room.conflict(done.error)
         elif done.error:
             self.room.leaving = False
             self.desk.say(done.error, "bad")
@@ -182,14 +188,14 @@ class Workspace:
     async def pressed(self, key: str) -> None:
         """Act on one key."""
         desk = self.desk
-        text, answers = self.asking
-        if text:
-            self.asking = ("", {})
-            if key in answers:
-                answers[key]()
-            self.draw()
-            return
         before = desk.selection
+        if self.asking.text:
+            asked, self.asking = self.asking, Question()
+            desk.notice = ("", "")
+            if key in asked.answers:
+                asked.answers[key][1]()
+            self._after(before)
+            return
         desk.notice = ("", "")
         pressed = self.keys.feed(desk.selection.view, key)
         if pressed is not None:
@@ -237,6 +243,9 @@ class Workspace:
     def _after(self, before: object) -> None:
         """Redraw, remember, journal and ask for what the new selection needs."""
         desk = self.desk
+        if desk.box and desk.box[0] != desk.selection.place_of(desk.selection.focus):
+            # The keys went to another map: its cells are no corners of the box.
+            desk.box = ()
         if desk.selection is not before:
             if getattr(before, "estimate", "") != desk.selection.estimate:
                 self.door.estimate(desk.selection.estimate)
@@ -256,7 +265,9 @@ class Workspace:
         for want in wanted(self.desk.session, self.desk.selection):
             if want not in self._asked:
                 self._asked.add(want)
-                self.room.request(want.kind, pair=[want.source, want.target], node=want.node)
+                # Silently: the screen says already that the links are not in the folder.
+                fields = {"pair": [want.source, want.target], "node": want.node}
+                self.door.request(want.kind, fields)
 
     def _remember_soon(self) -> None:
         if self._state_timer is not None:
@@ -277,11 +288,6 @@ class Workspace:
     def resized(self) -> None:
         """Draw once the new layout stands."""
         self.shell.call_after_refresh(self.draw)
-
-    @property
-    def question(self) -> str:
-        """What is asked for one key; empty when nothing is."""
-        return self.asking[0]
 
     def recoloured(self) -> None:
         """Give every widget the palette."""
