@@ -145,8 +145,6 @@ class Keeper:
 
     def start(self) -> None:
         """Begin to keep the folder current."""
-        if self._watching:
-            self._watcher.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -228,6 +226,7 @@ class Keeper:
         self._wake.set()
 
     def _run(self) -> None:
+        watched = False
         while not self._stop.is_set():
             try:
                 pause = self._look()
@@ -237,6 +236,10 @@ class Keeper:
                 pause = _IDLE
             self._wake.wait(pause)
             self._wake.clear()
+            if self._watching and not watched:
+                # Only now: its imports would keep the first picture from the screen.
+                watched = True
+                self._watcher.start()
 
     def _look(self) -> float:
         """One look at the folder; returns the seconds until the next."""

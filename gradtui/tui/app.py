@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING, Final
@@ -47,7 +48,6 @@ class GradtuiApp(SparseApp[int]):
 
     def on_mount(self) -> None:
         """Take the signals, and begin to read once the first frame is painted."""
-        super().on_mount()
         loop = asyncio.get_running_loop()
         for number, code in SIGNALS.items():
             loop.add_signal_handler(number, self.exit, code)
@@ -55,7 +55,10 @@ class GradtuiApp(SparseApp[int]):
 
     async def on_folder_changed(self, message: FolderChanged) -> None:
         """The folder changed: the first time, the workspace is put on the shell."""
-        workspace = self.shell.workspace or await self._open_workspace()
+        workspace = self.shell.workspace
+        if workspace is None:
+            workspace = await self._open_workspace()
+            self.call_after_refresh(_collect_garbage)
         workspace.took(message.view)
 
     async def _open_workspace(self) -> Workspace:
@@ -114,6 +117,12 @@ def run(launch: Launch) -> int:
 
         print(f"gradtui: {app.failure}", file=sys.stderr)
     return code if isinstance(code, int) else (app.return_code or 0)
+
+
+def _collect_garbage() -> None:
+    """Begin to collect; what the start left is there to stay and need not be looked at again."""
+    gc.freeze()
+    gc.enable()
 
 
 def _load_workspace() -> type[Workspace]:

@@ -29,7 +29,6 @@ async def test_an_edit_comes_back_as_new_gradients(demo):
         await d.press("v")
         await d.command("layer conv1")
         await d.wait(lambda: d.desk.maps)
-        await d.press("tab", "tab", "tab")
         assert d.desk.selection.focus == "input"
         await d.command("z 16")
         await d.press("g", "0", "space")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gradtui.tui.screens.maps import desk_edits
@@ -48,13 +49,23 @@ class Drawing:
         width = shell.size.width
         if not width or not work.views.is_attached:
             return
-        lines = work.child.lines if work.child is not None else ()
-        work.views.draw(work.desk, lines, ascii=work.palette.ascii_only)
+        lines = self._log_lines()
+        if work.desk.selection.view == "log":
+            # Rows count from the end: none beyond the first line, or as many keys would do nothing.
+            row = min(work.desk.selection.row, max(len(lines) - 1, 0))
+            work.desk.selection = replace(work.desk.selection, row=row)
+        work.views.draw(work.desk, lines, shell.body.size, ascii=work.palette.ascii_only)
         shell.header.show(self._header(width))
         shell.headline.show(self._headline(width))
         height = shell.detail.size.height or 2
         shell.detail.show(*self._detail(width)[:height])
         shell.keys.show(self._keys(width))
+
+    def _log_lines(self) -> tuple[str, ...]:
+        """Notes about the folder, then what the adapter's process printed."""
+        work = self._workspace
+        notes = work.view.notes if work.view is not None else ()
+        return (*notes, *(work.child.lines if work.child is not None else ()))
 
     def _header(self, width: int) -> TextLine:
         work, desk = self._workspace, self._workspace.desk

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container
+from textual.geometry import Size
 from textual.message import Message
 
 from gradtui.core.edit import EditHistory
@@ -95,18 +96,21 @@ class ValuesView(Container):
         self.maps: dict[MapKey, Heatmap] = {key: Heatmap(id=f"map-{key}") for key in MAP_KEYS}
         self.alone = False
         self._way = Arrangement(())
+        self._drawn_for = Size(0, 0)
 
     def compose(self) -> ComposeResult:
         """Lay out the maps."""
         yield from self.maps.values()
 
     def on_resize(self) -> None:
-        """Ask for maps of the new size."""
-        self.post_message(Resized())
+        """Ask for maps of the new size, if they were made for another."""
+        if self.size != self._drawn_for:
+            self.post_message(Resized())
 
-    def draw(self, desk: Desk) -> None:
-        """Show the maps."""
-        way = self._choose(desk)
+    def draw(self, desk: Desk, size: Size) -> None:
+        """Show the maps, made for a size that the view has, or will have when it is laid out."""
+        self._drawn_for = size
+        way = self._choose(desk, size)
         if way != self._way:
             self._way = way
             for key, heatmap in self.maps.items():
@@ -125,10 +129,10 @@ class ValuesView(Container):
             if view.key in way.keys:
                 self.maps[view.key].show(view)
 
-    def _choose(self, desk: Desk) -> Arrangement:
+    def _choose(self, desk: Desk, size: Size) -> Arrangement:
         shapes = {key: map_shape(desk.session, desk.selection, key) for key in MAP_KEYS}
         keys = tuple(key for key in MAP_KEYS if 0 not in shapes[key])
-        width, height = self.size
+        width, height = size
         focus = desk.selection.focus
         alone = Arrangement((focus if focus in keys else "source",), (max(width, 1),), height)
         if not keys or self.alone or width < MINI_WIDTH or height < LEAST_HEIGHT:

@@ -47,8 +47,9 @@ class ScreenRoom:
         complete: Callable[[str], tuple[str, ...]] | None = None,
     ) -> None:
         """Ask for a line of text."""
-        self._work.prompt.ask(kind, label, value, complete)
-        self._work.shell.keys.display = False
+        from gradtui.tui.widgets.prompt import Ask
+
+        self._work.ask = Ask(kind, label, value, complete)
 
     def choose(self, text: str, answers: Mapping[str, Answer], other: str) -> None:
         """Ask for one key."""

@@ -63,26 +63,37 @@ class Shell(Screen[Any]):
     def on_resize(self, event: events.Resize) -> None:
         """Give small screens their rows back."""
         rows = event.size.height
-        self.header.display = rows >= 3
-        self.headline.display = rows >= 5
-        self.detail.display = rows >= SMALL_ROWS
-        self.detail.styles.height = 4 if rows >= TALL_ROWS else 2
-        self.keys.display = rows >= 2
+        self._give(self.header, 1 if rows >= 3 else 0)
+        self._give(self.headline, 1 if rows >= 5 else 0)
+        self._give(self.detail, 0 if rows < SMALL_ROWS else 4 if rows >= TALL_ROWS else 2)
+        self._give(self.keys, 1 if rows >= 2 else 0)
         if self.workspace is None:
             self._greet()
         else:
             self.workspace.resized()
 
+    @staticmethod
+    def _give(widget: LineView, rows: int) -> None:
+        """Give a widget its rows; what has them already is not laid out again."""
+        if widget.display != bool(rows):
+            widget.display = bool(rows)
+        if rows and widget.styles.height is not None and widget.styles.height.value != rows:
+            widget.styles.height = rows
+
     async def on_key(self, event: events.Key) -> None:
         """Hand the key on; before there is anything to act on, only quitting is possible."""
         key = event.character if event.is_printable and event.character != " " else event.key
-        if self.workspace is not None and self.workspace.prompt.is_open:
-            # The line that is typed has bindings of its own, further up.
+        if self.workspace is not None and self.workspace.is_typing:
+            # Keys that came before the prompt had the focus; the rest are bindings of its own, further up.
+            if self.workspace.prompt is not None and event.character and event.is_printable:
+                event.stop()
+                self.workspace.prompt.insert(event.character)
             return
         if self.workspace is not None:
             event.stop()
             event.prevent_default()
             await self.workspace.pressed(key or event.key)
+            await self.workspace.open_prompt()
         elif key in ("q", "ctrl+c"):
             self.app.exit(0)
 

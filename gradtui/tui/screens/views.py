@@ -2,63 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 from textual.containers import Horizontal
+from textual.geometry import Size
 
 from gradtui.tui.actions.moving import overview_place
 from gradtui.tui.screens.maps import Resized, ValuesView, desk_edits
 from gradtui.tui.widgets.table import Table
-from gradtui.viewmodel.flow_table import flow_table
 from gradtui.viewmodel.overview import overview_header, overview_line, overview_rows
-from gradtui.viewmodel.text import line, printable
+from gradtui.viewmodel.text import TextLine, line, printable
 from gradtui.viewmodel.values import value_maps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from textual.app import ComposeResult
+    from textual.widget import Widget
 
     from gradtui.tui.actions.desk import Desk
     from gradtui.tui.widgets.heatmap import Heatmap
-    from gradtui.viewmodel.text import TextLine
+    from gradtui.viewmodel.overview import OverviewRow
 
 RAIL_WIDTH: Final = 110
 
 
 class ListView(Table):
-    """A view of rows."""
+    """A view of rows; what it shows is made for the size that it has, or will have."""
+
+    drawn_for: Size = Size(0, 0)
 
     def on_resize(self) -> None:
         """Keep the cursor in view, and ask for rows of the new width."""
         super().on_resize()
-        self.post_message(Resized())
+        if self.size != self.drawn_for:
+            self.post_message(Resized())
+
+
+class _Rows(Sequence[TextLine]):
+    """Rows of the Overview, each made when it comes into view."""
+
+    def __init__(self, rows: tuple[OverviewRow, ...], width: int, ascii: bool) -> None:
+        self._rows, self._width, self._ascii = rows, width, ascii
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> TextLine: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[TextLine, ...]: ...
+    def __getitem__(self, place: int | slice) -> TextLine | tuple[TextLine, ...]:
+        if isinstance(place, slice):
+            return tuple(self[i] for i in range(*place.indices(len(self))))
+        return overview_line(self._rows[place], self._width, ascii=self._ascii)
 
 
 class OverviewView(ListView):
     """The tree of layers."""
 
-    def draw(self, desk: Desk, *, ascii: bool) -> None:
+    _made_from: tuple[object, ...] = ()
+
+    def draw(self, desk: Desk, size: Size, *, ascii: bool) -> None:
         """Show the rows, with the cursor on the selected one."""
         selection = desk.selection
-        desk.rows = overview_rows(
-            desk.summary,
-            folds=selection.folds,
-            sort=selection.sort,
-            descending=selection.descending,
-            filter=selection.filter,
-        )
-        width = self.size.width
-        rows = [overview_line(row, width, ascii=ascii) for row in desk.rows]
-        header = overview_header(width, selection.sort, selection.descending, ascii=ascii)
+        made_from = (
+            desk.summary, selection.folds, selection.sort, selection.descending, selection.filter,
+        )  # fmt: skip
+        if made_from != self._made_from or not desk.rows:
+            self._made_from = made_from
+            desk.rows = overview_rows(
+                desk.summary,
+                folds=selection.folds,
+                sort=selection.sort,
+                descending=selection.descending,
+                filter=selection.filter,
+            )
+        self.drawn_for = size
+        rows = _Rows(desk.rows, size.width, ascii)
+        header = overview_header(size.width, selection.sort, selection.descending, ascii=ascii)
         self.show(rows, overview_place(desk) if rows else -1, header=(header,))
 
 
 class RailView(OverviewView):
     """The tree of layers beside the maps, on wide screens."""
 
-    DEFAULT_CSS = "RailView { width: 30; margin-right: 1; }"
+    DEFAULT_CSS = "RailView { margin-right: 1; }"
 
 
 class FlowView(ListView):
@@ -66,18 +96,18 @@ class FlowView(ListView):
 
     headline: TextLine = ()
 
-    def draw(self, desk: Desk, *, ascii: bool) -> None:
+    def draw(self, desk: Desk, size: Size, *, ascii: bool) -> None:
         """Show the paths of the selected node, with the cursor on one of them."""
+        # Here: the first screen shows maps, and need not wait for this import.
+        from gradtui.viewmodel.flow_table import flow_table
+
+        self.drawn_for = size
         table = flow_table(
-            desk.session,
-            desk.selection,
-            width=self.size.width,
-            height=self.size.height,
-            ascii=ascii,
+            desk.session, desk.selection, width=size.width, height=size.height, ascii=ascii
         )
         self.headline = table.header
         desk.selection = replace(desk.selection, row=table.cursor)
-        gap = max(self.size.height - len(table.lines) - len(table.footer) - 1, 1)
+        gap = max(size.height - len(table.lines) - len(table.footer) - 1, 1)
         self.show(
             (*table.lines, *(line() for _ in range(gap)), *table.footer),
             table.cursor if table.ends else -1,
@@ -99,7 +129,7 @@ class LogView(ListView):
 class Views(Horizontal):
     """All views in one place, of which one is shown; the rail stands beside them where there is room."""
 
-    DEFAULT_CSS = "Views { width: 1fr; height: 1fr; } Views > * { display: none; }"
+    DEFAULT_CSS = "Views { width: 1fr; height: 1fr; } "
 
     def __init__(self) -> None:
         super().__init__(id="views")
@@ -112,38 +142,31 @@ class Views(Horizontal):
         self.rail_wanted = True
         self._shown: tuple[str, bool] = ("", False)
 
-    def compose(self) -> ComposeResult:
-        """Lay out the views."""
-        yield self.rail
-        yield self.overview
-        yield self.values
-        yield self.flow
-        yield self.log_view
-
     def palette_users(self) -> Iterator[Heatmap | Table]:
         """Every widget that draws with the palette."""
         yield from (self.rail, self.overview, self.flow, self.log_view)
         yield from self.values.maps.values()
 
-    def draw(self, desk: Desk, lines: tuple[str, ...], *, ascii: bool) -> None:
-        """Draw the view that is chosen; one that just appeared asks again once it has its size."""
+    def draw(self, desk: Desk, lines: tuple[str, ...], size: Size, *, ascii: bool) -> None:
+        """Draw the view that is chosen, for the size that all views together have."""
         view = desk.selection.view
         rail = (
             self.rail_wanted and view in ("values", "flow") and self.screen.size.width >= RAIL_WIDTH
         )
-        self._arrange(view, rail)
+        if rail:
+            self.rail.draw(desk, Size(self.rail_width, size.height), ascii=ascii)
+            size = Size(max(size.width - self.rail_width - 1, 0), size.height)
         if view == "overview":
-            self.overview.draw(desk, ascii=ascii)
+            self.overview.draw(desk, size, ascii=ascii)
         elif view == "log":
             self.log_view.draw(lines, desk.selection.row)
-        if rail:
-            self.rail.draw(desk, ascii=ascii)
-        if view == "values":
-            self.values.draw(desk)
-        elif view == "flow":
-            self.flow.draw(desk, ascii=ascii)
+        elif view == "values":
+            self.values.draw(desk, size)
+        else:
+            self.flow.draw(desk, size, ascii=ascii)
             # Moves by cell and the readout go by the maps, shown or not.
             desk.maps = value_maps(desk.session, desk.selection, desk_edits(desk))
+        self._arrange(view, rail)
 
     def _arrange(self, view: str, rail: bool) -> None:
         if self.rail.styles.width is None or self.rail.styles.width.value != self.rail_width:
@@ -151,7 +174,13 @@ class Views(Horizontal):
         if (view, rail) == self._shown:
             return
         self._shown = (view, rail)
-        shown = {"overview": self.overview, "values": self.values, "flow": self.flow}
-        for widget in (self.overview, self.values, self.flow, self.log_view):
-            widget.display = widget is shown.get(view, self.log_view)
-        self.rail.display = rail
+        views = {"overview": self.overview, "values": self.values, "flow": self.flow}
+        shown: list[Widget] = [self.rail] if rail else []
+        shown.append(views.get(view, self.log_view))
+        for widget in self.children:
+            widget.display = widget in shown
+        for widget in shown:
+            # A view is mounted when it is first wanted: each costs the first screen milliseconds.
+            if widget not in self.children:
+                widget.display = True
+                self.mount(widget, before=0 if widget is self.rail and self.children else None)

@@ -14,7 +14,6 @@ from gradtui.tui.keymap import KeyReader
 from gradtui.tui.screens.drawing import Drawing
 from gradtui.tui.screens.room import Question, ScreenRoom
 from gradtui.tui.screens.views import Views
-from gradtui.tui.widgets.prompt import Prompt
 from gradtui.viewmodel.choices import first_selection
 from gradtui.viewmodel.links import wanted
 from gradtui.viewmodel.selection import Selection, reconcile
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from gradtui.tui.messages import WorkDone
     from gradtui.tui.render.palette import Palette
     from gradtui.tui.screens.shell import Shell
+    from gradtui.tui.widgets.prompt import Ask, Prompt
 
 STATE_DELAY = 1.0
 """Seconds of quiet after which the selection is remembered."""
@@ -63,7 +63,8 @@ class Workspace:
         if estimate:
             self.desk.selection = replace(self.desk.selection, estimate=estimate)
         self.views = Views()
-        self.prompt = Prompt()
+        self.prompt: Prompt | None = None
+        self.ask: Ask | None = None
         self.drawing = Drawing(self)
         self.view: FolderView | None = None
         self.child: ChildState | None = None
@@ -79,7 +80,6 @@ class Workspace:
     async def open(self) -> None:
         """Put the views on the shell."""
         await self.shell.body.mount(self.views)
-        await self.shell.mount(self.prompt, after=self.shell.detail)
         self.recoloured()
         if self.desk.selection.estimate != self._estimate:
             # The one that was chosen last time; the folder was opened before the state was known.
@@ -91,6 +91,7 @@ class Workspace:
         """Take a new picture of the folder."""
         desk = self.desk
         before, self.view = self.view, view
+        self._tell(before, view)
         if not view.session.layers:
             pass
         elif not desk.generations.kept:
@@ -113,6 +114,16 @@ class Workspace:
                 self._rebase(view)
             self._shown_changed()
         self.draw()
+
+    def _tell(self, before: FolderView | None, view: FolderView) -> None:
+        """Say what a person should know of the folder, once, and what the adapter refused."""
+        fresh = [note for note in view.notes if before is None or note not in before.notes]
+        if fresh:
+            more = f"   {len(fresh) - 1} more in :log" if len(fresh) > 1 else ""
+            self.desk.say(fresh[0] + more, "warn")
+        for number, answer in view.answers.items():
+            if answer.status != "done" and (before is None or number not in before.answers):
+                self.desk.say(f"the adapter: {answer.reason or answer.status}", "warn")
 
     def _shown_changed(self) -> None:
         desk = self.desk
@@ -296,6 +307,24 @@ class Workspace:
             widget.palette = self.palette
         for user in self.views.palette_users():
             user.palette = self.palette
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether a line of text is being typed."""
+        return self.prompt is not None and self.prompt.is_open
+
+    async def open_prompt(self) -> None:
+        """Open the prompt that an action asked for; the first time, it is made."""
+        if self.ask is None:
+            return
+        if self.prompt is None:
+            from gradtui.tui.widgets.prompt import Prompt
+
+            self.prompt = Prompt()
+            await self.shell.mount(self.prompt, after=self.shell.detail)
+        self.shell.keys.display = False
+        self.prompt.ask(self.ask)
+        self.ask = None
 
     def prompt_closed(self) -> None:
         """Show the keys again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Horizontal
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 KEPT_HISTORY: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for: its kind, the label, what stands on the line, and what it may become."""
+
+    kind: str
+    label: str
+    value: str = ""
+    complete: Callable[[str], tuple[str, ...]] | None = None
 
 
 class PromptInput(Input):
@@ -115,26 +126,24 @@ class Prompt(Horizontal):
         yield PromptInput(select_on_focus=False)
         yield Static(id="completions")
 
-    def ask(
-        self,
-        kind: str,
-        label: str,
-        value: str = "",
-        complete: Callable[[str], tuple[str, ...]] | None = None,
-    ) -> None:
-        """Open the prompt; ``complete`` gives whole lines that the typed text may become."""
-        self._kind = kind
-        self._complete = complete or _nothing
+    def ask(self, ask: Ask) -> None:
+        """Open the prompt."""
+        self._kind = ask.kind
+        self._complete = ask.complete or _nothing
         self._recall = 0
         self._drop_offers()
-        self.query_one("#label", Static).update(Content(label))
+        self.query_one("#label", Static).update(Content(ask.label))
         line = self.query_one(PromptInput)
         line.cursor_blink = False
         with self.prevent(Input.Changed):
-            line.value = value
-        line.cursor_position = len(value)
+            line.value = ask.value
+        line.cursor_position = len(ask.value)
         self.add_class("open")
         line.focus()
+
+    def insert(self, text: str) -> None:
+        """Type text at the cursor."""
+        self.query_one(PromptInput).insert_text_at_cursor(text)
 
     def close(self) -> None:
         """Close it; what was typed is forgotten."""
