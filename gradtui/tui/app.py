@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SIGNALS: Final = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 COLOR_SYSTEMS: Final = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": ""}
+TEXTUAL_SYSTEMS: Final = ("auto", "standard", "256", "truecolor", "windows")
 
 
 class GradtuiApp(SparseApp[int]):
@@ -110,6 +111,9 @@ def run(launch: Launch) -> int:
     color = COLOR_SYSTEMS.get(launch.color)
     if color is not None:
         _choose_colors(color)
+    elif os.environ.get("TEXTUAL_COLOR_SYSTEM", "auto") not in TEXTUAL_SYSTEMS:
+        # Textual would end with a KeyError.
+        del os.environ["TEXTUAL_COLOR_SYSTEM"]
     app = GradtuiApp(launch)
     code = app.run(mouse=launch.mouse)
     if app.failure:

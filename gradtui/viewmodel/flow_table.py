@@ -61,7 +61,12 @@ class FlowTable:
 
 
 def flow_table(
-    session: Session, selection: Selection, *, width: int, height: int = 0, ascii: bool = False
+    session: Session,
+    selection: Selection,
+    *,
+    width: int,
+    header_width: int = 0,
+    ascii: bool = False,
 ) -> FlowTable:
     """Return the table of the selected node in ``width`` columns of text.
 
@@ -69,12 +74,11 @@ def flow_table(
         session: the generation on the screen.
         selection: reconciled with it; ``top`` says how many links are shown.
         width: columns; nothing is wider.
-        height: lines that the screen has; the table is as long as its links, and may be longer.
+        header_width: columns of the header, where it stands on a line of its own; 0 for ``width``.
         ascii: without box characters.
     """
-    del height
     found = fans(session, selection)
-    header = _header(session, selection, found, width, ascii)
+    header = _header(session, selection, found, header_width or width, ascii)
     footer = _footer(session, selection, found, width, ascii)
     columns: TextLine = ()
     lines: tuple[TextLine, ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.links import highlights, pair_threshold
-from gradtui.viewmodel.selection import shown_direction, shown_pairs
+from gradtui.viewmodel.selection import MAP_KEYS, shown_direction, shown_pairs
 from gradtui.viewmodel.text import (
     Span,
     TextLine,
@@ -114,6 +114,8 @@ def values_headline(session: Session, selection: Selection, width: int) -> TextL
         notes.append("explicit")
     if selection.polyphase:
         notes.append(f"polyphase {selection.polyphase}")
+    if any(selection.region(key) is not None for key in MAP_KEYS):
+        notes.append("cropped")
     if notes:
         pieces.append(line((", ".join(notes), "dim")))
     return clip(_joined(pieces), width)

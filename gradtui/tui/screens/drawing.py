@@ -89,7 +89,7 @@ class Drawing:
         if selection.view == "values":
             return values_headline(desk.session, selection, width)
         if selection.view == "flow":
-            return clip((Span(" Flow   ", "title"), *work.views.flow.headline), width)
+            return (Span(" Flow  ", "title"), *work.views.flow.headline)
         if selection.view == "log":
             ended = work.child.ended if work.child is not None else ""
             return clip(line((" Log", "title"), f"   {ended or 'of the adapter process'}"), width)
@@ -116,7 +116,14 @@ class Drawing:
             lines = self._waiting(width)
         elif selection.view in ("values", "flow"):
             lines = (
-                *readout(session, desk.previous, selection, desk_edits(desk), width=width),
+                *readout(
+                    session,
+                    desk.previous,
+                    selection,
+                    desk_edits(desk),
+                    width=width,
+                    ascii=work.palette.ascii_only,
+                ),
                 *layer_detail(
                     session, desk.summary, selection.layer, width, ascii=work.palette.ascii_only
                 ),

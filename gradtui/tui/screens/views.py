@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.overview import OverviewRow
 
 RAIL_WIDTH: Final = 110
+NAME_WIDTH: Final = 7
 
 
 class ListView(Table):
@@ -102,8 +103,14 @@ class FlowView(ListView):
         from gradtui.viewmodel.flow_table import flow_table
 
         self.drawn_for = size
+        # The header stands after the view's name, on a line of the whole screen.
+        whole = self.screen.size.width if self.is_attached else size.width
         table = flow_table(
-            desk.session, desk.selection, width=size.width, height=size.height, ascii=ascii
+            desk.session,
+            desk.selection,
+            width=size.width,
+            header_width=max(whole - NAME_WIDTH, 1),
+            ascii=ascii,
         )
         self.headline = table.header
         desk.selection = replace(desk.selection, row=table.cursor)
