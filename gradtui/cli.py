@@ -74,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), UNREADABLE)
     except GradtuiError as error:
         return _fail(str(error), UNREADABLE)
+    except MemoryError:
+        return _fail("not enough memory for the folder", UNREADABLE)
     except KeyboardInterrupt:
         return INTERRUPTED
 

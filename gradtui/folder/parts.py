@@ -11,7 +11,7 @@ from gradtui.folder.commit import pending_writer
 from gradtui.folder.location import FLOW_INFO
 from gradtui.folder.npy import read_npy
 from gradtui.folder.pickle_reader import read_flow_info
-from gradtui.folder.reading import TruncatedFile, reason_of
+from gradtui.folder.reading import TruncatedFile, reason_of, size_text
 from gradtui.folder.stamp import MISSING, Stamp, stamp
 from gradtui.folder.writing import FileSum, sum_of
 
@@ -93,17 +93,23 @@ def read_part(
         try:
             path.stat()
         except FileNotFoundError:
+            if path.is_symlink():
+                raise UnreadableFile(path, "is a link that leads nowhere") from None
             return Part(name)
         except OSError as error:
             raise UnreadableFile(path, reason_of(error)) from None
     value: object
-    if name == FLOW_INFO:
-        value, contents = read_flow_info(path, max_bytes=max_bytes)
-        asked = any(_promised(commit, name).length == len(contents.data) for commit in commits)
-        total = sum_of([contents.data]) if asked or len(contents.data) < _LARGE else _UNKNOWN
-    else:
-        value, contents = read_npy(path, max_bytes=max_bytes)
-        total = sum_of([contents.data])
+    try:
+        if name == FLOW_INFO:
+            value, contents = read_flow_info(path, max_bytes=max_bytes)
+        else:
+            value, contents = read_npy(path, max_bytes=max_bytes)
+    except MemoryError:
+        room = size_text(max(now.size, 0))
+        raise UnreadableFile(path, f"not enough memory for its {room}") from None
+    asked = any(_promised(commit, name).length == len(contents.data) for commit in commits)
+    summed = name != FLOW_INFO or asked or len(contents.data) < _LARGE
+    total = sum_of([contents.data]) if summed else _UNKNOWN
     # A large file is not written and read within one tick of the clock.
     certain = contents.stamp.tells_apart(time.time()) or len(contents.data) >= _LARGE
     if before.name == name and before.sum == total != _UNKNOWN:

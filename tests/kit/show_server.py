@@ -1,0 +1,159 @@
+"""`gradtui show` many times over: one warm process that forks for each folder, and measures the child.
+
+A fork costs milliseconds where an interpreter with numpy costs a fifth of a second, and the peak memory of the child is
+still its own. Run as a program it is the server; imported, it is the client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+LONGEST = 20
+"""Seconds after which a child is ended: it has failed then."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How one `gradtui show` ended.
+
+    Attributes:
+        code: Exit code; negative, the signal that ended it.
+        out: What it printed.
+        error: What it said on standard error.
+        seconds: From the fork to the end.
+        memory: Peak resident bytes, less those of an interpreter that has numpy and did nothing.
+    """
+
+    code: int
+    out: str
+    error: str
+    seconds: float
+    memory: int
+
+
+class ShowServer:
+    """A running server.
+
+    Attributes:
+        bare: Peak resident bytes of an interpreter that imported numpy and ended.
+    """
+
+    def __init__(self, env: dict[str, str] | None = None) -> None:
+        self.bare = bare_memory()
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+    def show(self, *arguments: str | os.PathLike[str], room: int = 0) -> Shown:
+        """Run ``gradtui show`` with these arguments, within ``room`` bytes of addresses if that is not zero."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        asked = {"argv": ["show", *(os.fspath(argument) for argument in arguments)], "room": room}
+        stdin.write(json.dumps(asked) + "\n")
+        stdin.flush()
+        answer: dict[str, Any] = json.loads(stdout.readline())
+        return Shown(**{**answer, "memory": answer["memory"] - self.bare})
+
+
+PEAK = "int(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1]) * 1024"
+"""The peak resident bytes of the process that evaluates it: getrusage would count those of the process that started it too."""
+
+
+def bare_memory() -> int:
+    """Peak resident bytes of an interpreter that imports numpy."""
+    script = f"import numpy; print({PEAK})"
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
+    return int(done.stdout)
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[tuple[Any, Any]]:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        yield out, error
+
+
+def _serve() -> None:
+    # What every child needs is imported once, here.
+    import gradtui.store.keeper
+    import gradtui.viewmodel.document
+    from gradtui import cli
+
+    assert gradtui.store.keeper
+    assert gradtui.viewmodel.document
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        asked = json.loads(line)
+        with _captured() as (out, error):
+            start = time.monotonic()
+            child = os.fork()
+            if not child:
+                os.dup2(out.fileno(), 1)
+                os.dup2(error.fileno(), 2)
+                _show(cli, asked["argv"], asked["room"])
+            _, status, usage = os.wait4(child, 0)
+            seconds = time.monotonic() - start
+            out.seek(0)
+            error.seek(0)
+            answer = {
+                "code": os.waitstatus_to_exitcode(status),
+                "out": out.read().decode(errors="backslashreplace"),
+                "error": error.read().decode(errors="backslashreplace"),
+                "seconds": seconds,
+                "memory": usage.ru_maxrss * 1024,
+            }
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _show(cli: Any, arguments: Sequence[str], room: int) -> None:
+    code = 1
+    try:
+        signal.alarm(LONGEST)
+        if room:
+            resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        code = cli.main(arguments)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()
