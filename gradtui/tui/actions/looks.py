@@ -9,7 +9,7 @@ from gradtui.core.region import Region
 from gradtui.tui.actions.moving import overview_place
 from gradtui.viewmodel import choices
 from gradtui.viewmodel.overview import group_paths
-from gradtui.viewmodel.selection import map_shape, shown_direction, shown_pairs
+from gradtui.viewmodel.selection import channel_count, map_shape, shown_direction, shown_pairs
 
 if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
@@ -52,8 +52,13 @@ def channel(desk: Desk, count: int) -> None:
     """The next channel; with a count, that channel."""
     if count:
         desk.selection = choices.with_channel(desk.selection, desk.session, count)
+    elif not channel_count(desk.session):
+        desk.say("channels are unknown: the folder holds sums over them")
+        return
     else:
         desk.selection = choices.next_channel(desk.selection, desk.session)
+    words = {-1: "all channels", -2: "sum over the channels"}
+    desk.say(words.get(desk.selection.channel, f"channel {desk.selection.channel}"))
 
 
 def direction(desk: Desk, _count: int) -> None:

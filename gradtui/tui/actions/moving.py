@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel import moves
 from gradtui.viewmodel.levels import NOWHERE
+from gradtui.viewmodel.selection import connections
 
 if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
@@ -158,6 +159,8 @@ def previous_layer(desk: Desk, count: int) -> None:
 
 def next_pair(desk: Desk, count: int) -> None:
     """Show the next pair of the layer."""
+    if len(connections(desk.session, desk.selection)) < 2:
+        desk.say("this layer has no other pair")
     desk.selection = moves.next_pair(desk.selection, desk.session, max(count, 1))
 
 

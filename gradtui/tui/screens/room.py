@@ -82,6 +82,7 @@ class ScreenRoom:
         self._work.door.reload()
         repaint = getattr(self._work.shell.app, "repaint_all", self._work.shell.refresh)
         repaint()
+        self._work.desk.say("reading the folder again")
 
     def copy(self, text: str, what: str) -> None:
         """Put text on the clipboard, through tmux too."""
