@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from gradtui.cli import main
+from gradtui.signals import leave_by_exit
+
+
+def main() -> int:
+    """Run the command line of this process."""
+    leave_by_exit()
+    # Only now: most of a start is imports, and a signal may come while they run.
+    from gradtui.cli import main
+
+    return main()
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 from typing import TYPE_CHECKING, Final
 
+from gradtui.signals import EXIT_CODES, held, let_through
 from gradtui.tui.bridge import Bridge
 from gradtui.tui.keymap import rebound
 from gradtui.tui.render.palette import palette_for
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gradtui.tui.messages import ChildChanged, Failed, FolderChanged, FolderUnusable, WorkDone
     from gradtui.tui.screens.workspace import Workspace
 
-SIGNALS: Final = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 COLOR_SYSTEMS: Final = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": ""}
 TEXTUAL_SYSTEMS: Final = ("auto", "standard", "256", "truecolor", "windows")
 
@@ -42,25 +41,37 @@ class GradtuiApp(SparseApp[int]):
         self.bridge = Bridge(launch, self.post_message, _load_workspace)
         self.shell = Shell(launch.location)
         self.failure = ""
+        self._begun = False
 
     def get_default_screen(self) -> Shell:
         """The shell is the only screen under others."""
         return self.shell
 
     def on_mount(self) -> None:
-        """Take the signals, and begin to read once the first frame is painted."""
+        """Take the signals."""
         loop = asyncio.get_running_loop()
-        for number, code in SIGNALS.items():
+        for number, code in EXIT_CODES.items():
             loop.add_signal_handler(number, self.exit, code)
-        self.call_after_refresh(self.bridge.start)
+        let_through()
+
+    def post_display_hook(self) -> None:
+        """Begin to read as soon as the first frame is on its way to the terminal."""
+        if not self._begun:
+            self._begun = True
+            self.bridge.start()
 
     async def on_folder_changed(self, message: FolderChanged) -> None:
         """The folder changed: the first time, the workspace is put on the shell."""
         workspace = self.shell.workspace
-        if workspace is None:
+        if workspace is not None:
+            workspace.took(message.view)
+            return
+        # One frame for all of it, instead of one for each widget that comes.
+        with self.batch_update():
             workspace = await self._open_workspace()
-            self.call_after_refresh(_collect_garbage)
-        workspace.took(message.view)
+            workspace.took(message.view)
+            await workspace.views.mounted()
+        self.call_after_refresh(_collect_garbage)
 
     async def _open_workspace(self) -> Workspace:
         launch, settings = self._launch, self.bridge.settings
@@ -115,7 +126,8 @@ def run(launch: Launch) -> int:
         # Textual would end with a KeyError.
         del os.environ["TEXTUAL_COLOR_SYSTEM"]
     app = GradtuiApp(launch)
-    code = app.run(mouse=launch.mouse)
+    with held():
+        code = app.run(mouse=launch.mouse)
     if app.failure:
         import sys
 
