@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from gradtui.errors import GradtuiError, SaveConflict
+from gradtui.errors import GradtuiError, PathError, SaveConflict
 from gradtui.tui.child import AdapterProcess
 from gradtui.tui.messages import ChildChanged, Failed, FolderChanged, FolderUnusable, WorkDone
 
@@ -130,9 +131,9 @@ class Bridge:
             try:
                 saved = keeper.save(array, name=name, overwrite=overwrite, seen=seen)
             except SaveConflict as error:
-                self._send(WorkDone("save", "", str(error), conflict=True))
+                self._send(WorkDone("save", "", _words(error), conflict=True))
             except GradtuiError as error:
-                self._send(WorkDone("save", "", str(error)))
+                self._send(WorkDone("save", "", _words(error)))
             else:
                 notes = "; ".join(saved.notes)
                 self._send(
@@ -190,6 +191,13 @@ class Bridge:
         """End the adapter's process."""
         if self._child is not None:
             threading.Thread(target=self._child.stop, name="adapter-stop", daemon=True).start()
+
+
+def _words(error: GradtuiError) -> str:
+    """What went wrong, with the name of the file: its folder stands in the header, and lines are short."""
+    if isinstance(error, PathError):
+        return f"{PurePath(error.path).name}: {error.reason}"
+    return str(error)
 
 
 def _ask(keeper: Keeper, kind: str, fields: Mapping[str, object]) -> None:
