@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel.detail import pair_kind
+from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.links import highlights, pair_threshold
 from gradtui.viewmodel.selection import MAP_KEYS, shown_direction, shown_pairs
 from gradtui.viewmodel.text import (
@@ -118,7 +119,7 @@ def values_headline(session: Session, selection: Selection, width: int) -> TextL
         notes.append("cropped")
     if notes:
         pieces.append(line((", ".join(notes), "dim")))
-    return clip(_joined(pieces), width)
+    return fitting(pieces, width)
 
 
 def pair_pieces(session: Session, selection: Selection) -> list[TextLine]:
@@ -165,13 +166,4 @@ def overview_headline(summary: Summary, selection: Selection, loss: str, width: 
         pieces.append(line((f"sorted by {selection.sort}", "dim")))
     if selection.filter:
         pieces.append(line((f"only {safe_label(selection.filter, 20)}", "highlight")))
-    return clip(_joined(pieces), width)
-
-
-def _joined(pieces: list[TextLine]) -> TextLine:
-    spans: list[Span] = []
-    for piece in pieces:
-        if spans and piece:
-            spans.append(Span("  "))
-        spans.extend(piece)
-    return tuple(spans)
+    return fitting(pieces, width)

@@ -31,13 +31,32 @@ def invert(desk: Desk, _count: int) -> None:
 
 
 def zoom_out(desk: Desk, count: int) -> None:
-    """Zoom out: a polyphase level in explicit mode, else blocks of the focused map."""
-    _zoom(desk, max(count, 1))
+    """Zoom out: blocks of the focused map; in explicit mode a polyphase level, from the whole map on."""
+    place = desk.selection.place_of(desk.selection.focus)
+    if (
+        desk.session.explicit
+        and desk.selection.zooms.get(place, 0) == 0
+        and place in desk.selection.zooms
+    ):
+        desk.selection = choices.zoom_to_fit(desk.selection, desk.selection.focus)
+        desk.say("the map whole")
+    else:
+        _zoom(desk, max(count, 1))
 
 
 def zoom_in(desk: Desk, count: int) -> None:
-    """Zoom in again."""
-    _zoom(desk, -max(count, 1))
+    """Zoom in again, up to a cell for a cell."""
+    view = desk.focused
+    if (
+        desk.session.explicit
+        and not desk.selection.polyphase
+        and view is not None
+        and view.block > 1
+    ):
+        desk.selection = choices.zoom(desk.selection, view, -choices.LARGEST_ZOOM)
+        desk.say("a cell for a cell")
+    else:
+        _zoom(desk, -max(count, 1))
 
 
 def _zoom(desk: Desk, step: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradtui.tui.screens.maps import desk_edits
 from gradtui.viewmodel.detail import layer_detail
+from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.headline import (
     FolderState,
     header_line,
@@ -160,13 +161,12 @@ class Drawing:
             return self._answers(width)
         if desk.box:
             return self._box(desk.box[1], width)
-        spans: list[Span] = [Span(" ")]
-        if work.keys.pending:
-            spans.append(Span(f"{work.keys.pending} ", "highlight"))
-        for binding in work.keys.keymap.hints(work.desk.selection.view):
-            spans.append(Span(binding.keys[0], "key"))
-            spans.append(Span(f" {binding.hint}  ", "dim"))
-        return clip(tuple(spans), width)
+        parts = [
+            line((binding.keys[0], "key"), (f" {binding.hint}", "dim"))
+            for binding in work.keys.keymap.hints(desk.selection.view)
+        ]
+        typed = f"{work.keys.pending} " if work.keys.pending else ""
+        return clip(line(" ", (typed, "highlight"), *fitting(parts, width - 1 - len(typed))), width)
 
     def _answers(self, width: int) -> TextLine:
         """What the keys of the question do; the question itself too where no other line shows it."""
