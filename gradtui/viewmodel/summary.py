@@ -191,6 +191,8 @@ def find(session: Session, numbers: Mapping[str, LayerNumbers]) -> tuple[Finding
             )
         if one.nodes and one.zeros == one.nodes:
             found.append(Finding(layer.name, "v", "ZERO", "no gradient: every cell is 0"))
+        elif one.spread == 0:
+            found.append(Finding(layer.name, "v", "ZERO", "every finite cell is 0"))
         elif one.spread > middle * FAR:
             found.append(Finding(layer.name, "!", "EXPL", _far(one.spread, middle, "above")))
         elif one.spread < middle / FAR:
