@@ -7,6 +7,7 @@ last good session stays.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -27,7 +28,6 @@ from gradtui.folder.load import Doubtful, Loaded, load, nothing_loaded
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.parts import SETTLE, MayBeWritten
 from gradtui.folder.reading import MAX_BYTES
-from gradtui.folder.save import Saved, save_input
 from gradtui.folder.stamp import MISSING, Poll, Stamps, stamp
 from gradtui.store.previous import Previous
 from gradtui.store.questions import Questions
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Array
     from gradtui.folder.parts import Part
+    from gradtui.folder.save import Saved
 
 # Seconds between two looks: while something goes on or events cannot be trusted; else.
 _ACTIVE = 0.25
@@ -196,6 +197,9 @@ class Keeper:
         if loaded.input.digest == self._loaded.input.digest:
             # The same values under a newer stamp: compare with that, not with the file of before.
             loaded = self._loaded
+        # Here: looking at a folder does not need what writes to it.
+        from gradtui.folder.save import save_input
+
         saved = save_input(
             self.folder,
             array,
@@ -387,11 +391,9 @@ class Keeper:
         }
         self.view = replace(view, changed=frozenset(changed))
         if changed:
-            try:
+            # The screen may be gone already: that is no reason to stop keeping.
+            with contextlib.suppress(Exception):
                 self._on_change(self.view)
-            except Exception:  # noqa: BLE001
-                # The screen may be gone already: that is no reason to stop keeping.
-                return
 
 
 def _is_same_but_nan(left: object, right: object) -> bool:

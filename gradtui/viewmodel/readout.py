@@ -15,7 +15,6 @@ import numpy as np
 from gradtui.viewmodel.contents import map_content
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.fitting import fitting
-from gradtui.viewmodel.flow_paths import fans, row_ends
 from gradtui.viewmodel.links import linked_cells, node_of
 from gradtui.viewmodel.overview import percent
 from gradtui.viewmodel.selection import (
@@ -94,6 +93,9 @@ def _on_the_row(session: Session, selection: Selection) -> Selection:
     """In the Flow view the lines are about the selected node and the link of the row with the cursor."""
     if selection.view != "flow":
         return selection
+    # Here: the first screen shows maps, and need not wait for this import.
+    from gradtui.viewmodel.flow_paths import fans, row_ends
+
     ends = row_ends(fans(session, selection))
     if selection.row < len(ends):
         layer, cell = ends[selection.row]

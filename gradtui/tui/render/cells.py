@@ -126,12 +126,16 @@ def cells_of(segments: Iterable[Segment], system: ColorSystem) -> list[Cell]:
     for text, style, control in segments:
         if control:
             continue
-        pen = pen_of(style, system)
-        if text.isascii() or all(cell_len(character) == 1 for character in text):
-            cells.extend([_cell(character, pen) for character in text])
-        else:
-            cells.extend(_wide_cells(text, pen))
+        cells.extend(_run(text, pen_of(style, system)))
     return cells
+
+
+@lru_cache(maxsize=2048)
+def _run(text: str, pen: Pen) -> tuple[Cell, ...]:
+    """The cells of one segment; most of a screen is the same few, blanks above all."""
+    if text.isascii() or all(cell_len(character) == 1 for character in text):
+        return tuple([_cell(character, pen) for character in text])
+    return tuple(_wide_cells(text, pen))
 
 
 @lru_cache(maxsize=8192)

@@ -106,6 +106,7 @@ class SparseApp(App[ReturnType]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._shadow = Shadow()
+        self._sized = False
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if self.sparse and isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
@@ -126,7 +127,11 @@ class SparseApp(App[ReturnType]):
         """After a suspension the terminal shows something else."""
         self.app_resume_signal.subscribe(self, lambda _app: self.repaint_all())
 
-    def on_resize(self, _event: events.Resize) -> None:
-        """A resized terminal has moved, cut or wrapped what it showed."""
-        if self._shadow.size != (0, 0):
+    def on_resize(self, event: events.Resize) -> None:
+        """A resized terminal has moved, cut or wrapped what it showed.
+
+        The first event only tells the size that the first frame was painted in.
+        """
+        first, self._sized = not self._sized, True
+        if self._shadow.size != (0, 0) and not (first and self._shadow.size == event.size):
             self.repaint_all()

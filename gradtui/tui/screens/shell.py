@@ -49,7 +49,8 @@ class Shell(Screen[Any]):
         self.keys = LineView(id="keys")
 
     def compose(self) -> ComposeResult:
-        """Lay out the rows."""
+        """Lay out the rows, as the first frame will need them."""
+        self._fit(self.app.size.height)
         yield self.header
         yield self.headline
         yield self.body
@@ -62,15 +63,18 @@ class Shell(Screen[Any]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Give small screens their rows back."""
-        rows = event.size.height
-        self._give(self.header, 1 if rows >= 3 else 0)
-        self._give(self.headline, 1 if rows >= 5 else 0)
-        self._give(self.detail, 0 if rows < SMALL_ROWS else 4 if rows >= TALL_ROWS else 2)
-        self._give(self.keys, 1 if rows >= 2 else 0)
+        self._fit(event.size.height)
         if self.workspace is None:
             self._greet()
         else:
             self.workspace.resized()
+
+    def _fit(self, rows: int) -> None:
+        """Share the rows of the screen out."""
+        self._give(self.header, 1 if rows >= 3 else 0)
+        self._give(self.headline, 1 if rows >= 5 else 0)
+        self._give(self.detail, 0 if rows < SMALL_ROWS else 4 if rows >= TALL_ROWS else 2)
+        self._give(self.keys, 1 if rows >= 2 else 0)
 
     @staticmethod
     def _give(widget: LineView, rows: int) -> None:

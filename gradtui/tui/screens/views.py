@@ -19,7 +19,7 @@ from gradtui.viewmodel.values import value_maps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from textual.widget import Widget
+    from textual.widget import AwaitMount, Widget
 
     from gradtui.tui.actions.desk import Desk
     from gradtui.tui.widgets.heatmap import Heatmap
@@ -148,6 +148,7 @@ class Views(Horizontal):
         self.rail_width = 30
         self.rail_wanted = True
         self._shown: tuple[str, bool] = ("", False)
+        self._mounting: list[AwaitMount] = []
 
     def palette_users(self) -> Iterator[Heatmap | Table]:
         """Every widget that draws with the palette."""
@@ -175,6 +176,11 @@ class Views(Horizontal):
             desk.maps = value_maps(desk.session, desk.selection, desk_edits(desk))
         self._arrange(view, rail)
 
+    async def mounted(self) -> None:
+        """Wait until the views that are wanted are there."""
+        while self._mounting:
+            await self._mounting.pop()
+
     def _arrange(self, view: str, rail: bool) -> None:
         if self.rail.styles.width is None or self.rail.styles.width.value != self.rail_width:
             self.rail.styles.width = self.rail_width
@@ -190,4 +196,5 @@ class Views(Horizontal):
             # A view is mounted when it is first wanted: each costs the first screen milliseconds.
             if widget not in self.children:
                 widget.display = True
-                self.mount(widget, before=0 if widget is self.rail and self.children else None)
+                first = widget is self.rail and bool(self.children)
+                self._mounting.append(self.mount(widget, before=0 if first else None))

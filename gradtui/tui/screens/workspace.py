@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from gradtui.core.edit import EditHistory
 from gradtui.errors import GradtuiError
 from gradtui.tui.actions.desk import Desk
-from gradtui.tui.actions.table import ACTIONS, ANSWERS, MARKS
 from gradtui.tui.keymap import KeyReader
 from gradtui.tui.screens.drawing import Drawing
 from gradtui.tui.screens.room import Question, ScreenRoom
@@ -196,8 +195,12 @@ class Workspace:
 
     # Keys
 
+    # The table of actions is imported with the first key: the first screen does not wait for it.
+
     async def pressed(self, key: str) -> None:
         """Act on one key."""
+        from gradtui.tui.actions.table import ACTIONS, MARKS
+
         desk = self.desk
         before = desk.selection
         if self.asking.text:
@@ -221,6 +224,8 @@ class Workspace:
 
     def answered(self, kind: str, text: str) -> None:
         """Act on a line that was typed."""
+        from gradtui.tui.actions.table import ANSWERS
+
         before = self.desk.selection
         self.desk.notice = ("", "")
         try:
@@ -231,6 +236,7 @@ class Workspace:
 
     def picked_cell(self, key: Any, cell: tuple[int, int]) -> None:
         """A cell of a map was clicked: the keys go there; a second click toggles an input cell."""
+        from gradtui.tui.actions.table import ACTIONS
         from gradtui.viewmodel import moves
 
         desk, before = self.desk, self.desk.selection

@@ -109,9 +109,11 @@ class Heatmap(Widget):
             self.post_message(self.Picked(self, cell))
 
     def on_resize(self) -> None:
-        """Fit the cells to the new size."""
+        """Fit the cells to the new size, if they were not painted for it already."""
+        before = self._geometry
         self._place()
-        self.refresh()
+        if self._geometry != before:
+            self.refresh()
 
     def _place(self) -> None:
         if self._view is None or not self.size:
@@ -163,6 +165,9 @@ class Heatmap(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line of the map."""
+        if (self._geometry.width, self._geometry.height) != self.size:
+            # The first paint in a new size comes before the event that tells of it.
+            self._place()
         return heatmap_line(self._heat, self._geometry, self.palette, y).apply_style(
             self.rich_style
         )
