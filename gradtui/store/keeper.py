@@ -34,7 +34,7 @@ from gradtui.store.questions import Questions
 from gradtui.store.retry import BROKEN, BUSY, Retry
 from gradtui.store.state import state_path
 from gradtui.store.status import status_of_error, status_of_load, status_of_wait
-from gradtui.store.view import FolderView, Status
+from gradtui.store.view import FolderView, Status, is_same_but_nan
 from gradtui.store.watch import Watcher, is_network
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ class Keeper:
 
     def _look_at_adapter(self) -> None:
         adapter = read_adapter(self.folder)
-        if adapter == self.view.adapter or _is_same_but_nan(adapter, self.view.adapter):
+        if adapter == self.view.adapter or is_same_but_nan(adapter, self.view.adapter):
             return
         self._active_at = time.monotonic()
         view = replace(self.view, adapter=adapter)
@@ -384,7 +384,7 @@ class Keeper:
             for name, is_other in (
                 ("session", view.session is not old.session or view.notes != old.notes),
                 ("status", view.status is not old.status),
-                ("adapter", not _is_same_but_nan(view.adapter, old.adapter)),
+                ("adapter", not is_same_but_nan(view.adapter, old.adapter)),
                 ("answers", view.answers != old.answers),
             )
             if is_other
@@ -394,8 +394,3 @@ class Keeper:
             # The screen may be gone already: that is no reason to stop keeping.
             with contextlib.suppress(Exception):
                 self._on_change(self.view)
-
-
-def _is_same_but_nan(left: object, right: object) -> bool:
-    """Equality of states whose progress may be NaN, which equals nothing."""
-    return repr(left) == repr(right)

@@ -59,3 +59,8 @@ class FolderView:
     changed: frozenset[str] = frozenset()
     answers: Mapping[int, Answer] = field(default_factory=lambda: MappingProxyType({}))
     loaded: Loaded = field(default_factory=nothing_loaded)
+
+
+def is_same_but_nan(left: object, right: object) -> bool:
+    """Equality of states whose progress may be NaN, which equals nothing."""
+    return repr(left) == repr(right)
