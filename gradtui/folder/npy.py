@@ -11,6 +11,7 @@ import math
 import re
 import struct
 import tokenize
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,9 +124,12 @@ def _parse_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.gen
     # Python 2 wrote 3L; numpy would warn on the person's screen while it mends that.
     plain = _LONG_SUFFIX.sub("", text).encode("latin-1")
     try:
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(
-            io.BytesIO(struct.pack("<H", len(plain)) + plain), max_header_size=_MAX_HEADER
-        )
+        with warnings.catch_warnings():
+            # Damage that looks like Python 2 would be warned of on the person's screen.
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(
+                io.BytesIO(struct.pack("<H", len(plain)) + plain), max_header_size=_MAX_HEADER
+            )
     except (
         ValueError,
         TypeError,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 from typing import TYPE_CHECKING, Final
 
 from gradtui.signals import EXIT_CODES, held, let_through
 from gradtui.tui.bridge import Bridge
+from gradtui.tui.hangup import when_hung_up
 from gradtui.tui.keymap import rebound
 from gradtui.tui.render.palette import palette_for
 from gradtui.tui.screens.compositor import SparseApp
@@ -53,6 +55,8 @@ class GradtuiApp(SparseApp[int]):
         for number, code in EXIT_CODES.items():
             loop.add_signal_handler(number, self.exit, code)
         let_through()
+        if not self.is_headless:
+            when_hung_up(lambda: loop.call_soon_threadsafe(self.exit, EXIT_CODES[signal.SIGHUP]))
 
     def post_display_hook(self) -> None:
         """Begin to read as soon as the first frame is on its way to the terminal."""
