@@ -25,7 +25,8 @@ def strip_of(
         text_line: Spans; a text that was not made printable is made so here.
         width: Columns.
         palette: Styles of the roles.
-        over: A style laid over all of the line, such as that of a table's cursor row.
+        over: The style of the whole line in place of those of its roles: a table's cursor row, whose colours
+            would be patches on a bar.
     """
     if width <= 0:
         return Strip([], 0)
@@ -35,8 +36,7 @@ def strip_of(
     for text, role in clip(text_line, width):
         if not text:
             continue
-        style = palette.role(role)
-        segments.append(Segment(text, style + over if over else style))
+        segments.append(Segment(text, over or palette.role(role)))
         used += cell_width(text)
     if used < width:
         segments.append(Segment(" " * (width - used), over or palette.role("")))
