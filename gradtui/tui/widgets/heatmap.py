@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from textual.geometry import Region
 from textual.message import Message
-from textual.widget import Widget
 
 from gradtui.tui.render.geometry import Geometry
 from gradtui.tui.render.heatmap import Heat, geometry_of, heatmap_line
 from gradtui.tui.render.palette import Palette, palette_for
+from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
     from textual import events
@@ -22,7 +22,7 @@ MANY: float = 0.5
 """Beyond this share of changed cells the whole map is repainted at once."""
 
 
-class Heatmap(Widget):
+class Heatmap(Direct):
     """Shows a `MapView`: title, scale, labels, cells, cursor and marks.
 
     The cells are as large as the region allows, with their numbers where there is ample room; a map

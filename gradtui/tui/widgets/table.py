@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from gradtui.tui.render.palette import Palette, palette_for
 from gradtui.tui.render.spans import strip_of
+from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ MARGIN = 2
 """Rows that stay in view above and below the cursor, where the table is high enough."""
 
 
-class Table(Widget):
+class Table(Direct):
     """Shows rows under an optional header; scrolls with the cursor row.
 
     Rows are taken as they are: cut to the width, never wrapped. Nothing is done for rows out of view,

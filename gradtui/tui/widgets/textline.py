@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from gradtui.tui.render.palette import Palette, palette_for
 from gradtui.tui.render.spans import strip_of
+from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
     from gradtui.viewmodel.text import TextLine
 
 
-class LineView(Widget):
+class LineView(Direct):
     """Shows lines of spans as they are, one row each; what does not fit is cut with ``…``.
 
     A line that did not change is not painted again.

@@ -1,0 +1,51 @@
+"""Widgets that paint whole lines by themselves: no border, no padding, no style of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.strip import Strip
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from textual.geometry import Region, Size
+    from typing_extensions import Self
+
+
+class Direct(Widget):
+    """A widget whose `render_line` gives finished lines of its width.
+
+    Textual passes each line through the widget's styles, which takes longer than to make it. Here a
+    line is kept as it is until a refresh names it.
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._painted: dict[int, Strip] = {}
+        self._painted_size: Size | None = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the part of the lines that is asked for."""
+        size = self.size
+        if size != self._painted_size:
+            self._painted.clear()
+            self._painted_size = size
+        lines = []
+        for y in range(crop.y, crop.bottom):
+            line = self._painted.get(y)
+            if line is None:
+                inside = 0 <= y < size.height
+                line = self.render_line(y) if inside else Strip.blank(size.width)
+                self._painted[y] = line
+            lines.append(line.crop(crop.x, crop.right))
+        return lines
+
+    def refresh(self, *regions: Region, **changes: Any) -> Self:
+        """Paint anew: the lines of these regions, or all."""
+        if regions:
+            for region in regions:
+                for y in range(region.y, region.bottom):
+                    self._painted.pop(y, None)
+        else:
+            self._painted.clear()
+        return super().refresh(*regions, **changes)
