@@ -30,15 +30,16 @@ class Direct(Widget):
         if size != self._painted_size:
             self._painted.clear()
             self._painted_size = size
-        lines = []
-        for y in range(crop.y, crop.bottom):
-            line = self._painted.get(y)
-            if line is None:
+        wanted = range(crop.y, crop.bottom)
+        missing = [y for y in wanted if y not in self._painted]
+        if missing:
+            # The theme's own colours, once: asking for them costs more than a line.
+            style = self.rich_style
+            for y in missing:
                 inside = 0 <= y < size.height
                 line = self.render_line(y) if inside else Strip.blank(size.width)
-                self._painted[y] = line
-            lines.append(line.crop(crop.x, crop.right))
-        return lines
+                self._painted[y] = line.apply_style(style)
+        return [self._painted[y].crop(crop.x, crop.right) for y in wanted]
 
     def refresh(self, *regions: Region, **changes: Any) -> Self:
         """Paint anew: the lines of these regions, or all."""

@@ -168,9 +168,7 @@ class Heatmap(Direct):
         if (self._geometry.width, self._geometry.height) != self.size:
             # The first paint in a new size comes before the event that tells of it.
             self._place()
-        return heatmap_line(self._heat, self._geometry, self.palette, y).apply_style(
-            self.rich_style
-        )
+        return heatmap_line(self._heat, self._geometry, self.palette, y)
 
 
 def _labels(heat: Heat) -> tuple[object, ...]:

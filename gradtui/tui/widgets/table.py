@@ -162,11 +162,9 @@ class Table(Direct):
         """One line of the header or of the rows."""
         width, header = self.size.width, len(self._header)
         if y < header:
-            return strip_of(self._header[y], width, self.palette).apply_style(self.rich_style)
+            return strip_of(self._header[y], width, self.palette)
         row = self._first + y - header
         if not 0 <= row < len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width)
         over = self.palette.role("cursor") if row == self._cursor else None
-        return strip_of(self._rows[row], width, self.palette, over=over).apply_style(
-            self.rich_style
-        )
+        return strip_of(self._rows[row], width, self.palette, over=over)

@@ -66,5 +66,5 @@ class LineView(Direct):
     def render_line(self, y: int) -> Strip:
         """One line."""
         if y >= len(self._lines):
-            return Strip.blank(self.size.width, self.rich_style)
-        return strip_of(self._lines[y], self.size.width, self.palette).apply_style(self.rich_style)
+            return Strip.blank(self.size.width)
+        return strip_of(self._lines[y], self.size.width, self.palette)
