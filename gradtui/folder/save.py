@@ -77,6 +77,9 @@ def save_input(
     """
     file_name = input_name(name) if name else seen.input_name
     path = folder.path(file_name)
+    if seen.parts and not folder.root.is_dir():
+        # A folder that was moved away is not made anew: it may be on its way back.
+        raise SaveFailed(folder.shown, "the folder is gone; the edits stay")
     values = _as_dtype(array, seen, path)
     if not overwrite:
         _check_unchanged(folder, file_name, seen)

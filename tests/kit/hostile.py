@@ -10,15 +10,16 @@ import io
 import itertools
 import os
 import pickle
-import socket
 import struct
 import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.strange import strange_places as strange_places
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -353,34 +354,6 @@ def bad_npys() -> Iterator[tuple[str, bytes]]:
     yield "header-list", header("[1, 2]")
     yield "version-3", b"\x93NUMPY\x03\x00" + b"\x00" * 40
     yield "version-9", b"\x93NUMPY\x09\x00" + b"\x00" * 40
-
-
-def strange_places() -> Iterator[tuple[str, Callable[[Path], None]]]:
-    """What may stand where a file should, each made at a path."""
-    yield "fifo", lambda path: os.mkfifo(path)
-    yield "directory", lambda path: path.mkdir()
-    yield "symlink-loop", lambda path: path.symlink_to(path.name)
-    yield "dangling-link", lambda path: path.symlink_to("nowhere")
-    yield "device", lambda path: path.symlink_to("/dev/zero")
-    yield "terabyte", _terabyte
-    yield "socket", _socket
-
-
-def _terabyte(path: Path) -> None:
-    path.touch()
-    os.truncate(path, 1 << 40)
-
-
-def _socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as end:
-        # The name of a socket is short: bind it where we stand.
-        here = os.open(".", os.O_RDONLY)
-        try:
-            os.chdir(path.parent)
-            end.bind(path.name)
-        finally:
-            os.fchdir(here)
-            os.close(here)
 
 
 def _zip() -> bytes:

@@ -1,0 +1,67 @@
+"""gradtui itself in a pty of its own, opened on a folder."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+from kit.pty_driver import Terminal
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+SERVE = """\
+import numpy as np, torch
+from gradtui.torch import DebugAdapter
+
+def make():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Tanh(), torch.nn.Conv2d(1, 1, 2))
+    return DebugAdapter(model, inputs=torch.eye(4)[None, None])
+"""
+"""A file for `gradtui debug`: a network of two convolutions."""
+
+
+def argv(*arguments: str | os.PathLike[str]) -> list[str]:
+    """The command line of ``gradtui`` with these arguments."""
+    return [sys.executable, "-m", "gradtui", *(str(argument) for argument in arguments)]
+
+
+def opened(
+    *arguments: str | os.PathLike[str], size: tuple[int, int] = (80, 24), **options: Any
+) -> Terminal:
+    """Start gradtui and wait until the folder's data are on the screen, and the screen is quiet."""
+    terminal = Terminal(argv(*arguments), *size, **options)
+    try:
+        terminal.wait_for(shows("INPUT"))
+        terminal.settle(0.1)
+    except BaseException:
+        terminal.close()
+        raise
+    return terminal
+
+
+def shows(*words: str) -> Callable[[Terminal], bool]:
+    """A condition: every word is on the screen."""
+
+    def condition(terminal: Terminal) -> bool:
+        return all(word in terminal.text for word in words)
+
+    condition.__qualname__ = f"shows{words}"
+    return condition
+
+
+def lacks(word: str) -> Callable[[Terminal], bool]:
+    """A condition: a word is no longer on the screen."""
+    return lambda terminal: word not in terminal.text
+
+
+def serving(folder: Path) -> Path:
+    """Write the file of `SERVE` beside a folder; its path."""
+    path = folder.parent / "net.py"
+    path.write_text(textwrap.dedent(SERVE))
+    return path
