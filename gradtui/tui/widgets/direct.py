@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from textual.strip import Strip
 from textual.widget import Widget
 
+from gradtui.tui.render.palette import Palette, palette_for
+
 if TYPE_CHECKING:
     from textual.geometry import Region, Size
     from typing_extensions import Self
@@ -19,10 +21,34 @@ class Direct(Widget):
     line is kept as it is until a refresh names it.
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        *,
+        palette: Palette | None = None,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes)
+        self._palette = palette
         self._painted: dict[int, Strip] = {}
         self._painted_size: Size | None = None
+
+    @property
+    def palette(self) -> Palette:
+        """The colours in use: those given, else what the terminal can show."""
+        if self._palette is None:
+            self._palette = palette_for(self.app.console.color_system)
+        return self._palette
+
+    @palette.setter
+    def palette(self, palette: Palette) -> None:
+        if palette is not self._palette:
+            self._palette = palette
+            self.recoloured()
+
+    def recoloured(self) -> None:
+        """Paint in another palette."""
+        self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the part of the lines that is asked for."""

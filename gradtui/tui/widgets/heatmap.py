@@ -9,13 +9,13 @@ from textual.message import Message
 
 from gradtui.tui.render.geometry import Geometry
 from gradtui.tui.render.heatmap import Heat, geometry_of, heatmap_line
-from gradtui.tui.render.palette import Palette, palette_for
 from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
     from textual import events
     from textual.strip import Strip
 
+    from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.maps import MapView
 
 MANY: float = 0.5
@@ -45,8 +45,7 @@ class Heatmap(Direct):
             return self.heatmap
 
     def __init__(self, *, palette: Palette | None = None, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
-        self._palette = palette
+        super().__init__(palette=palette, id=id)
         self._view: MapView | None = None
         self._heat = Heat()
         self._geometry = Geometry(0, 0, 0, 0)
@@ -56,19 +55,10 @@ class Heatmap(Direct):
         """The view that is shown; None before the first."""
         return self._view
 
-    @property
-    def palette(self) -> Palette:
-        """The colours in use: those given, else what the terminal can show."""
-        if self._palette is None:
-            self._palette = palette_for(self.app.console.color_system)
-        return self._palette
-
-    @palette.setter
-    def palette(self, palette: Palette) -> None:
-        if palette is not self._palette:
-            self._palette = palette
-            self._place()
-            self.refresh()
+    def recoloured(self) -> None:
+        """Place the cells anew: another palette may need other ones."""
+        self._place()
+        self.refresh()
 
     @property
     def geometry(self) -> Geometry:

@@ -8,7 +8,6 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from gradtui.tui.render.palette import Palette, palette_for
 from gradtui.tui.render.spans import strip_of
 from gradtui.tui.widgets.direct import Direct
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from textual import events
 
+    from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.text import TextLine
 
 MARGIN = 2
@@ -52,25 +52,11 @@ class Table(Direct):
         id: str | None = None,  # noqa: A002
         classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
-        self._palette = palette
+        super().__init__(palette=palette, id=id, classes=classes)
         self._rows: Sequence[TextLine] = ()
         self._header: tuple[TextLine, ...] = ()
         self._cursor = -1
         self._first = 0
-
-    @property
-    def palette(self) -> Palette:
-        """The colours in use: those given, else what the terminal can show."""
-        if self._palette is None:
-            self._palette = palette_for(self.app.console.color_system)
-        return self._palette
-
-    @palette.setter
-    def palette(self, palette: Palette) -> None:
-        if palette is not self._palette:
-            self._palette = palette
-            self.refresh()
 
     @property
     def cursor(self) -> int:

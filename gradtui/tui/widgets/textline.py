@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from textual.geometry import Region
 from textual.strip import Strip
 
-from gradtui.tui.render.palette import Palette, palette_for
 from gradtui.tui.render.spans import strip_of
 from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
+    from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.text import TextLine
 
 
@@ -30,27 +30,13 @@ class LineView(Direct):
         id: str | None = None,  # noqa: A002
         classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
-        self._palette = palette
+        super().__init__(palette=palette, id=id, classes=classes)
         self._lines = lines
 
     @property
     def lines(self) -> tuple[TextLine, ...]:
         """The lines that are shown."""
         return self._lines
-
-    @property
-    def palette(self) -> Palette:
-        """The colours in use: those given, else what the terminal can show."""
-        if self._palette is None:
-            self._palette = palette_for(self.app.console.color_system)
-        return self._palette
-
-    @palette.setter
-    def palette(self, palette: Palette) -> None:
-        if palette is not self._palette:
-            self._palette = palette
-            self.refresh()
 
     def show(self, *lines: TextLine) -> None:
         """Show these lines; those that differ from the ones before are repainted."""
