@@ -6,15 +6,13 @@ import json
 import os
 import pickle
 import socket
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from kit import hostile
-from kit.folders import age, flow_info, write_foreign
+from kit.folders import a_living_process, age, flow_info, pending_of, write_foreign
 
 from gradtui.errors import (
     FileBusy,
@@ -28,26 +26,13 @@ from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.commit import read_commit
 from gradtui.folder.generation import AdapterWriter
 from gradtui.folder.inputs import load_input
-from gradtui.folder.load import Loaded, load
+from gradtui.folder.load import load
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.save import save_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def a_living_process() -> subprocess.Popen[bytes]:
-    """A process that waits until its input is closed."""
-    return subprocess.Popen(
-        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
-    )
-
-
-def pending_of(pid: int) -> bytes:
-    return json.dumps(
-        {"schema": 1, "pid": pid, "host": socket.gethostname(), "started": 0}
-    ).encode()
 
 
 class FolderContract:
@@ -387,11 +372,6 @@ class FolderContract:
             assert set(commit.files) == {"flow_info.pkl", "target_representation.npy"}
         again = AdapterWriter(folder)
         assert again.generation == 2
-
-    def test_an_empty_load_is_a_value(self) -> None:
-        from gradtui.folder.load import nothing_loaded
-
-        assert isinstance(nothing_loaded(), Loaded)
 
 
 class TestFolder(FolderContract):

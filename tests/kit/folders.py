@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import socket
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -53,3 +57,17 @@ def write_foreign(
     folder.target.write_bytes(npy_bytes(np.zeros((3, 4)) if target is None else target))
     if aged:
         age(folder)
+
+
+def a_living_process() -> subprocess.Popen[bytes]:
+    """A process that waits until its input is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
+
+
+def pending_of(pid: int) -> bytes:
+    """What a process that is about to write leaves for others to see."""
+    return json.dumps(
+        {"schema": 1, "pid": pid, "host": socket.gethostname(), "started": 0}
+    ).encode()
