@@ -21,6 +21,7 @@ from gradtui.folder.stamp import MISSING, Stamp, stamp
 from gradtui.folder.writing import sum_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gradtui.core.arrays import Array
@@ -55,6 +56,7 @@ def save_input(
     seen: Loaded,
     name: str = "",
     overwrite: bool = False,
+    after: int = 0,
     max_bytes: int = MAX_BYTES,
 ) -> Saved:
     """Write an edited input.
@@ -68,6 +70,7 @@ def save_input(
         seen: The load that was edited: its input's dtype is kept, and its files are what the disk is compared with.
         name: Another file name ("Save to:"); empty for the input's own. Another name is written as ``.npy`` alone.
         overwrite: Write even where the disk has something else than was seen.
+        after: The generation of the caller's own last save, which need not have been loaded since; 0 for none.
         max_bytes: A larger pickle is not merged.
 
     Raises:
@@ -81,14 +84,16 @@ def save_input(
         # A folder that was moved away is not made anew: it may be on its way back.
         raise SaveFailed(folder.shown, "the folder is gone; the edits stay")
     values = _as_dtype(array, seen, path)
+    last = read_commit(folder, "viewer")
+    own = last.files if 0 < after == last.generation else {}
     if not overwrite:
-        _check_unchanged(folder, file_name, seen)
+        _check_unchanged(folder, file_name, seen, own)
     files: dict[str, Chunks] = {file_name: encode_npy(values)}
     notes: list[str] = []
     merged = MISSING
     if file_name == seen.input_name and not read_adapter(folder).alive:
         merged = _merge(
-            folder, values, seen, files, notes, overwrite=overwrite, max_bytes=max_bytes
+            folder, values, seen, files, notes, own, overwrite=overwrite, max_bytes=max_bytes
         )
     answers = read_commit(folder, "adapter").generation
     before = stamp(path)
@@ -105,7 +110,7 @@ def save_input(
         "viewer",
         files,
         answers=answers,
-        carried=read_commit(folder, "viewer").files,
+        carried=last.files,
         before_placing=check,
     )
     return Saved(path, commit.generation, tuple(files), digest(values), tuple(notes))
@@ -129,19 +134,24 @@ def _as_dtype(array: Array, seen: Loaded, path: Path) -> Array:
     return values
 
 
-def _check_unchanged(folder: DebugFolder, name: str, seen: Loaded) -> None:
+def _check_unchanged(
+    folder: DebugFolder, name: str, seen: Loaded, own: Mapping[str, FileSum]
+) -> None:
     path = folder.path(name)
     now = stamp(path)
     known = seen.parts.get(name, Part(name)) if name == seen.input_name else Part(name)
     if not now.exists:
         # It may have been deleted since; nothing of anybody's is lost by writing it again.
         return
+    if now == known.stamp and known.certain:
+        return
+    found = _sum_of(path)
+    if name in own and found == own[name]:
+        return
     if not known.exists:
         what = "appeared" if name == seen.input_name else "exists already"
         raise SaveConflict(path, f"{what}: overwrite it?")
-    if now == known.stamp and known.certain:
-        return
-    if _sum_of(path) != known.sum:
+    if found != known.sum:
         raise SaveConflict(path, "was changed since it was loaded: overwrite it?")
 
 
@@ -151,6 +161,7 @@ def _merge(
     seen: Loaded,
     files: dict[str, Chunks],
     notes: list[str],
+    own: Mapping[str, FileSum],
     *,
     overwrite: bool,
     max_bytes: int,
@@ -166,6 +177,7 @@ def _merge(
             not overwrite
             and now.shape != (0, 0)
             and digest(now) not in (digest(known), digest(values))
+            and sum_of([contents.data]) != own.get(FLOW_INFO)
         ):
             raise SaveConflict(
                 folder.flow_info, f'its "{KEY}" was changed since it was loaded: overwrite it?'

@@ -118,6 +118,8 @@ class Keeper:
         self._busy_since = 0.0
         self._active_at = time.monotonic()
         self._saved_at = 0.0
+        # The generations of our own saves: another one may follow before they were loaded.
+        self._own = {0}
 
     def load_once(self) -> FolderView:
         """Load without a thread, waiting a few seconds for a writer.
@@ -189,14 +191,13 @@ class Keeper:
             UsageError: The name is not a plain file name.
         """
         loaded = self._loaded if seen is None else seen.loaded
-        if not overwrite and not name and loaded.input.digest != self._loaded.input.digest:
-            now, then = self._loaded.input.array, loaded.input.array
-            if not same_values(now, then):
-                path = self.folder.path(loaded.input_name)
-                raise SaveConflict(path, "was changed since it was loaded: overwrite it?")
-        if loaded.input.digest == self._loaded.input.digest:
-            # The same values under a newer stamp: compare with that, not with the file of before.
+        now = self._loaded.input
+        if now.digest == loaded.input.digest or now.generation in self._own - {0}:
+            # The same values under a newer stamp, or our own: compare with that, not with the file of before.
             loaded = self._loaded
+        elif not (overwrite or name or same_values(now.array, loaded.input.array)):
+            path = self.folder.path(loaded.input_name)
+            raise SaveConflict(path, "was changed since it was loaded: overwrite it?")
         # Here: looking at a folder does not need what writes to it.
         from gradtui.folder.save import save_input
 
@@ -206,8 +207,10 @@ class Keeper:
             seen=loaded,
             name=name,
             overwrite=overwrite,
+            after=max(self._own),
             max_bytes=self._max_bytes,
         )
+        self._own.add(saved.generation)
         if not name:
             self.journal.clear()
         self._saved_at = time.monotonic()
