@@ -27,15 +27,33 @@ def say(capsys):
     return print_it
 
 
-def convolution_folder(path, side=16, seed=1):
+def convolution(side, rng):
+    """The dense flow of a 3x3 convolution: each node is linked to its nine neighbours."""
+    gradient = rng.normal(size=(side, side))
+    flow = np.zeros((side, side, side, side), np.float32)
+    kernel = rng.normal(size=(3, 3))
+    for row in range(side):
+        for column in range(side):
+            for down in (-1, 0, 1):
+                for right in (-1, 0, 1):
+                    i, j = row + down, column + right
+                    if 0 <= i < side and 0 <= j < side:
+                        flow[row, column, i, j] = kernel[down + 1, right + 1] * gradient[i, j]
+    return flow.reshape(side * side, side * side), gradient
+
+
+def folder_with(path, side=16, *, noise=False, seed=1):
     """Two layers of ``side`` by ``side`` with a dense flow between them, and an input like them."""
     rng = np.random.default_rng(seed)
-    nodes = side * side
-    flow = rng.normal(size=(nodes, nodes)).astype(np.float32)
+    if noise:
+        flow = rng.normal(size=(side * side, side * side)).astype(np.float32)
+        gradient = rng.normal(size=(side, side))
+    else:
+        flow, gradient = convolution(side, rng)
     info = {
         "activation_gradients": {
             "conv1": flow.sum(1).reshape(side, side),
-            "conv2": rng.normal(size=(side, side)).astype(np.float32),
+            "conv2": gradient.astype(np.float32),
         },
         "gradient_flows": {("conv1", "conv2"): flow},
     }
@@ -57,9 +75,14 @@ def costs(terminal, keys):
     return [terminal.cost(key).bytes for key in keys]
 
 
-def test_bytes_of_a_cursor_move(tmp_path, say):
-    """Bounds: one map 200 median; four linked maps 450 median, 900 worst."""
-    convolution_folder(tmp_path)
+@pytest.mark.parametrize("noise", [False, True])
+def test_bytes_of_a_cursor_move(tmp_path, say, noise):
+    """Bounds: one map 200 median; four linked maps 450 median, 900 worst.
+
+    In a flow of noise every move highlights other nodes all over the connected map.
+    """
+    folder_with(tmp_path, noise=noise)
+    say("a flow of noise:" if noise else "a convolution's flow:")
     path = "lllllljjjjjjlllllkkkkhhhhhhhhhhjjllllllljjjjjj"
     with opened(tmp_path) as terminal:
         for focus in ("input", "source", "connected"):
@@ -83,7 +106,7 @@ def test_bytes_of_a_cursor_move(tmp_path, say):
 
 def test_time_of_an_interaction(tmp_path, say):
     """Bound: 10 ms at 16x16 dense, 65,536 links, from the key to the last byte."""
-    convolution_folder(tmp_path)
+    folder_with(tmp_path, noise=True)
     with opened(tmp_path) as terminal:
         for name, keys in (("move", "lljjhhkk"), ("threshold", "++--"), ("layer", ")()(")):
             terminal.cost("\t")
@@ -93,10 +116,10 @@ def test_time_of_an_interaction(tmp_path, say):
 
 def test_a_large_flow(tmp_path, say):
     """Bounds: 4096x4096 dense on the screen in 1 s, within 2.5 times the file and 64 MB."""
-    folder = convolution_folder(tmp_path, side=64)
+    folder = folder_with(tmp_path, side=64, noise=True)
     size = folder.flow_info.stat().st_size
     small = tmp_path / "small"
-    convolution_folder(small, side=4)
+    folder_with(small, side=4)
     with opened(small) as terminal:
         base = psutil.Process(terminal.process.pid).memory_info().rss
     times = []
