@@ -321,6 +321,9 @@ def _need_torch(command: str, advice: str) -> None:
 def _screen(launch: Launch) -> int:
     # Collecting while modules load finds nothing, and takes a tenth of the start; the screen begins it.
     gc.disable()
+    from gradtui.launch import choose_colors
+
+    choose_colors(launch.color)
     from gradtui.tui.app import run
 
     return run(launch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Final, Literal
 
 Color = Literal["auto", "truecolor", "256", "16", "none"]
 COLORS: Final[tuple[Color, ...]] = ("auto", "truecolor", "256", "16", "none")
+
+_TEXTUAL_SYSTEMS: Final = ("auto", "standard", "256", "truecolor", "windows")
 
 DEFAULT_MAX_BYTES: Final = 1 << 30
 """Files larger than this are refused, unless the person lifts it."""
@@ -55,6 +58,22 @@ class Launch:
     max_bytes: int = DEFAULT_MAX_BYTES
     child: tuple[str, ...] = ()
     source: str = ""
+
+
+def choose_colors(color: Color) -> None:
+    """Tell Textual how many colours to use; it asks the environment, once, when it is imported.
+
+    Without colours there still are bold and reverse: what Textual then takes for sixteen colours, it leaves out.
+    """
+    if color == "none" or (color == "auto" and "NO_COLOR" in os.environ):
+        os.environ["NO_COLOR"] = "1"
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard"
+    elif color != "auto":
+        os.environ.pop("NO_COLOR", None)
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard" if color == "16" else color
+    elif os.environ.get("TEXTUAL_COLOR_SYSTEM", "auto") not in _TEXTUAL_SYSTEMS:
+        # It would end with a KeyError.
+        del os.environ["TEXTUAL_COLOR_SYSTEM"]
 
 
 def child_command(spec: str, folder: str, *, python: str = "") -> tuple[str, ...]:

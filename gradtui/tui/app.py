@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gradtui.signals import EXIT_CODES, held, let_through
 from gradtui.tui.bridge import Bridge
 from gradtui.tui.hangup import when_hung_up
 from gradtui.tui.keymap import rebound
-from gradtui.tui.render.palette import palette_for
+from gradtui.tui.render.palette import colours_of, palette_for
 from gradtui.tui.screens.compositor import SparseApp
 from gradtui.tui.screens.shell import Shell
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from gradtui.launch import Launch
     from gradtui.tui.messages import ChildChanged, Failed, FolderChanged, FolderUnusable, WorkDone
     from gradtui.tui.screens.workspace import Workspace
-
-COLOR_SYSTEMS: Final = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": ""}
-TEXTUAL_SYSTEMS: Final = ("auto", "standard", "256", "truecolor", "windows")
 
 
 class GradtuiApp(SparseApp[int]):
@@ -87,7 +83,7 @@ class GradtuiApp(SparseApp[int]):
             state=self.bridge.state,
             estimate=launch.estimate,
             palette=palette_for(
-                self.console.color_system,
+                colours_of(self),
                 ascii_only=launch.ascii,
                 overrides=settings.colours if settings else {},
             ),
@@ -123,12 +119,6 @@ class GradtuiApp(SparseApp[int]):
 
 def run(launch: Launch) -> int:
     """Run the screen until the person leaves or a signal ends it; return the exit code."""
-    color = COLOR_SYSTEMS.get(launch.color)
-    if color is not None:
-        _choose_colors(color)
-    elif os.environ.get("TEXTUAL_COLOR_SYSTEM", "auto") not in TEXTUAL_SYSTEMS:
-        # Textual would end with a KeyError.
-        del os.environ["TEXTUAL_COLOR_SYSTEM"]
     app = GradtuiApp(launch)
     with held():
         code = app.run(mouse=launch.mouse)
@@ -150,12 +140,3 @@ def _load_workspace() -> type[Workspace]:
     from gradtui.tui.screens.workspace import Workspace
 
     return Workspace
-
-
-def _choose_colors(system: str) -> None:
-    """Tell Textual, which reads it from the environment, how many colours to use."""
-    if system:
-        os.environ["TEXTUAL_COLOR_SYSTEM"] = system
-        os.environ.pop("NO_COLOR", None)
-    else:
-        os.environ["NO_COLOR"] = "1"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.color import Color
 from rich.style import Style
@@ -16,6 +16,8 @@ from gradtui.viewmodel.levels import LEVEL_NAN, LEVEL_NEGATIVE_INF, LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from textual.app import App
 
 Colours = Literal["truecolor", "256", "16", "none"]
 
@@ -193,6 +195,11 @@ class Palette:
         else:
             colour = _ROLES_16.get(role, "") if self.colours == "16" else ""
         return ink(colour, bold=role in _BOLD, underline=role in _UNDERLINED)
+
+
+def colours_of(app: App[Any]) -> str | None:
+    """The ``color_system`` of an app's terminal; None where no colour is wanted, whatever the terminal can do."""
+    return None if app.no_color else app.console.color_system
 
 
 def palette_for(

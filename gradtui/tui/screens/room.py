@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradtui.tui.render.palette import Palette, palette_for
+from gradtui.tui.render.palette import Palette, colours_of, palette_for
 from gradtui.tui.screens.clipboard import copy_to_tmux
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class ScreenRoom:
 
     def recolour(self) -> None:
         """Switch between coloured cells and glyphs."""
-        system = self._work.shell.app.console.color_system
+        system = colours_of(self._work.shell.app)
         if self._work.palette.solid:
             self._work.palette = Palette(
                 "16" if system else "none", ascii_only=self._work.palette.ascii_only

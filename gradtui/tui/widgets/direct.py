@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual.strip import Strip
 from textual.widget import Widget
 
-from gradtui.tui.render.palette import Palette, palette_for
+from gradtui.tui.render.palette import Palette, colours_of, palette_for
 
 if TYPE_CHECKING:
     from textual.geometry import Region, Size
@@ -37,7 +37,7 @@ class Direct(Widget):
     def palette(self) -> Palette:
         """The colours in use: those given, else what the terminal can show."""
         if self._palette is None:
-            self._palette = palette_for(self.app.console.color_system)
+            self._palette = palette_for(colours_of(self.app))
         return self._palette
 
     @palette.setter
