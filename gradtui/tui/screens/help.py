@@ -84,5 +84,6 @@ class HelpScreen(Screen[Any]):
         key = event.character if event.is_printable and event.character != " " else event.key
         if key in steps:
             self._table.scroll_rows(steps[key])
-        else:
+        elif self.is_current:
+            # Keys that were typed ahead come while it leaves already.
             self.dismiss()
