@@ -114,29 +114,6 @@ def test_a_conflict_with_what_is_not_drawn_yet(
     assert "waits for an adapter" in view.status.text
 
 
-@pytest.mark.parametrize("with_npy", [True, False])
-def test_our_own_save_is_no_conflict(
-    keeper: Keeper, folder: DebugFolder, seen: Seen[FolderView], with_npy: bool
-) -> None:
-    """Who saves twice, faster than the folder is read again, still has the view from before the first save."""
-    write_foreign(folder, {**flow_info(), "input_representation": np.eye(3, 4)})
-    if not with_npy:
-        folder.input.unlink()
-    keeper.start()
-    first = seen.wait(lambda view: view.status.kind == "live")
-    for value in range(2, 12):
-        keeper.save(np.full((3, 4), float(value)), seen=first)
-        if value % 3 == 0:
-            keeper.save(np.full((3, 4), 77.0), name=f"other{value}.npy", seen=first)
-    view = seen.wait(lambda view: view.session.input.max() == 11.0)
-    keeper.save(np.full((3, 4), 12.0), seen=first)
-    # Somebody else's is one all the same.
-    folder.input.write_bytes(hostile.npy_bytes(np.full((3, 4), 9.0)))
-    for seen_view in (first, view):
-        with pytest.raises(SaveConflict):
-            keeper.save(np.ones((3, 4)), seen=seen_view)
-
-
 @pytest.mark.parametrize("name", ["truncated", "code", "fifo", "directory"])
 def test_the_last_good_view_is_kept_and_recovers(
     folder: DebugFolder, seen: Seen[FolderView], name: str

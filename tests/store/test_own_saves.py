@@ -1,0 +1,46 @@
+"""Saves that follow each other faster than the folder is read again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from kit import hostile
+from kit.folders import flow_info, write_foreign
+from kit.seen import Seen
+
+from gradtui.errors import SaveConflict
+from gradtui.folder.location import DebugFolder
+from gradtui.store.keeper import Keeper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gradtui.store.view import FolderView
+
+
+@pytest.mark.parametrize("poll", [True, False])
+@pytest.mark.parametrize("with_npy", [True, False])
+def test_our_own_save_is_no_conflict(tmp_path: Path, with_npy: bool, poll: bool) -> None:
+    """Who saves twice, faster than the folder is read again, still has the view from before the first save."""
+    folder = DebugFolder.at(tmp_path / "debug")
+    seen: Seen[FolderView] = Seen()
+    keeper = Keeper(folder.root, on_change=seen, poll=poll)
+    write_foreign(folder, {**flow_info(), "input_representation": np.eye(3, 4)})
+    if not with_npy:
+        folder.input.unlink()
+    keeper.start()
+    first = seen.wait(lambda view: view.status.kind == "live")
+    for value in range(2, 12):
+        keeper.save(np.full((3, 4), float(value)), seen=first)
+        if value % 3 == 0:
+            keeper.save(np.full((3, 4), 77.0), name=f"other{value}.npy", seen=first)
+    view = seen.wait(lambda view: view.session.input.max() == 11.0)
+    keeper.save(np.full((3, 4), 12.0), seen=first)
+    # Somebody else's is one all the same.
+    folder.input.write_bytes(hostile.npy_bytes(np.full((3, 4), 9.0)))
+    for seen_view in (first, view):
+        with pytest.raises(SaveConflict):
+            keeper.save(np.ones((3, 4)), seen=seen_view)
+    keeper.stop()
