@@ -55,6 +55,7 @@ class Journal:
             fallback: Where to write when the folder cannot be written, or another living viewer has the journal.
         """
         self.problem = ""
+        self._of_folder = path
         self._paths = [path, fallback]
         self._path = path
         self._base = ""
@@ -129,6 +130,9 @@ class Journal:
         head = {"schema": SCHEMA, "base": base, **this_process().to_record()}
         data = json.dumps(head).encode() + b"\n" + b"".join(_line(change) for change in kept)
         for path in self._paths:
+            if path == self._of_folder and not path.parent.parent.is_dir():
+                # A folder that was moved away is not made anew: it may be on its way back.
+                continue
             try:
                 make_directory(path.parent)
                 replace_file(path, data, "viewer")

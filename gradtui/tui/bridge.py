@@ -98,6 +98,9 @@ class Bridge:
             self.settings = load_settings()
             self.state = load_state(self._keeper.folder.key)
             self._unsaved = UnsavedEdits(self._keeper)
+            if launch.wait:
+                # Nothing may change for a long while: what the adapter's process prints needs its place.
+                self._send(FolderChanged(self._keeper.view))
             self._keeper.start()
         except GradtuiError as error:
             self._send(FolderUnusable(str(error), 2))

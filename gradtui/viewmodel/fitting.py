@@ -33,6 +33,8 @@ def fitting(parts: Sequence[TextLine], width: int, *, in_order: bool = False) ->
             spans.append(Span(GAP))
         spans.extend(part)
         used += gap + line_width(part)
+    while spans and not spans[-1].text.strip():
+        spans.pop()
     if spans:
         spans[-1] = Span(spans[-1].text.rstrip(), spans[-1].role)
     return tuple(spans)

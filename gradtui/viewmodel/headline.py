@@ -36,6 +36,8 @@ STATUS_ROLES: Final = {
     "broken": "bad",
     "missing": "bad",
 }
+LEAST_NAME: Final = 7
+"""Columns that the folder's name needs, or is left out."""
 _LETTERS: Final = (("overview", "o"), ("values", "v"), ("flow", "f"))
 FAN_WORDS: Final = {"out": "fan-out", "in": "fan-in", "both": "fan-out and fan-in"}
 
@@ -59,8 +61,6 @@ def header_line(
     role = STATUS_ROLES.get(state.kind, "")
     words = state.text or state.kind
     parts: list[TextLine] = []
-    if shown.layers:
-        parts.append(_generation(generations))
     if unsaved:
         parts.append(line((f"{unsaved} unsaved", "edited")))
     calm = state.kind in ("live", "finished")
@@ -71,13 +71,22 @@ def header_line(
     room = width - line_width(letters) - 2
     if room < 20:
         return clip(line(*(span for part in parts[-1:] for span in part)), width)
-    # What the folder is doing must stay readable; its name and our own give way.
+    # What the folder is doing must stay readable, and how old the view is: all else gives way.
     rest = sum(line_width(part) + 2 for part in parts)
-    name = safe_label(state.name, max(min(room - rest - 10, 40), 6))
-    lead = line((" gradtui", "title"), "  ", name) if rest + 12 < room else line(" " + name)
-    spans = list(lead)
+    own = _generation(generations)
+    if shown.layers and rest + line_width(own) + 2 + LEAST_NAME < room:
+        parts.insert(0, own)
+        rest += line_width(own) + 2
+    if rest > room:
+        at = len(parts) - (1 if calm or not state.clock else 2)
+        parts[at] = clip(parts[at], max(line_width(parts[at]) - (rest - room), LEAST_NAME))
+    left = room - rest - 1
+    spans = [Span(" gradtui", "title"), Span(" ")] if left >= len(" gradtui  ") + LEAST_NAME else []
+    left -= sum(len(span.text) for span in spans)
+    if left >= LEAST_NAME:
+        spans.append(Span(" " + safe_label(state.name, min(left - 1, 40))))
     for part in parts:
-        spans.extend((Span("  "), *part))
+        spans.extend((Span("  " if spans else " "), *part))
     return spread(clip(tuple(spans), room + 1), letters, width)
 
 

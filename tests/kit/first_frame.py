@@ -31,7 +31,7 @@ def first_shown(
 ) -> float:
     """Seconds from the start of a program until its screen shows a text or meets a condition."""
     with Terminal(argv, columns, rows, cwd=cwd) as terminal:
-        return terminal.wait_for(shown)
+        return float(terminal.wait_for(shown))
 
 
 def ratios(

@@ -82,12 +82,17 @@ class Driven:
         for key in (*("space" if c == " " else c for c in text), *names):
             await self.work.pressed(key)
             await self.work.open_prompt()
-        await self.pilot.pause()
+        await self.settle()
 
     async def run(self, text: str) -> None:
         """Act on a command line as if it had been typed."""
         self.work.answered("command", text)
-        await self.pilot.pause()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let messages be handled and the screen be drawn, without waiting for a quiet processor."""
+        await self.pilot.pause(0)
+        await self.pilot.pause(0)
 
     def screen(self) -> list[str]:
         """The rows of the screen, as they are."""

@@ -64,12 +64,12 @@ def branched(scale: float = 1.0) -> dict[str, object]:
     return {"activation_gradients": layers, "gradient_flows": flows, "layer_order": list(shapes)}
 
 
-def branched_folder(root: Path, **options: object) -> DebugFolder:
+def branched_folder(root: Path) -> DebugFolder:
     """The branched network in foreign files, with an input and a target of 4x6."""
     folder = DebugFolder.at(root / "branched")
     values = np.zeros((4, 6))
     values[1, 2] = 2.0
-    write_foreign(folder, branched(), input_=values, target=np.eye(4, 6), **options)  # type: ignore[arg-type]
+    write_foreign(folder, branched(), input_=values, target=np.eye(4, 6))
     return folder
 
 

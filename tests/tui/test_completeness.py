@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +16,9 @@ from gradtui.tui.actions.commands import COMMANDS
 from gradtui.tui.actions.table import ACTIONS, ANSWERS, MARKS
 from gradtui.tui.keymap import BINDINGS, VIEWS
 from gradtui.viewmodel.selection import reconcile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIZE = (130, 34)
 
@@ -154,7 +159,13 @@ SAYS = {
     "back": ("back", "nothing to go back to"), "baseline": ("baseline", "baseline"),
     "pause": ("pause", "paused"), "reload": ("reload", "reading"),
 }  # fmt: skip
-SETS = {
+
+
+def is_shown(d, view):
+    return d.desk.selection.view == view
+
+
+SETS: dict[str, tuple[str, Callable[..., object]]] = {
     "set": ("set 3", lambda d: d.desk.edits.value((0, 0)) == 3),
     "z": ("z -2.5", lambda d: d.desk.selection.z == -2.5),
     "estimate": ("estimate equal", lambda d: d.desk.selection.estimate == "equal"),
@@ -175,7 +186,7 @@ SETS = {
     "filter": ("filter net", lambda d: d.desk.selection.filter == "net"),
     "difference": ("difference", lambda d: d.desk.generations.comparing),
     "help": ("help", lambda d: len(d.app.screen_stack) == 2),
-    **{view: (view, lambda d, view=view: d.desk.selection.view == view) for view in VIEWS},
+    **{view: (view, partial(is_shown, view=view)) for view in VIEWS},
     "q": ("q", lambda d: d.app.return_value == 0),
     "q!": ("q!", lambda d: d.app.return_value == 0),
     "wq": ("wq", lambda d: d.app.return_value == 0),

@@ -9,9 +9,10 @@ from pathlib import Path
 import kit
 import pytest
 from kit.pty_driver import Terminal, python
+from textual._compositor import LayoutUpdate
 from textual.strip import Strip
 
-from gradtui.tui.render.cells import COLOR_SYSTEMS
+from gradtui.tui.render.cells import COLOR_SYSTEMS, cells_of
 from gradtui.tui.screens import compositor
 from gradtui.tui.screens.compositor import SparseApp, Unknown, patches_of
 
@@ -119,14 +120,14 @@ def test_updates_of_another_shape_are_left_to_textual():
     class Other:
         pass
 
-    for update in (Other(), compositor.LayoutUpdate.__new__(compositor.LayoutUpdate)):
+    for update in (Other(), LayoutUpdate.__new__(LayoutUpdate)):
         with pytest.raises(Unknown):
             patches_of(update, COLOR_SYSTEMS["256"])
 
 
 async def test_an_app_without_the_names_still_runs(monkeypatch):
     monkeypatch.setattr(SparseApp, "sparse", False)
-    app = SparseApp()
+    app: SparseApp[None] = SparseApp()
     async with app.run_test():
         app.repaint_all()
 
@@ -136,5 +137,5 @@ def test_links_are_left_out():
     from rich.style import Style
 
     strip = Strip([Segment("a", Style(link="https://example.com"))], 1)
-    (cell,) = compositor.cells_of(strip, COLOR_SYSTEMS["256"])
+    (cell,) = cells_of(strip, COLOR_SYSTEMS["256"])
     assert tuple(cell.pen) == ("", "", "")

@@ -113,6 +113,8 @@ async def test_v4_save_to_another_name_keeps_the_edits_and_asks_before_it_overwr
     assert written(d.folder, "other.npy")[0, 0] == 2
     assert d.desk.edits.pending_count == 1
     assert written(d.folder)[0, 0] == 0
+    # A file of that name that is not ours.
+    np.save(d.folder.root / "other.npy", np.zeros((4, 6)))
     await d.keys("l ")
     await d.run("w other")
     await d.wait(lambda: d.work.asking.text)

@@ -83,7 +83,7 @@ def test_any_map_fits_any_region(palette, shape, size):
         cursor=(rows - 1, columns - 1),
         empty_text="no map",
     )
-    lines(shown, *size, palette)
+    lines(shown, size[0], size[1], palette)
 
 
 def test_no_cells_have_words():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from textual.app import App
 
@@ -33,7 +36,9 @@ def test_every_role_has_a_style(system):
 
 
 def test_users_choose_colours_of_roles():
-    assert palette_for("256", overrides={"warn": "#123456"}).role("warn").color.name == "#123456"
+    color = palette_for("256", overrides={"warn": "#123456"}).role("warn").color
+    assert color is not None
+    assert color.name == "#123456"
 
 
 class Both(App[None]):
@@ -55,7 +60,7 @@ async def test_only_changed_lines_are_repainted(monkeypatch):
         assert [[region.y for region in regions] for regions in asked] == [[1]]
 
 
-class Rows:
+class Rows(Sequence[Any]):
     """Forty thousand rows that are made when they are asked for."""
 
     def __init__(self):

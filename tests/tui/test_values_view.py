@@ -56,11 +56,11 @@ async def test_v2_every_pair_of_a_layer_is_reached(plain):
     assert "head.d 1x4" in "\n".join(d.screen())
     # The last layer is fed by three.
     await d.run("layer head.d")
-    seen = {d.desk.selection.connected}
+    feeding = {d.desk.selection.connected}
     for _ in range(2):
         await d.keys("P")
-        seen.add(d.desk.selection.connected)
-    assert seen == {"net.a", "net.b", "net.c"}
+        feeding.add(d.desk.selection.connected)
+    assert feeding == {"net.a", "net.b", "net.c"}
 
 
 async def test_v2_highlights_are_the_links_above_the_threshold(plain):

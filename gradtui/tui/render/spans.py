@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
     from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.text import TextLine
+
+
+_ASCII: Final = str.maketrans(
+    {
+        "…": "~", "·": ".", "▾": "v", "▸": ">", "▴": "^", "→": "->", "←": "<-", "≥": ">=", "≠": "!=",
+        "Σ": "sum", "σ": "sd", "✓": "ok", "✗": "NO",
+    }
+)  # fmt: skip
+"""Signs of ours in terminals that have ASCII alone; names keep their own letters."""
 
 
 def strip_of(
@@ -31,11 +40,15 @@ def strip_of(
     if width <= 0:
         return Strip([], 0)
     text_line = tuple(span._replace(text=printable(span.text)) for span in text_line)
+    if palette.ascii_only:
+        text_line = tuple(span._replace(text=span.text.translate(_ASCII)) for span in text_line)
     segments: list[Segment] = []
     used = 0
     for text, role in clip(text_line, width):
         if not text:
             continue
+        if palette.ascii_only and text.endswith("…"):
+            text = text[:-1] + "~"  # noqa: PLW2901 - what the cut above has added
         segments.append(Segment(text, over or palette.role(role)))
         used += cell_width(text)
     if used < width:

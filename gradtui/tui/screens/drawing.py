@@ -90,7 +90,7 @@ class Drawing:
         if selection.view == "values":
             return values_headline(desk.session, selection, width)
         if selection.view == "flow":
-            return (Span(" Flow  ", "title"), *work.views.flow.headline)
+            return clip((Span(" Flow  ", "title"), *work.views.flow.headline), width)
         if selection.view == "log":
             ended = work.child.ended if work.child is not None else ""
             return clip(line((" Log", "title"), f"   {ended or 'of the adapter process'}"), width)
@@ -152,7 +152,7 @@ class Drawing:
             return tuple(
                 clip(line(" ", (printable(text), "dim")), width) for text in child.lines[-2:]
             )
-        return (line((" nothing to show yet", "dim")),)
+        return (clip(line((" nothing to show yet", "dim")), width),)
 
     def _keys(self, width: int) -> TextLine:
         """The question if there is one, else the keys that matter here."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.screen import Screen
 
 from gradtui.tui.actions.commands import COMMANDS
 from gradtui.tui.widgets.table import Table
 from gradtui.tui.widgets.textline import LineView
-from gradtui.viewmodel.text import line
+from gradtui.viewmodel.text import clip, line
 
 if TYPE_CHECKING:
     from textual import events
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from gradtui.tui.keymap import Keymap
     from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.text import TextLine
+
+WIDE: Final = 110
+LEAST_TEXT: Final = 12
+"""Columns below which text is cut rather than wrapped."""
 
 _SYMBOLS: tuple[TextLine, ...] = (
     line((" what is drawn", "title")),
@@ -28,22 +33,32 @@ _SYMBOLS: tuple[TextLine, ...] = (
 )  # fmt: skip
 
 
-def help_lines(keymap: Keymap, view: str) -> tuple[TextLine, ...]:
-    """Return the keys of a view in their groups, then the commands."""
+def _entry(key: str, column: int, text: str, width: int) -> tuple[TextLine, ...]:
+    """A key or a command and what it does; where that does not fit beside it, below it."""
+    room = width - column - 5
+    if len(text) <= room and len(key) <= column:
+        return (line("   ", (f"{key:<{column}}", "key"), f" {text}"),)
+    if width - 5 < LEAST_TEXT:
+        return (clip(line((f" {key}", "key"), f" {text}"), width),)
+    below = wrap(text, width - 5, break_long_words=True)
+    return (clip(line("   ", (key, "key")), width), *(line(f"     {row}") for row in below))
+
+
+def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
+    """Return the keys of a view in their groups, then the commands; nothing is wider than ``width``."""
     lines: list[TextLine] = []
     groups: dict[str, list[TextLine]] = {}
     for binding in keymap.of_view(view):
         keys = " ".join(binding.keys)
-        groups.setdefault(binding.group, []).append(
-            line("   ", (f"{keys:<14}", "key"), f" {binding.help}")
-        )
+        rows = groups.setdefault(binding.group, [])
+        rows += _entry(keys, 14, binding.help, width)
     for group, rows in groups.items():
         lines += [line((f" {group}", "title")), *rows, ()]
     lines += [line((" commands", "title"), ("   tab completes, up brings back", "dim"))]
     for command in COMMANDS:
         usage = f":{command.name} {command.arguments}".strip()
-        lines.append(line("   ", (f"{usage:<34}", "key"), f" {command.help}"))
-    return (*lines, (), *_SYMBOLS)
+        lines += _entry(usage, 34 if width >= WIDE else 20, command.help, width)
+    return tuple(clip(text, width) for text in (*lines, (), *_SYMBOLS))
 
 
 class HelpScreen(Screen[Any]):
@@ -54,7 +69,8 @@ class HelpScreen(Screen[Any]):
 
     def __init__(self, keymap: Keymap, view: str, palette: Palette) -> None:
         super().__init__()
-        self._lines = help_lines(keymap, view)
+        self._keymap = keymap
+        self._lines: tuple[TextLine, ...] = ()
         self._table = Table(palette=palette)
         self._palette = palette
         self._view = view
@@ -69,8 +85,9 @@ class HelpScreen(Screen[Any]):
         yield self._table
         yield LineView(hint, palette=self._palette)
 
-    def on_mount(self) -> None:
-        """Show the list."""
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the list in the width there is."""
+        self._lines = help_lines(self._keymap, self._view, event.size.width)
         self._table.show(self._lines)
 
     def on_key(self, event: events.Key) -> None:
