@@ -48,7 +48,7 @@ class Driven:
         while not condition():
             assert time.monotonic() < deadline, f"waited for {what or condition}: {self.text()}"
             assert self.app.is_running, f"the app ended while waiting for {what or condition}"
-            await self.pilot.pause()
+            await self.pilot.pause(0)
             await asyncio.sleep(0.002)
 
     async def open(self, generation: int = -1) -> None:
@@ -62,7 +62,7 @@ class Driven:
             ),
             "the folder",
         )
-        await self.pilot.pause()
+        await self.settle()
 
     async def press(self, *keys: str) -> None:
         """Press keys, given as Textual names them; one string of several characters is typed."""
@@ -71,7 +71,7 @@ class Driven:
                 await self.pilot.press(*(NAMES.get(c, c) for c in key[1:]))
             else:
                 await self.pilot.press(NAMES.get(key, key))
-        await self.pilot.pause()
+        await self.settle()
 
     async def command(self, text: str) -> None:
         """Type a command line and accept it."""

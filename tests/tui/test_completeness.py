@@ -91,7 +91,7 @@ async def test_every_key_of_a_view_has_an_effect(tmp_path, view, monkeypatch):
                 before = [k for k in BEFORE.get(binding.id, []) if view == "values" or k != "tab"]
                 await steps(d, before)
                 d.work.draw()
-                await d.pilot.pause()
+                await d.settle()
                 seen = state_of(d)
                 argument = [ARGUMENTS[binding.id]] if binding.takes else []
                 for key in (binding.keys[0], *argument):

@@ -195,7 +195,7 @@ async def crash(folder, *keys):
         await d.open()
         await d.keys(*keys)
         d.app.exit(137)
-        await d.pilot.pause()
+        await d.settle()
 
 
 async def test_v4_a_crash_loses_no_edit(tmp_path):
@@ -215,7 +215,7 @@ async def test_v4_a_crash_loses_no_edit(tmp_path):
         assert "2 unsaved" in d.text()
         # What was taken up is kept too.
         d.app.exit(137)
-        await d.pilot.pause()
+        await d.settle()
     async with driven(folder.shown, size=(80, 24)) as d:
         await d.open()
         await d.keys("n")
@@ -256,7 +256,7 @@ async def test_v4_quitting_asks_when_edits_are_unsaved(tmp_path, way):
             await d.work.pressed("q")
             await d.work.pressed("d")
         while d.app.is_running and d.app.return_value is None:
-            await d.pilot.pause()
+            await d.settle()
         assert d.app.return_value == 0
     assert written(folder)[0, 0] == (2 if way in ("w", ":wq") else 0)
     age(folder)

@@ -285,7 +285,7 @@ async def test_prompts_are_left_accepted_completed_and_recalled(overview):
     await d.press("escape")
     # A key that comes with the one that opens the prompt is not lost.
     await d.pilot.press("colon", "t", "o", "p", "space", "3", "enter")
-    await d.pilot.pause()
+    await d.settle()
     assert d.desk.selection.top == 3
 
 
@@ -293,7 +293,7 @@ async def test_help_scrolls_and_is_left_by_any_key(overview):
     d = overview
     for view in "ovf":
         await d.keys(view + "?")
-        await d.pilot.pause()
+        await d.settle()
         assert "gradtui: keys of" in d.screen()[0]
         for key in ("j", "k", "J", "K", "G", "g", "pagedown", "up"):
             await d.pilot.press(key)

@@ -162,7 +162,7 @@ async def test_v6_the_state_is_kept_after_a_moment_without_quitting(tmp_path, mo
         await d.run("z 5")
         await d.wait(lambda: kept)
         d.app.exit(137)
-        await d.pilot.pause()
+        await d.settle()
     async with driven(folder.shown, size=(80, 24)) as d:
         await d.open()
         assert d.desk.selection.z == 5

@@ -88,7 +88,7 @@ async def test_random_keys(tmp_path, name, monkeypatch):
                     await d.work.open_prompt()
                 if chance.random() < 0.1:
                     await d.settle()
-            await d.pilot.pause()
+            await d.settle()
         except Exception as error:
             raise AssertionError(f"after {done[-12:]}") from error
         assert d.app.is_running

@@ -66,7 +66,7 @@ async def test_every_view_at_every_size(tmp_path, make):
             await d.run("log")
             check(d)
             await d.keys("?")
-            await d.pilot.pause()
+            await d.settle()
             check(d)
             await d.pilot.press("z")
 
@@ -142,7 +142,7 @@ async def test_names_that_mean_harm_do_none(tmp_path, monkeypatch):
             check(d)
         await d.run("filter")
         await d.keys("ma'a?")
-        await d.pilot.pause()
+        await d.settle()
         check(d)
         await d.pilot.press("z")
 
