@@ -37,7 +37,8 @@ class GradtuiApp(SparseApp[int]):
         self.theme = "ansi-dark"
         self._launch = launch
         self.bridge = Bridge(launch, self.post_message, _load_workspace)
-        self.shell = Shell(launch.location)
+        plain = palette_for(colours_of(self), ascii_only=launch.ascii)
+        self.shell = Shell(launch.location, palette=plain)
         self.failure = ""
         self._begun = False
 

@@ -168,6 +168,8 @@ def test_a_folder_that_nobody_may_read(folder: DebugFolder, tmp_path: Path) -> N
         folder.flow_info.chmod(0o666)
         terminal.wait_for(lambda t: "permission denied" not in t.lines[0], 5)
         folder.root.chmod(0o555)
+        terminal.send("l")
+        terminal.wait_for(lacks("ermission denied"), 5)
         terminal.send("W")
         terminal.wait_for(shows("permission denied", "1 unsaved"), 5)
         folder.root.chmod(0o777)

@@ -38,7 +38,7 @@ def test_during_the_start(folder: DebugFolder, number: int) -> None:
     script += "import sys; sys.argv = ['gradtui', sys.argv[1]]\nfrom gradtui.__main__ import main; raise SystemExit(main())"
     moments = (b"ours", b"\x1b[?1049h", b"loading")
     for moment in moments:
-        for delay in (0.0, 0.05):
+        for delay in (0.0, 0.05) if number == signal.SIGTERM else (0.02,):
             with Terminal([sys.executable, "-c", script, str(folder.root)], 80, 24) as terminal:
                 terminal.wait_for_bytes(moment)
                 until = time.monotonic() + delay
@@ -48,13 +48,13 @@ def test_during_the_start(folder: DebugFolder, number: int) -> None:
                 ended_well(terminal, CODES[signal.Signals(number)])
 
 
-STATES = ["", ":thr", "?", "=", "X", "5", "m", "o", "f", " ", " q"]
+STATES = ["", ":thr", "?", "=", "X5", "f", " q"]
 
 
 @pytest.mark.parametrize(
     ("number", "keys"),
     [(signal.SIGTERM, keys) for keys in STATES]
-    + [(number, keys) for number in (signal.SIGHUP, signal.SIGINT) for keys in STATES[:3]],
+    + [(number, keys) for number in (signal.SIGHUP, signal.SIGINT) for keys in STATES[:2]],
 )
 def test_in_every_state(folder: DebugFolder, number: int, keys: str) -> None:
     with opened(folder.root) as terminal:
@@ -67,7 +67,7 @@ def test_in_every_state(folder: DebugFolder, number: int, keys: str) -> None:
 
 def test_two_in_a_row(folder: DebugFolder) -> None:
     for first, second in itertools.permutations(CODES, 2):
-        if first != signal.SIGHUP:
+        if first == signal.SIGTERM:
             with opened(folder.root) as terminal:
                 terminal.signal(first)
                 terminal.signal(second)
@@ -116,7 +116,8 @@ def test_a_signal_while_it_is_suspended(folder: DebugFolder) -> None:
 
 
 def children(terminal: Terminal) -> list[psutil.Process]:
-    return psutil.Process(terminal.process.pid).children(recursive=True)
+    found: list[psutil.Process] = psutil.Process(terminal.process.pid).children(recursive=True)
+    return found
 
 
 @pytest.mark.parametrize("number", [*CODES, signal.SIGKILL])

@@ -65,7 +65,7 @@ class HelpScreen(Screen[Any]):
     """The keys of a view; j and k scroll, any other key leaves."""
 
     CSS = "HelpScreen { layout: vertical; } HelpScreen LineView { height: 1; }"
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
 
     def __init__(self, keymap: Keymap, view: str, palette: Palette) -> None:
         super().__init__()
@@ -102,5 +102,7 @@ class HelpScreen(Screen[Any]):
         if key in steps:
             self._table.scroll_rows(steps[key])
         elif self.is_current:
-            # Keys that were typed ahead come while it leaves already.
             self.dismiss()
+        else:
+            # Typed ahead, while it was leaving already: it is for whoever is there now.
+            self.app.screen.post_message(event)

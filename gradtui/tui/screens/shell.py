@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
+    from gradtui.tui.render.palette import Palette
     from gradtui.tui.screens.workspace import Workspace
     from gradtui.tui.widgets.heatmap import Heatmap
     from gradtui.tui.widgets.prompt import Prompt
@@ -36,17 +37,18 @@ class Shell(Screen[Any]):
     #header, #headline, #keys { height: 1; }
     #detail { height: 2; }
     """
-    AUTO_FOCUS = None
+    # Nothing takes the keys by itself: a line that was typed once must not get them back after the help.
+    AUTO_FOCUS = ""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, palette: Palette | None = None) -> None:
         super().__init__()
         self.folder = folder
         self.workspace: Workspace | None = None
-        self.header = LineView(id="header")
-        self.headline = LineView(id="headline")
+        self.header = LineView(id="header", palette=palette)
+        self.headline = LineView(id="headline", palette=palette)
         self.body = Container(id="body")
-        self.detail = LineView(id="detail")
-        self.keys = LineView(id="keys")
+        self.detail = LineView(id="detail", palette=palette)
+        self.keys = LineView(id="keys", palette=palette)
 
     def compose(self) -> ComposeResult:
         """Lay out the rows, as the first frame will need them."""
