@@ -233,7 +233,7 @@ def ends(d):
 
 async def test_v9_a_box_is_left_by_x_backspace_cancel_and_another_map(plain):
     d = plain
-    for keys in (["X"], ["backspace"], ["!"], ["tab"], [")"], ["o", "v"]):
+    for keys in (["X"], ["backspace"], ["escape"], ["tab"], [")"], ["o", "v"]):
         await d.keys("X")
         assert d.desk.box
         await d.keys("", *keys)
