@@ -193,7 +193,7 @@ class Bridge:
     def stop_child(self) -> None:
         """End the adapter's process."""
         if self._child is not None:
-            threading.Thread(target=self._child.stop, name="adapter-stop", daemon=True).start()
+            threading.Thread(target=self._child.end, name="adapter-stop", daemon=True).start()
 
 
 def _words(error: GradtuiError) -> str:

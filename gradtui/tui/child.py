@@ -74,6 +74,8 @@ class AdapterProcess:
         self._on_change = on_change
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        """Held while the process is ended or started: two restarts at once would leave one running."""
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
         self._stopped = threading.Event()
@@ -94,6 +96,10 @@ class AdapterProcess:
 
     def start(self) -> None:
         """Start the process; a command that cannot be started is told as its lines and code 127."""
+        with self._turn:
+            self._start()
+
+    def _start(self) -> None:
         if self._stopped.is_set():
             return
         with self._lock:
@@ -128,14 +134,22 @@ class AdapterProcess:
         self._on_change(self.state)
 
     def restart(self) -> None:
-        """End the process and start it again."""
-        self._end()
-        self.start()
+        """End the process and start it again; that it ended is no news."""
+        with self._turn:
+            self._end()
+            self._start()
+
+    def end(self) -> None:
+        """End the process; `restart` starts it again."""
+        with self._turn:
+            self._end()
+        self._on_change(self.state)
 
     def stop(self) -> None:
         """End the process for good: SIGTERM, and SIGKILL after a grace of two seconds."""
         self._stopped.set()
-        self._end()
+        with self._turn:
+            self._end()
 
     def _read(self, process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
         with pipe:
@@ -169,7 +183,9 @@ class AdapterProcess:
         return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
     def _end(self) -> None:
-        process = self._process
+        with self._lock:
+            # From here on its last words and its exit code are nobody's concern.
+            process, self._process = self._process, None
         if process is None:
             return
         cast("IO[bytes]", process.stdin).close()

@@ -133,7 +133,10 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("command", (":",), "a command, with completion", group="tool"),
     Binding("help", ("?",), "every key of this view", group="tool", hint="help"),
     Binding("reload", ("r", "ctrl+l"), "read the folder again and redraw", group="tool"),
-    Binding("cancel", ("!", "escape", "ctrl+c"), "cancel what runs", group="tool"),
+    Binding(
+        "adapter", ("!",), "cancel: stop the adapter's process, or start it again", group="tool"
+    ),
+    Binding("cancel", ("escape", "ctrl+c"), "leave a box, a count, a question", group="tool"),
     Binding("quit", ("q",), "quit; asks when edits are unsaved", group="tool", hint="quit"),
     Binding("suspend", ("ctrl+z",), "suspend to the shell", group="tool"),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.fitting import fitting
-from gradtui.viewmodel.links import highlights, pair_threshold
+from gradtui.viewmodel.links import highlights, node_of, pair_threshold, threshold_words
 from gradtui.viewmodel.selection import MAP_KEYS, shown_direction, shown_pairs
 from gradtui.viewmodel.text import (
     Span,
@@ -39,6 +39,7 @@ STATUS_ROLES: Final = {
 LEAST_NAME: Final = 7
 """Columns that the folder's name needs, or is left out."""
 _LETTERS: Final = (("overview", "o"), ("values", "v"), ("flow", "f"))
+NO_OFFSETS: Final = ((0, 0), (0, 0))
 FAN_WORDS: Final = {"out": "fan-out", "in": "fan-in", "both": "fan-out and fan-in"}
 
 
@@ -126,6 +127,11 @@ def values_headline(session: Session, selection: Selection, width: int) -> TextL
         notes.append(f"polyphase {selection.polyphase}")
     if any(selection.region(key) is not None for key in MAP_KEYS):
         notes.append("cropped")
+    if any(
+        selection.offsets.get((p.source, p.target), NO_OFFSETS) != NO_OFFSETS
+        for p in shown_pairs(session, selection)
+    ):
+        notes.append("offsets")
     if notes:
         pieces.append(line((", ".join(notes), "dim")))
     return fitting(pieces, width)
@@ -139,27 +145,17 @@ def pair_pieces(session: Session, selection: Selection) -> list[TextLine]:
     pair = pairs[0]
     threshold = pair_threshold(session, selection, pair)
     found = highlights(session, selection)
-    passed = f"{found.connected.nodes.size} of {pair.flow.shape[found.direction != 'in']:,}"
-    if found.missing:
-        passed = "links not in the folder"
+    node = node_of(session, selection.layer, selection.node)
+    passed = "links not in the folder"
+    if node >= 0 and not found.missing:
+        links = pair.flow.column(node) if found.direction == "in" else pair.flow.row(node)
+        passed = f"{found.connected.nodes.size} of {len(links):,}"
     fan = FAN_WORDS[shown_direction(session, selection)]
     return [
-        line(threshold_words(threshold.mode, threshold.value), (f" ({passed})", "dim")),
+        line(threshold_words(threshold), (f" ({passed})", "dim")),
         line(f"{fan} ", (safe_label(f"{pair.source} → {pair.target}", 34, keep="both"), "")),
         line((pair_kind(pair), "warn" if pair.kind == "estimated" else "dim")),
     ]
-
-
-def threshold_words(mode: str, value: float) -> str:
-    """Return a threshold as a short formula."""
-    formulas = {
-        "magnitude": f"|flow| ≥ {number(value)}",
-        "value": f"flow ≥ {number(value)}",
-        "quantile": f"quantile ≥ {number(value)}",
-        "top-k": f"top {value:.0f}",
-        "vnittest": f"flow > {number(value)} (vnittest)",
-    }
-    return formulas[mode]
 
 
 def overview_headline(summary: Summary, selection: Selection, loss: str, width: int) -> TextLine:

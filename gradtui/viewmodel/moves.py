@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.layer import node_cell
 from gradtui.viewmodel.levels import MARK_IN, MARK_OUT, NOWHERE
+from gradtui.viewmodel.links import node_of
 from gradtui.viewmodel.selection import (
     MAP_KEYS,
     Visit,
     connections,
     layer_place,
+    layer_shape,
     map_shape,
     reconcile,
     shown_direction,
+    shown_pairs,
 )
 from gradtui.viewmodel.values import cell_at
 
@@ -119,6 +123,25 @@ def next_highlight(selection: Selection, views: Sequence[MapView], step: int = 1
     return selection
 
 
+def at_strongest_link(selection: Selection, session: Session) -> Selection:
+    """Put the cursor of the connected map on the other end of the selected node's strongest link.
+
+    Where nothing links the node, or its links are not in the folder, the cursor stays.
+    """
+    for pair in shown_pairs(session, selection):
+        node = node_of(session, selection.layer, selection.node)
+        into = shown_direction(session, selection) == "in"
+        known = pair.flow.has_column(node) if into else pair.flow.has_row(node)
+        if node < 0 or not known:
+            break
+        best = (pair.flow.column(node) if into else pair.flow.row(node)).strongest(1)
+        if best.values.size and best.values[0]:
+            end = int(best.sources[0] if into else best.targets[0])
+            shape = layer_shape(session, selection.connected)
+            return selection.with_cursor(layer_place(selection.connected), node_cell(shape, end))
+    return selection
+
+
 def visit(selection: Selection) -> Visit:
     """Return the place where the selection is."""
     return Visit(selection.layer, selection.connected, selection.direction, selection.node)
@@ -142,8 +165,13 @@ def follow(selection: Selection, session: Session) -> Selection:
     """
     if not selection.connected:
         return selection
+    return go_along(selection, session, selection.connected, selection.cursor("connected"))
+
+
+def go_along(selection: Selection, session: Session, layer: str, cell: Cell) -> Selection:
+    """Go to a node along a link: where the layer there has no pairs onward, the pair one came by stays."""
     came_from = selection.layer
-    there = go(selection, session, selection.connected, selection.cursor("connected"))
+    there = go(selection, session, layer, cell)
     if shown_direction(session, there) != selection.direction and came_from in connections(
         session, there
     ):

@@ -148,7 +148,7 @@ def _place(session: Session, selection: Selection, key: MapKey) -> TextLine:
     """The cell, in as many columns as the last cell of its map takes."""
     row, column = selection.cursor(key)
     height, width = map_shape(session, selection, key)
-    name = f"{key} " if key in ("input", "target") else ""
+    name = f"{key.upper()} " if key in ("input", "target") else ""
     text = f"{name}({row},{column})"
     return line((text.ljust(len(f"{name}({height - 1},{width - 1})")), "title"))
 
@@ -284,7 +284,7 @@ def _linked(
         if cell is None or key == focus:
             continue
         value = cell_value(session, selection, key, cell, edits)
-        name = safe_label(selection.layer, LABEL) if key == "source" else key
+        name = safe_label(selection.layer, LABEL) if key == "source" else key.upper()
         moved = cell != selection.cursor(focus)
         where = f" ({cell[0]},{cell[1]})" if moved or key == "source" else ""
         parts.append(line((f"{name}{where} ", "dim"), (_fixed(value), _sign(value))))

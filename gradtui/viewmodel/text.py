@@ -199,6 +199,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(number_of: int, word: str) -> str:
+    """A number and its word, in the plural where it is not one: ``1 edit``, ``2 edits``."""
+    return f"{number_of:,} {word}" + ("" if number_of == 1 else "s")
+
+
 def ago(seconds: float) -> str:
     """How old something is, no finer than a minute, so that a quiet screen can stay still."""
     minutes = int(max(seconds, 0.0) // 60) if math.isfinite(seconds) else 0

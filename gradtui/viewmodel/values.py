@@ -25,7 +25,7 @@ from gradtui.viewmodel.levels import (
 from gradtui.viewmodel.links import Highlights, highlights, linked_cells
 from gradtui.viewmodel.maps import MapView
 from gradtui.viewmodel.selection import MAP_KEYS, SUMMED, map_shape
-from gradtui.viewmodel.text import safe_label
+from gradtui.viewmodel.text import number, safe_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,7 +186,7 @@ def _titles(
     height, width = map_shape(session, selection, key)
     size = f"{height}x{width}" if height and width else ""
     if key in ("input", "target"):
-        words = [size, content.words]
+        words = [size, content.words, _largest(content.array) if key == "target" else ""]
         title = key.upper()
     else:
         name = selection.layer if key == "source" else selection.connected
@@ -195,6 +195,14 @@ def _titles(
     if selection.polyphase and session.explicit:
         words.append(f"phases {1 << selection.polyphase}")
     return title, " ".join(word for word in words if word)
+
+
+def _largest(array: Array) -> str:
+    """The largest value of a target that is one row, and where: the class that a network chose."""
+    if array.ndim != 2 or array.shape[0] != 1 or not np.isfinite(array).any():
+        return ""
+    place = int(np.nanargmax(np.where(np.isfinite(array), array, np.nan)))
+    return f"max {number(float(array[0, place]), 6, digits=3)} at {place}"
 
 
 def _empty_words(session: Session, selection: Selection, key: MapKey) -> str:

@@ -7,8 +7,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from gradtui.launch import Launch
 from gradtui.tui.app import GradtuiApp
+from gradtui.tui.screens import room
 from gradtui.viewmodel.text import plain
 
 if TYPE_CHECKING:
@@ -126,6 +129,9 @@ async def driven(
     location: Path | str, size: tuple[int, int] = (120, 40), **options: Any
 ) -> AsyncIterator[Driven]:
     """Run the app headless on a folder; it is stopped, and its threads with it, at the end."""
-    app = GradtuiApp(Launch(str(location), **options))
-    async with app.run_test(size=size) as pilot:
-        yield Driven(app, pilot)
+    # A clock: nobody waits here for a question to be read.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "GRACE_SECONDS", 0.0)
+        app = GradtuiApp(Launch(str(location), **options))
+        async with app.run_test(size=size) as pilot:
+            yield Driven(app, pilot)

@@ -64,8 +64,8 @@ class Room(Protocol):
     def leave(self, *, ask: bool = True, drop: bool = False) -> None:
         """Quit; ask first when edits are unsaved, or ``drop`` them."""
 
-    def cancel(self) -> None:
-        """Cancel what runs."""
+    def adapter(self) -> None:
+        """Stop the adapter's process, or start it again."""
 
     def suspend(self) -> None:
         """Suspend to the shell."""
@@ -115,9 +115,10 @@ class Desk:
         if not (self.generations.comparing and baseline.layers):
             return shown
         # Asked for many times a key: made once for the two that it is made of.
-        if not self._compared or (self._compared[0], self._compared[1]) != (shown, baseline):
-            self._compared = (shown, baseline, difference(shown, baseline))
-        return self._compared[2]
+        made = self._compared
+        if not made or made[0] is not shown or made[1] is not baseline:
+            made = self._compared = (shown, baseline, difference(shown, baseline))
+        return made[2]
 
     @property
     def previous(self) -> Session:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradtui.errors import GradtuiError, UsageError
 from gradtui.viewmodel import choices
-from gradtui.viewmodel.text import number
+from gradtui.viewmodel.text import counted, number
 
 if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
@@ -113,7 +113,9 @@ def revert(desk: Desk, _count: int) -> None:
     """Take all edits back; one undo brings them again."""
     pending = desk.edits.pending_count
     desk.edits = desk.edits.revert()
-    desk.say(f"{pending} edits reverted; u brings them back" if pending else "nothing to revert")
+    desk.say(
+        f"{counted(pending, 'edit')} reverted; u brings back" if pending else "nothing to revert"
+    )
 
 
 def write(desk: Desk, _count: int) -> None:

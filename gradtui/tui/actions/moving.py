@@ -126,15 +126,16 @@ def top(desk: Desk, _count: int) -> None:
 
 
 def bottom(desk: Desk, count: int) -> None:
-    """To the last row; with a count, to that row, counted from 0 as the labels are in maps."""
+    """To the last row; with a count, to that row: by its label in a map, from 1 in a list."""
     if not count:
         down(desk, _FAR)
-        return
-    up(desk, _FAR)
-    if desk.selection.view in ("values", "flow") and desk.focused is not None:
-        down(desk, count) if desk.selection.view == "values" else down(desk, count - 1)
-    elif count > 1:
-        down(desk, count - 1)
+    elif desk.selection.view == "overview":
+        if desk.rows:
+            go_to_row(desk, min(count, len(desk.rows)) - 1)
+    elif desk.selection.view != "values":
+        desk.selection = replace(desk.selection, row=count - 1)
+    elif view := desk.focused:
+        desk.selection = moves.put_cursor(desk.selection, view, (count, max(view.cursor[1], 0)))
 
 
 def next_map(desk: Desk, count: int) -> None:

@@ -23,6 +23,14 @@ def _view(name: str) -> Callable[[Desk, int], None]:
     return show
 
 
+def _cancel(desk: Desk, _count: int) -> None:
+    """Leave what was begun; a question and a count are gone with the key itself."""
+    if desk.box:
+        desk.box = ()
+    else:
+        desk.say("nothing to cancel; ! stops the adapter, q quits")
+
+
 def _arrange(change: str) -> Callable[[Desk, int], None]:
     return lambda desk, _count: desk.room.arrange(change)
 
@@ -120,7 +128,8 @@ ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "command": _command,
     "help": lambda desk, _count: desk.room.show_help(),
     "reload": lambda desk, _count: desk.room.reload(),
-    "cancel": lambda desk, _count: desk.room.cancel(),
+    "adapter": lambda desk, _count: desk.room.adapter(),
+    "cancel": _cancel,
     "quit": lambda desk, _count: desk.room.leave(),
     "suspend": lambda desk, _count: desk.room.suspend(),
 }

@@ -80,4 +80,4 @@ def follow_row(desk: Desk) -> None:
     rows = flow_rows(desk.session, desk.selection)
     if desk.selection.row < len(rows):
         layer, cell = rows[desk.selection.row]
-        desk.selection = moves.go(desk.selection, desk.session, layer, cell)
+        desk.selection = moves.go_along(desk.selection, desk.session, layer, cell)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradtui.tui.render.palette import Palette, colours_of, palette_for
 from gradtui.tui.screens.clipboard import copy_to_tmux
+from gradtui.viewmodel.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,17 +17,28 @@ if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Answer
     from gradtui.tui.screens.workspace import Workspace
 
+GRACE_SECONDS = 0.3
+"""A key that comes this soon after a question that nobody called for was meant for something else."""
 NARROWEST_RAIL = 16
 WIDEST_RAIL = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked for one key; the empty one asks nothing."""
+    """What is asked for one key; the empty one asks nothing.
+
+    ``since`` is when a question came that no key had called for, on the monotonic clock; 0 for others.
+    """
 
     text: str = ""
     answers: Mapping[str, Answer] = field(default_factory=dict)
     other: str = ""
+    since: float = 0.0
+
+    @property
+    def is_too_fresh(self) -> bool:
+        """Whether a key that comes now can't be an answer yet."""
+        return bool(self.since) and time.monotonic() - self.since < GRACE_SECONDS
 
 
 class ScreenRoom:
@@ -54,6 +66,10 @@ class ScreenRoom:
     def choose(self, text: str, answers: Mapping[str, Answer], other: str) -> None:
         """Ask for one key."""
         self._work.asking = Question(text, answers, other)
+
+    def interrupt(self, text: str, answers: Mapping[str, Answer], other: str) -> None:
+        """Ask for one key because of something that arrived; keys typed just now are no answers."""
+        self._work.asking = Question(text, answers, other, time.monotonic())
 
     def write(self, name: str = "", *, overwrite: bool = False, leave: bool = False) -> None:
         """Write the edited input."""
@@ -97,7 +113,8 @@ class ScreenRoom:
         try:
             target = target.expanduser()
             picture = self._work.shell.app.export_screenshot(title="gradtui")
-            target.write_text(picture, encoding="utf-8")
+            with target.open("x", encoding="utf-8") as file:
+                file.write(picture)
         except (OSError, RuntimeError, ValueError) as error:
             # No such home, or a name that no system takes, are no OSErrors.
             self._work.desk.say(f"{target}: {getattr(error, 'strerror', None) or error}", "bad")
@@ -117,7 +134,7 @@ class ScreenRoom:
         pending = self._work.desk.edits.pending_count
         if ask and pending and not drop:
             self.choose(
-                f"{pending} unsaved edits",
+                counted(pending, "unsaved edit"),
                 {
                     "w": ("write and quit", lambda: self.write(leave=True)),
                     "d": ("drop them and quit", lambda: self.leave(drop=True)),
@@ -134,7 +151,7 @@ class ScreenRoom:
         """Ask what becomes of a save that would have written over what somebody else wrote."""
         name, leaving = self.name, self.leaving
         self.leaving = False
-        self.choose(
+        self.interrupt(
             reason,
             {
                 "o": ("write over it", lambda: self.write(name, overwrite=True, leave=leaving)),
@@ -143,12 +160,10 @@ class ScreenRoom:
             "leaves it",
         )
 
-    def cancel(self) -> None:
-        """Cancel what runs: a box, a typed count, the adapter's process."""
+    def adapter(self) -> None:
+        """Stop the adapter's process, or start it again."""
         desk = self._work.desk
-        if desk.box:
-            desk.box = ()
-        elif self._work.child is not None and self._work.child.running:
+        if self._work.child is not None and self._work.child.running:
             self.choose(
                 "the adapter's process runs",
                 {
@@ -161,7 +176,7 @@ class ScreenRoom:
             self._work.door.restart()
             desk.say("starting the adapter again")
         else:
-            desk.say("nothing runs; q quits")
+            desk.say("no process of ours runs here")
 
     def suspend(self) -> None:
         """Suspend to the shell."""

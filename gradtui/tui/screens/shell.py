@@ -76,7 +76,8 @@ class Shell(Screen[Any]):
         self._give(self.header, 1 if rows >= 3 else 0)
         self._give(self.headline, 1 if rows >= 5 else 0)
         self._give(self.detail, 0 if rows < SMALL_ROWS else 4 if rows >= TALL_ROWS else 2)
-        self._give(self.keys, 1 if rows >= 2 else 0)
+        typing = self.workspace is not None and self.workspace.is_typing
+        self._give(self.keys, 1 if rows >= 2 and not typing else 0)
 
     @staticmethod
     def _give(widget: LineView, rows: int) -> None:

@@ -15,9 +15,11 @@ from gradtui.tui.screens.room import Question, ScreenRoom
 from gradtui.tui.screens.views import Views
 from gradtui.viewmodel.choices import first_selection
 from gradtui.viewmodel.links import wanted
+from gradtui.viewmodel.moves import at_strongest_link
 from gradtui.viewmodel.selection import Selection, reconcile
 from gradtui.viewmodel.state import from_state, to_state
 from gradtui.viewmodel.summary import summarize
+from gradtui.viewmodel.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +75,7 @@ class Workspace:
         self._offered = False
         self._has_state = bool(state)
         self._journalled: object = None
+        self._summarized: object = None
         if problems:
             self.desk.say(problems[0], "warn")
 
@@ -101,6 +104,7 @@ class Workspace:
             if not self._has_state:
                 desk.selection = first_selection(desk.selection, view.session)
             self._shown_changed()
+            desk.selection = at_strongest_link(desk.selection, desk.session)
             self._offer_recovered()
         elif before is None or view.session is not before.session:
             if before is None or view.previous is not before.previous:
@@ -110,7 +114,7 @@ class Workspace:
                 # The same flows: a row that was asked for, another estimate, an input that was saved.
                 desk.generations = desk.generations.refreshed(view.session)
             if view.session.input is not desk.edits.base:
-                self._rebase(view)
+                self._rebase(before or view, view)
             self._shown_changed()
         self.draw()
 
@@ -124,15 +128,24 @@ class Workspace:
             if answer.status != "done" and (before is None or number not in before.answers):
                 self.desk.say(f"the adapter: {answer.reason or answer.status}", "warn")
 
+    @staticmethod
+    def _place(selection: Selection) -> tuple[object, ...]:
+        return (selection.layer, selection.connected, selection.direction, selection.node)
+
     def _shown_changed(self) -> None:
         desk = self.desk
         desk.selection = reconcile(desk.selection, desk.session)
+        self._summarized = desk.session
         desk.summary = summarize(desk.session, desk.previous)
+        if desk.generations.comparing:
+            # A difference of nothing is no vanishing gradient.
+            desk.summary = replace(desk.summary, findings=())
 
-    def _rebase(self, view: FolderView) -> None:
+    def _rebase(self, before: FolderView, view: FolderView) -> None:
         """Put unsaved edits on what the folder holds now, and say what became of them."""
         desk = self.desk
         pending = desk.edits.pending_count
+        old, seen = desk.edits, before
         moved = desk.edits.rebased(view.session.input)
         desk.edits = moved.history
         if moved.conflicts:
@@ -142,9 +155,22 @@ class Workspace:
                 "warn",
             )
         elif moved.lost:
-            desk.say(f"the input has another shape now: {len(moved.lost)} edits dropped", "bad")
+            # The journal keeps them until the next edit.
+            self._journalled = desk.edits.cells
+            self.room.interrupt(
+                f"the input has another shape now, and {counted(len(moved.lost), 'edit')} no place in it",
+                {
+                    "w": (
+                        "write the edited input of before as edited_input.npy",
+                        lambda: self.door.save(
+                            old.applied(), "edited_input", seen=seen, overwrite=False
+                        ),
+                    )
+                },
+                "drops them",
+            )
         elif moved.kept:
-            desk.say(f"reloaded; {len(moved.kept)} unsaved edits kept")
+            desk.say(f"reloaded; {counted(len(moved.kept), 'unsaved edit')} kept")
 
     def _offer_recovered(self) -> None:
         if self._offered:
@@ -152,8 +178,8 @@ class Workspace:
         self._offered = True
         cells = self.door.recovered()
         if cells:
-            self.room.choose(
-                f"{len(cells)} unsaved edits of an earlier session were found",
+            self.room.interrupt(
+                f"{counted(len(cells), 'unsaved edit')} of an earlier session found",
                 {
                     "y": ("take them up", lambda: self._take_up(cells)),
                     "n": ("drop them", lambda: self.door.journal(())),
@@ -204,6 +230,8 @@ class Workspace:
         desk = self.desk
         before = desk.selection
         if self.asking.text:
+            if self.asking.is_too_fresh:
+                return
             asked, self.asking = self.asking, Question()
             desk.notice = ("", "")
             if key in asked.answers:
@@ -257,18 +285,20 @@ class Workspace:
             go_to_row(self.desk, row)
         self._after(before)
 
-    def _after(self, before: object) -> None:
+    def _after(self, before: Selection) -> None:
         """Redraw, remember, journal and ask for what the new selection needs."""
         desk = self.desk
         if desk.box and desk.box[0] != desk.selection.place_of(desk.selection.focus):
             # The keys went to another map: its cells are no corners of the box.
             desk.box = ()
         if desk.selection is not before:
-            if getattr(before, "estimate", "") != desk.selection.estimate:
+            if before.estimate != desk.selection.estimate:
                 self.door.estimate(desk.selection.estimate)
             self._remember_soon()
-        if desk.session is not None and desk.summary.layers != desk.session.layers:
+        if desk.session is not self._summarized:
             self._shown_changed()
+        if self._place(desk.selection) != self._place(before):
+            desk.selection = at_strongest_link(desk.selection, desk.session)
         if desk.edits.cells is not self._journalled and desk.edits.base.size:
             self._journalled = desk.edits.cells
             self.door.journal(desk.edits.pending)

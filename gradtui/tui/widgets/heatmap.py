@@ -75,6 +75,8 @@ class Heatmap(Direct):
         """Show a view; only what differs from the view before is repainted."""
         self._view = view
         if not self.size:
+            # It is hidden, and painted anew when it comes back.
+            self.refresh()
             return
         before, geometry = self._heat, self._geometry
         self._place()
@@ -100,9 +102,9 @@ class Heatmap(Direct):
 
     def on_resize(self) -> None:
         """Fit the cells to the new size, if they were not painted for it already."""
-        before = self._geometry
+        before = (self._geometry, self._heat)
         self._place()
-        if self._geometry != before:
+        if (self._geometry, self._heat) != before:
             self.refresh()
 
     def _place(self) -> None:
