@@ -176,11 +176,11 @@ async def test_v8_offsets_point_at_other_cells_and_at_nothing_outside(plain):
     await d.keys("O")
     await d.press(*["backspace"] * 7, "~1 2 0 -1", "enter")
     await d.run("node 3 5")
-    assert "input (2,3)" in d.text()
+    assert "INPUT (2,3)" in d.text()
     assert "target" not in d.text().splitlines()[-3], "column 6 of the target is outside"
     await d.run("node 0 0")
-    assert "input (" not in d.text()
-    assert "target (0,1)" in d.text()
+    assert "INPUT (" not in d.text()
+    assert "TARGET (0,1)" in d.text()
     # From the input's cell back to the node.
     await d.keys("", "shift+tab")
     assert d.desk.selection.focus == "input"
@@ -189,7 +189,7 @@ async def test_v8_offsets_point_at_other_cells_and_at_nothing_outside(plain):
     # Offsets belong to the pair.
     await d.run("pair net.c")
     await d.run("node 3 5")
-    assert "input (2,3)" not in d.text()
+    assert "INPUT (2,3)" not in d.text()
     await d.run("offsets 99999 99999")
     await d.keys("hjkl")
 

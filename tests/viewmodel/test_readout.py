@@ -40,7 +40,7 @@ def one_pair(gradient, flow, **changes):
 def test_the_number_its_rank_and_whether_it_adds_up():
     first, second = text(readme_session(), previous=readme_session())
     assert first == "(1,1) +4 +3.9σ was 4 Σ flow 4 = gradient ✓ bypass 0"
-    assert second == "→ conv2 (1,1) flow +1 25.0% input 2 target 1 measured"
+    assert second == "→ conv2 (1,1) flow +1 25.0% INPUT 2 TARGET 1 measured"
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_an_edited_cell_says_what_is_on_disk():
     edits = EditHistory.of(session.input).set_value((2, 2), 7.5)
     chosen = reconcile(Selection(focus="input"), session).with_cursor("map:input", (2, 2))
     first, second = text(session, chosen, edits=edits)
-    assert first.startswith("input (2,2) +7.5 +3.4σ edited from 1")
-    assert second == "conv1 (2,2) 3.97 target 1"
+    assert first.startswith("INPUT (2,2) +7.5 +3.4σ edited from 1")
+    assert second == "conv1 (2,2) 3.97 TARGET 1"
 
 
 def test_the_connected_map_has_its_own_words():
@@ -149,7 +149,7 @@ def test_numbers_keep_their_columns_while_the_cursor_moves():
         lines = readout(session, session, moved, EditHistory.of(session.input), width=120)
         first, second = (plain(line) for line in lines)
         columns.add(
-            (first.index("σ") < 24, first.index("was"), first.index("Σ"), second.index("input"))
+            (first.index("σ") < 24, first.index("was"), first.index("Σ"), second.index("INPUT"))
         )
     assert len(columns) == 1
 
@@ -159,7 +159,7 @@ def test_everything_fits_80_columns():
     chosen = reconcile(Selection(), session)
     lines = readout(session, session, chosen, EditHistory.of(session.input), width=80)
     text = plain(lines[0]) + plain(lines[1])
-    for words in ("+4", "σ", "was 4", "gradient ✓", "bypass 0", "flow +1", "input 2", "target 1"):
+    for words in ("+4", "σ", "was 4", "gradient ✓", "bypass 0", "flow +1", "INPUT 2", "TARGET 1"):
         assert words in text
 
 

@@ -150,7 +150,7 @@ class Workspace:
         desk.edits = moved.history
         if moved.conflicts:
             desk.say(
-                f"the input changed on disk under {len(moved.conflicts)} of your {pending} edits:"
+                f"the input changed on disk under {len(moved.conflicts)} of your {counted(pending, 'edit')}:"
                 " W writes yours over it, R takes the disk's",
                 "warn",
             )
