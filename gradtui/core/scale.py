@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
-from gradtui.core.arrays import as_floats
+from gradtui.core.arrays import as_floats, blocks_of_rows
 from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
-    from gradtui.core.arrays import Floats
+    from gradtui.core.arrays import Array, Floats
 
     Levels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -56,7 +58,16 @@ class Scaling:
         Special values: 253 for NaN, 254 and 255 for the infinities, inverted or not. Beyond the limit: the
             outermost levels. A limit of 0: everything finite is at zero's level.
         """
-        numbers = as_floats(values)
+        array = np.asarray(values)
+        if array.ndim != 2:
+            return self._levels(as_floats(array), inverted)
+        # A map of bytes, copied whole into float64 several times, would take far more than its file.
+        levels = np.empty(array.shape, np.uint8)
+        for rows in blocks_of_rows(*array.shape):
+            levels[rows] = self._levels(as_floats(array[rows]), inverted)
+        return levels
+
+    def _levels(self, numbers: Floats, inverted: bool) -> Levels:
         finite = np.isfinite(numbers)
         size = np.abs(numbers)
         share = self._share(np.where(finite, size, 0.0))
@@ -104,17 +115,32 @@ def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
     """
     if scale not in SCALES:
         raise UsageError(f"no scale is called {scale}: {', '.join(SCALES)}")
-    numbers = as_floats(values).ravel()
-    size = np.abs(numbers[np.isfinite(numbers)])
-    limit = float(size.max(initial=0.0))
+    array = np.asarray(values)
+    limit, count = 0.0, 0
+    for size in _magnitudes(array):
+        limit = max(limit, float(size.max(initial=0.0)))
+        count += size.size
     steps = np.zeros(0)
-    if scale == "percentile":
-        # An even sample, the last cell of each stride: the same map always looks the same.
-        size = size[size > 0][:: max(1, -(-size.size // _SAMPLE))]
-        if size.size:
-            size.sort()
-            steps = size[(np.arange(1, _HALF) * size.size) // _HALF]
+    if scale == "percentile" and count:
+        # An even sample, the first cell of each stride: the same map always looks the same.
+        stride = max(1, -(-count // _SAMPLE))
+        taken, passed = [], 0
+        for size in _magnitudes(array):
+            positive = size[size > 0]
+            taken.append(positive[-passed % stride :: stride])
+            passed += positive.size
+        sample = np.sort(np.concatenate(taken))
+        if sample.size:
+            steps = sample[(np.arange(1, _HALF) * sample.size) // _HALF]
     return Scaling(next(known for known in SCALES if known == scale), limit, steps)
+
+
+def _magnitudes(array: Array) -> Iterator[Floats]:
+    """Yield the magnitudes that are finite, in the order of cells, some rows at a time."""
+    table = array if array.ndim == 2 else array.reshape(-1, 1)
+    for rows in blocks_of_rows(*table.shape):
+        size = np.abs(as_floats(table[rows])).ravel()
+        yield size[np.isfinite(size)]
 
 
 def to_levels(

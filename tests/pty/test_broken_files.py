@@ -214,7 +214,7 @@ def test_killed_while_it_saves(folder: DebugFolder) -> None:
 
     dice = np.random.default_rng(5)
     array = np.eye(3, 4)
-    for _ in range(6):
+    for _ in range(4):
         with opened(folder.root, size=(80, 24)) as terminal:
             if "earlier session" in terminal.text:
                 terminal.send("n")
