@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 
+from gradtui.folder.generation import MAX_LINK_BYTES, MAX_LINKS
 from gradtui.torch.products import (
     NoForwardProduct,
     chunk_size,
@@ -62,8 +63,8 @@ class Effort:
         progress: told the share done, 0 to 1; may raise `Cancelled`.
     """
 
-    links: int = 4_000_000
-    link_bytes: int = 64_000_000
+    links: int = MAX_LINKS
+    link_bytes: int = MAX_LINK_BYTES
     seconds: float = 20.0
     progress: Callable[[float], None] = _never
 
@@ -120,8 +121,10 @@ def measure_flow(
         closed_form: whether the closed form may be used where it is proven.
 
     Returns:
-        The flow. A node whose ``g_b`` is zero in every channel has an empty column; NaN and Inf are
-        kept as autograd gives them (a slope that is infinite makes NaN of the zeros beside it).
+        The flow, in the source's precision. A node whose ``g_b`` is zero in every channel has an empty
+        column. NaN and Inf stay; where they stand hangs on the form: the closed form has them at the links
+        of the nodes they belong to alone, a backward pass also multiplies them by the zeros of other
+        nodes (0·NaN and 0·Inf are NaN), and so spreads them.
 
     Raises:
         Cancelled: from ``effort.progress``.
@@ -150,9 +153,10 @@ def measure_flow(
 def _by_columns(source: Tap, target: Tap, gradient: torch.Tensor, effort: Effort) -> PairFlow:
     rows, columns = source.layout.nodes, target.layout.nodes
     live = torch.nonzero((gradient != 0).any(0)).flatten()
-    size = gradient.element_size()
-    keep_dense = effort.admits(rows * columns, rows * columns * size)
-    matrix = gradient.new_zeros((rows, columns) if keep_dense else (0, 0))
+    # A flow has the source's precision, which mixed precision makes another than the target's.
+    like = source.probe
+    keep_dense = effort.admits(rows * columns, rows * columns * like.element_size())
+    matrix = like.new_zeros((rows, columns) if keep_dense else (0, 0))
     found: list[FlowLinks] = []
     count, pace = 0, _Pace()
     for start in range(0, len(live), step := chunk_size(source, target)):
@@ -172,7 +176,7 @@ def _by_columns(source: Tap, target: Tap, gradient: torch.Tensor, effort: Effort
             return _summed(source, target, gradient, effort)
     if keep_dense:
         return _from_matrix(matrix, "VJPs")
-    return _from_links(_joined(found, gradient), (rows, columns), "VJPs")
+    return _from_links(_joined(found, like), (rows, columns), "VJPs")
 
 
 class _Pace:
@@ -248,14 +252,15 @@ def same_total(left: torch.Tensor, right: torch.Tensor) -> bool:
     """Whether two ways to the same total agree, as far as the terms' precision goes; NaN and Inf can't tell."""
     difference = left.double().sum() - right.double().sum()
     size = left.double().abs().sum() + right.double().abs().sum()
-    tolerance = 64 * torch.finfo(right.dtype).eps * size
+    coarser = max(torch.finfo(left.dtype).eps, torch.finfo(right.dtype).eps)
+    tolerance = 64 * coarser * size
     return not bool(torch.isfinite(difference)) or bool(difference.abs() <= tolerance)
 
 
 def _summed_columns(
     source: Tap, target: Tap, gradient: torch.Tensor, effort: Effort
 ) -> torch.Tensor:
-    sums = torch.zeros_like(gradient[0])
+    sums = source.probe.new_zeros(target.layout.nodes)
     live = torch.nonzero((gradient != 0).any(0)).flatten()
     for start in range(0, len(live), step := chunk_size(source, target)):
         chosen = live[start : start + step]

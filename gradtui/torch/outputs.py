@@ -27,11 +27,12 @@ def tensors_in(value: object) -> Iterator[torch.Tensor]:
 
 
 def activation(value: object) -> torch.Tensor | None:
-    """The tensor that stands for a module's output: the first one that carries a gradient.
+    """The tensor that stands for a module's output: the first one of real numbers that carries a gradient.
 
     An LSTM's ``(output, (h, c))`` gives its output, a dict its first differentiable value.
     """
-    return next((tensor for tensor in tensors_in(value) if tensor.requires_grad), None)
+    found = (tensor for tensor in tensors_in(value) if tensor.requires_grad)
+    return next((tensor for tensor in found if tensor.is_floating_point()), None)
 
 
 def first_floating(value: object) -> torch.Tensor | None:

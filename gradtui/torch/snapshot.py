@@ -138,7 +138,7 @@ class Snapshot:
         """
         _check(source, node)
         gradient = self.node_gradients(target)
-        values = torch.zeros_like(gradient[0])
+        values = source.probe.new_zeros(target.layout.nodes)
         live = torch.nonzero((gradient != 0).any(0)).flatten()
         for start in range(0, len(live), step := chunk_size(source, target)):
             chosen = live[start : start + step]
@@ -168,7 +168,7 @@ def take_snapshot(
     if taps.errors:
         raise taps.errors[0]
     found = gradients(tuple(roots), tuple(seeds), taps.found)
-    missing = dict.fromkeys(taps.ungraded, "carries no gradient")
+    missing = dict(taps.ungraded)
     live: list[Tap] = []
     grads: dict[str, torch.Tensor] = {}
     for tap, gradient in zip(taps.found, found, strict=True):

@@ -148,7 +148,7 @@ class Taps:
 
     Attributes:
         found: taps in the order in which modules finished.
-        ungraded: names of layers that ran and carry no gradient.
+        ungraded: layers that ran and carry no gradient that can be shown, and why, in words.
         wrapped: convolutions that pad by themselves: place of their output to place of their input.
         letters: what the modules met state about tensors of a shape.
         errors: what went wrong in a hook; a hook never stops the user's forward pass.
@@ -159,7 +159,7 @@ class Taps:
     layouts: Mapping[str, str] = field(default_factory=dict)
     sample: int = 0
     found: list[Tap] = field(default_factory=list)
-    ungraded: list[str] = field(default_factory=list)
+    ungraded: dict[str, str] = field(default_factory=dict)
     wrapped: dict[tuple[object, int], tuple[GradientEdge, nn.Module]] = field(default_factory=dict)
     errors: list[Exception] = field(default_factory=list)
     letters: dict[tuple[int, ...], str] = field(default_factory=dict)
@@ -223,8 +223,11 @@ class Taps:
         self._calls[path] += 1
         tensor = activation(output)
         if tensor is None:
-            if picked and self.selection.patterns and self.selection.wants(path, call):
-                self.ungraded.append(_name(path, call))
+            if picked and self.selection.wants(path, call):
+                if any(other.is_complex() for other in tensors_in(output)):
+                    self.ungraded[_name(path, call)] = "holds complex numbers, which no map shows"
+                elif self.selection.patterns:
+                    self.ungraded[_name(path, call)] = "carries no gradient"
             return
         shape = tuple(tensor.shape)
         letters = letters_of_kind(module, len(shape))
