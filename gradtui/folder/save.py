@@ -86,6 +86,8 @@ def save_input(
     values = _as_dtype(array, seen, path)
     last = read_commit(folder, "viewer")
     own = last.files if 0 < after == last.generation else {}
+    # Before the comparison: what another writes from here on, while a large pickle is merged, shows in the stamp.
+    before = stamp(path)
     if not overwrite:
         _check_unchanged(folder, file_name, seen, own)
     files: dict[str, Chunks] = {file_name: encode_npy(values)}
@@ -96,7 +98,6 @@ def save_input(
             folder, values, seen, files, notes, own, overwrite=overwrite, max_bytes=max_bytes
         )
     answers = read_commit(folder, "adapter").generation
-    before = stamp(path)
 
     def check() -> None:
         # Once more when all is staged: writing the copies of a large pickle takes a while.

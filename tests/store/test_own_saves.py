@@ -12,11 +12,13 @@ from kit.seen import Seen
 
 from gradtui.errors import SaveConflict
 from gradtui.folder.location import DebugFolder
+from gradtui.folder.pickle_writer import encode
 from gradtui.store.keeper import Keeper
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gradtui.folder.writing import Chunks
     from gradtui.store.view import FolderView
 
 
@@ -44,3 +46,23 @@ def test_our_own_save_is_no_conflict(tmp_path: Path, with_npy: bool, poll: bool)
         with pytest.raises(SaveConflict):
             keeper.save(np.ones((3, 4)), seen=seen_view)
     keeper.stop()
+
+
+def test_a_write_during_the_merge_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Merging a large pickle takes a while, in which another writer may save."""
+    folder = DebugFolder.at(tmp_path / "debug")
+    write_foreign(folder, {**flow_info(), "input_representation": np.eye(3, 4)})
+    keeper = Keeper(folder.root, on_change=lambda _: None)
+    keeper.load_once()
+    theirs = hostile.npy_bytes(np.full((3, 4), 9.0))
+
+    def merge_slowly(root: dict[str, object]) -> Chunks:
+        folder.input.write_bytes(theirs)
+        return encode(root)
+
+    monkeypatch.setattr("gradtui.folder.save.encode", merge_slowly)
+    with pytest.raises(SaveConflict):
+        keeper.save(np.ones((3, 4)))
+    assert folder.input.read_bytes() == theirs
