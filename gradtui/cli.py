@@ -97,18 +97,39 @@ class _Parser(argparse.ArgumentParser):
 
 def _screen_options() -> argparse.ArgumentParser:
     options = _Parser(add_help=False)
-    options.add_argument("--estimate", choices=ESTIMATES, default="", metavar="NAME")
+    _add_estimate(options)
     options.add_argument(
         "--color",
         choices=("auto", "truecolor", "256", "16", "none"),
         default="auto",
         metavar="WHEN",
+        help="auto, truecolor, 256, 16 or none",
     )
-    options.add_argument("--ascii", action="store_true")
-    options.add_argument("--mouse", action="store_true")
-    options.add_argument("--poll", action="store_true")
-    options.add_argument("--max-bytes", type=_byte_count, default=1 << 30, metavar="N")
+    options.add_argument("--ascii", action="store_true", help="no box or block characters")
+    options.add_argument("--mouse", action="store_true", help="take the mouse from the terminal")
+    options.add_argument("--poll", action="store_true", help="for drives that report no changes")
+    _add_max_bytes(options)
     return options
+
+
+def _add_estimate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--estimate",
+        choices=ESTIMATES,
+        default="",
+        metavar="NAME",
+        help=f"rule for flows that were not measured: {', '.join(ESTIMATES)}",
+    )
+
+
+def _add_max_bytes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-bytes",
+        type=_byte_count,
+        default=1 << 30,
+        metavar="N",
+        help="refuse larger files (default 1G)",
+    )
 
 
 def _byte_count(text: str) -> int:
@@ -128,8 +149,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("folder", metavar="FOLDER", help="a folder or the beginning of names")
         parser.add_argument("--json", action="store_true", help="one JSON document")
         parser.add_argument("--full", action="store_true", help="with every flow (JSON)")
-        parser.add_argument("--estimate", choices=ESTIMATES, default="", metavar="NAME")
-        parser.add_argument("--max-bytes", type=_byte_count, default=1 << 30, metavar="N")
+        _add_estimate(parser)
+        _add_max_bytes(parser)
         return parser
     if command == "debug":
         parser = _Parser(

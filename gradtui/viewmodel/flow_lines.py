@@ -271,7 +271,10 @@ def _bar(flow: float, largest: float, length: int, pen: _Pen) -> str:
 
 
 def heading(names: Sequence[str], starts: Sequence[int], width: int, root: int) -> TextLine:
-    """Return the names of the layers above their columns; each is cut where the next begins."""
+    """Return the names of the layers above their columns, and what the numbers below them are.
+
+    Each is cut where the next begins; the words are left out where they don't fit.
+    """
     spans: list[Span] = []
     at = 0
     for index, (name, start) in enumerate(zip(names, starts, strict=False)):
@@ -280,4 +283,8 @@ def heading(names: Sequence[str], starts: Sequence[int], width: int, root: int) 
         spans.append(Span(" " * (start - at)))
         spans.append(Span(label, "title" if index == root else "dim"))
         at = start + cell_width(label)
+        words = " gradient" if index == root else " flow"
+        if cell_width(label) + len(words) <= limit:
+            spans.append(Span(words, "dim"))
+            at += len(words)
     return clip(tuple(span for span in spans if span.text), width)

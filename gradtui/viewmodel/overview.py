@@ -318,7 +318,7 @@ def percent(share: float) -> str:
     if math.isnan(share):
         return ""
     if share in (0.0, 1.0):
-        return f"{share:.0%}"
+        return f"{abs(share):.0%}"
     return f"{share:.1%}" if 0.0005 <= share < 0.9995 else "<0.1%" if share < 0.5 else "~100%"
 
 
