@@ -147,20 +147,23 @@ class Bridge:
 
         self._later(job)
 
-    def journal(self, edits: tuple[Edit, ...]) -> None:
+    def journal(self, edits: tuple[Edit, ...], base: Array, *, answered: bool = False) -> None:
         """Keep edits for the case of a crash; none clears what was kept."""
         unsaved = self._unsaved
-        if unsaved is not None:
-            self._work.put(lambda: self._keep(unsaved, edits))
 
-    def _keep(self, unsaved: UnsavedEdits, edits: tuple[Edit, ...]) -> None:
-        problem = unsaved.keep(edits)
-        if problem:
-            self._send(WorkDone("journal", "", problem))
+        def job() -> None:
+            if unsaved is not None and (problem := unsaved.keep(edits, base, answered=answered)):
+                self._send(WorkDone("journal", "", problem))
+
+        self._work.put(job)
 
     def recovered(self) -> Cells:
         """Return the edits that a crash left behind."""
         return self._unsaved.recovered() if self._unsaved is not None else {}
+
+    def recovered_fit(self, base: Array) -> bool:
+        """Whether those edits were made on this input."""
+        return self._unsaved is not None and self._unsaved.recovered_fit(base)
 
     def request(self, kind: str, fields: Mapping[str, object]) -> None:
         """Ask the adapter for something."""

@@ -212,18 +212,6 @@ def _claimed(binding: Binding, others: Iterable[Binding]) -> tuple[str, str] | N
     return None
 
 
-def clashes(bindings: Iterable[Binding] = BINDINGS) -> tuple[str, ...]:
-    """Return a sentence for each key that two actions of one view claim."""
-    found: list[str] = []
-    seen: list[Binding] = []
-    for binding in bindings:
-        taken = _claimed(binding, seen)
-        if taken:
-            found.append(f"{taken[0]} is claimed by both {binding.id} and {taken[1]}")
-        seen.append(binding)
-    return tuple(found)
-
-
 class KeyReader:
     """Turns single keys into actions: counts before, a mark's name after."""
 

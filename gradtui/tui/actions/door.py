@@ -21,11 +21,17 @@ class Door(Protocol):
     def save(self, array: Array, name: str, *, seen: FolderView, overwrite: bool) -> None:
         """Write an edited input; ``seen`` is the picture of the folder that was edited."""
 
-    def journal(self, edits: tuple[Edit, ...]) -> None:
-        """Keep edits for the case of a crash; none clears what was kept."""
+    def journal(self, edits: tuple[Edit, ...], base: Array, *, answered: bool = False) -> None:
+        """Keep edits of an input for the case of a crash; none clears what was kept.
+
+        What a crash left stays until it is ``answered``.
+        """
 
     def recovered(self) -> Cells:
         """Return the edits that a crash left behind."""
+
+    def recovered_fit(self, base: Array) -> bool:
+        """Whether those edits were made on this input."""
 
     def request(self, kind: str, fields: Mapping[str, object]) -> None:
         """Ask the adapter for something."""

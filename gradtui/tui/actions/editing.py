@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gradtui.errors import GradtuiError, UsageError
+from gradtui.errors import UsageError
 from gradtui.viewmodel import choices
 from gradtui.viewmodel.text import counted, number
 
@@ -121,12 +121,3 @@ def revert(desk: Desk, _count: int) -> None:
 def write(desk: Desk, _count: int) -> None:
     """Write the edited input."""
     desk.room.write()
-
-
-def guarded(desk: Desk, text: str, run: object) -> None:
-    """Run what a prompt asked for; what is wrong becomes the notice."""
-    try:
-        if callable(run):
-            run(desk, text)
-    except GradtuiError as error:
-        desk.say(str(error), "warn")

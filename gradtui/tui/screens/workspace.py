@@ -178,11 +178,13 @@ class Workspace:
         self._offered = True
         cells = self.door.recovered()
         if cells:
+            fits = self.door.recovered_fit(self.desk.edits.base)
             self.room.interrupt(
-                f"{counted(len(cells), 'unsaved edit')} of an earlier session found",
+                f"{counted(len(cells), 'unsaved edit')} of an earlier session found"
+                + ("" if fits else ", made on another input"),
                 {
                     "y": ("take them up", lambda: self._take_up(cells)),
-                    "n": ("drop them", lambda: self.door.journal(())),
+                    "n": ("drop them", self._answer_recovered),
                 },
                 "asks again next time",
             )
@@ -192,6 +194,13 @@ class Workspace:
             self.desk.edits = self.desk.edits.set_values(cells)
         except GradtuiError as error:
             self.desk.say(f"they do not fit this input: {error}", "warn")
+        else:
+            self._answer_recovered()
+
+    def _answer_recovered(self) -> None:
+        edits = self.desk.edits
+        self._journalled = edits.cells
+        self.door.journal(edits.pending, edits.base, answered=True)
 
     def child_changed(self, state: ChildState) -> None:
         """Take a new state of the adapter's process; a failure shows what it printed."""
@@ -270,7 +279,7 @@ class Workspace:
         desk, before = self.desk, self.desk.selection
         view = next(view for view in desk.maps if view.key == key)
         again = before.focus == key and view.cursor == cell
-        desk.selection = moves.put_cursor(replace(before, focus=key), view, cell)
+        desk.selection = moves.put_cursor(moves.with_focus(before, desk.session, key), view, cell)
         if again and key == "input":
             with contextlib.suppress(GradtuiError):
                 ACTIONS["edit.toggle"](desk, 0)
@@ -301,7 +310,7 @@ class Workspace:
             desk.selection = at_strongest_link(desk.selection, desk.session)
         if desk.edits.cells is not self._journalled and desk.edits.base.size:
             self._journalled = desk.edits.cells
-            self.door.journal(desk.edits.pending)
+            self.door.journal(desk.edits.pending, desk.edits.base)
         self._ask_for_links()
         self.draw()
 
