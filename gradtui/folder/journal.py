@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradtui.core.edit import Edit, same
-from gradtui.errors import FileBusy, GradtuiError, SaveFailed, UnreadableFile
+from gradtui.errors import FileBusy, GradtuiError, SaveFailed
 from gradtui.folder.commit import SCHEMA
 from gradtui.folder.process import from_record, this_process
 from gradtui.folder.reading import read_regular
-from gradtui.folder.writing import make_directory, remove, replace_file
+from gradtui.folder.stamp import stamp
+from gradtui.folder.writing import Staging, make_directory, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 MAX_BYTES = 4_000_000
@@ -32,7 +33,7 @@ class Recovered:
     """What a journal of an earlier process holds.
 
     Attributes:
-        base: The digest of the input that was edited; empty when there is nothing to recover.
+        base: The digest of the input that was edited; empty when there is nothing, or edits of several inputs.
         changes: One change a cell, those that came back to their first value left out.
     """
 
@@ -43,34 +44,44 @@ class Recovered:
 class Journal:
     """The journal of one folder: in its sidecar, or in a place of the person's own where that cannot be written.
 
+    A file that another viewer owns, or that holds edits that nobody has answered for, is never written over.
+
     Attributes:
         problem: Why edits are not kept, in one line; empty while they are.
+        recovered: What earlier processes left; nothing once it was answered for.
     """
 
     def __init__(self, path: Path, fallback: Path) -> None:
-        """Look at what an earlier process left; nothing is written yet.
+        """Look at what earlier processes left; nothing is written yet.
 
         Args:
             path: The journal in the folder.
-            fallback: Where to write when the folder cannot be written, or another living viewer has the journal.
+            fallback: Where to write when the folder cannot be written, or its journal is not to be written over.
         """
         self.problem = ""
         self._of_folder = path
-        self._paths = [path, fallback]
+        own = fallback.with_name(f"{fallback.stem}-{os.getpid()}{fallback.suffix}")
+        self._paths = (path, fallback, own)
         self._path = path
+        self._claim = os.urandom(8).hex()
+        self._head = b""
         self._base = ""
         self._cells: dict[tuple[int, ...], Edit] = {}
         self._size = 0
-        self.recovered = Recovered()
-        for candidate in (path, fallback):
-            taken, found = _read(candidate)
-            if taken and candidate in self._paths:
-                self._paths.remove(candidate)
-            elif found.changes and not self.recovered.changes:
-                self.recovered = found
-        if not self._paths:
-            self._paths = [fallback.with_name(f"{fallback.stem}-{os.getpid()}{fallback.suffix}")]
-        self._path = self._paths[0]
+        # Which files the recovered edits stand in, by their first lines.
+        self._left: dict[Path, bytes] = {}
+        found = []
+        for candidate in (path, fallback, *_siblings(fallback)):
+            there = _read(candidate)
+            if there.left.changes:
+                self._left[candidate] = there.head
+                found.append((stamp(candidate).mtime_ns, there.left))
+        self.recovered = _merged([left for _, left in sorted(found, key=lambda item: item[0])])
+
+    @property
+    def base(self) -> str:
+        """The digest of the input that the kept edits belong to; empty while none are kept."""
+        return self._base if self._size else ""
 
     def append(self, base: str, changes: Iterable[Edit]) -> bool:
         """Keep changes; those of an undo are changes like any other.
@@ -102,22 +113,30 @@ class Journal:
         return True
 
     def clear(self) -> None:
-        """Forget all edits: they were saved, or given up."""
+        """Forget the edits of this process: they were saved, or given up. What was recovered stays."""
         self._cells = {}
         self._base, self._size = "", 0
-        for path in self._paths:
-            remove(path)
-        self.recovered = Recovered()
+        self._remove_own(self._path)
         self.problem = ""
 
+    def forget_recovered(self) -> None:
+        """Remove what earlier processes left: the person took it up, or gave it up."""
+        for path, head in self._left.items():
+            if _read(path).head == head:
+                remove(path)
+        self._left = {}
+        self.recovered = Recovered()
+
     def _append_bytes(self, lines: bytes) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(self._path, flags)
         try:
-            if os.fstat(descriptor).st_size != self._size or os.write(descriptor, lines) != len(
-                lines
+            if (
+                os.fstat(descriptor).st_size != self._size
+                or os.pread(descriptor, len(self._head), 0) != self._head
+                or os.write(descriptor, lines) != len(lines)
             ):
-                raise OSError("short")
+                raise OSError("another's, or short")
         finally:
             os.close(descriptor)
 
@@ -127,22 +146,54 @@ class Journal:
         if len(kept) > _MAX_CELLS:
             self.problem = f"more than {_MAX_CELLS} edited cells: not kept for a crash"
             return False
-        head = {"schema": SCHEMA, "base": base, **this_process().to_record()}
-        data = json.dumps(head).encode() + b"\n" + b"".join(_line(change) for change in kept)
+        owner = {**this_process().to_record(), "claim": self._claim}
+        head = json.dumps({"schema": SCHEMA, "base": base, **owner}).encode() + b"\n"
+        data = head + b"".join(_line(change) for change in kept)
+        self.problem = "edits are not kept for a crash: other viewers have the journals"
         for path in self._paths:
             if path == self._of_folder and not path.parent.parent.is_dir():
                 # A folder that was moved away is not made anew: it may be on its way back.
                 continue
             try:
                 make_directory(path.parent)
-                replace_file(path, data, "viewer")
+                placed = self._place(path, data)
             except SaveFailed as error:
                 self.problem = f"edits are not kept for a crash: {error}"
                 continue
-            self._path, self._base, self._size, self.problem = path, base, len(data), ""
-            return True
+            if placed:
+                if path != self._path:
+                    self._remove_own(self._path)
+                self._path, self._head, self._base = path, head, base
+                self._size, self.problem = len(data), ""
+                return True
         self._size = 0
         return False
+
+    def _place(self, path: Path, data: bytes) -> bool:
+        """Put the journal in a place that is free, or ours; returns whether it was.
+
+        Raises:
+            SaveFailed: The disk refused.
+        """
+        with Staging("viewer") as staging:
+            staged = staging.stage(path, [data])
+            try:
+                # A link fails where the name is taken: of two viewers only one gets it.
+                os.link(staged.beside, path)
+            except OSError:
+                there = _read(path)
+                if not self._is_own(there) and (there.living or there.left.changes):
+                    return False
+                staging.place(staged)
+        return True
+
+    def _is_own(self, there: _Found) -> bool:
+        head = _json(there.head)
+        return isinstance(head, dict) and head.get("claim") == self._claim
+
+    def _remove_own(self, path: Path) -> None:
+        if self._is_own(_read(path)):
+            remove(path)
 
 
 def _line(change: Edit) -> bytes:
@@ -156,19 +207,31 @@ def _word(value: float) -> float | str:
     return float(value) if math.isfinite(value) else repr(float(value))
 
 
-def _read(path: Path) -> tuple[bool, Recovered]:
-    """Whether another living process has the journal, and what a dead one left; a torn last line is left out."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A journal as it was found: its first line, whether another living process has it, what a dead one left."""
+
+    head: bytes = b""
+    living: bool = False
+    left: Recovered = Recovered()
+
+
+def _read(path: Path) -> _Found:
+    """Look at a journal; a torn last line is left out, and what is no journal gives nothing."""
     try:
         lines = bytes(read_regular(path, max_bytes=2 * MAX_BYTES).data).split(b"\n")
-    except (UnreadableFile, FileBusy, GradtuiError):
-        return False, Recovered()
+    except FileBusy:
+        # Somebody is writing it at this moment.
+        return _Found(living=True)
+    except GradtuiError:
+        return _Found()
     head = _json(lines[0])
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:
-        return False, Recovered()
+        return _Found()
     owner = from_record(head)
     base = head.get("base")
     if owner.is_alive and owner.is_here and owner.pid != os.getpid():
-        return True, Recovered()
+        return _Found(lines[0], living=True)
     cells: dict[tuple[int, ...], Edit] = {}
     for line in lines[1:-1]:
         change = _parse(_json(line))
@@ -177,7 +240,33 @@ def _read(path: Path) -> tuple[bool, Recovered]:
         first = cells.get(change.cell, change)
         cells[change.cell] = Edit(change.cell, first.before, change.after)
     kept = tuple(change for change in cells.values() if not same(change.before, change.after))
-    return False, Recovered(base, kept) if isinstance(base, str) and kept else Recovered()
+    left = Recovered(base, kept) if isinstance(base, str) and kept else Recovered()
+    return _Found(lines[0], left=left)
+
+
+def _siblings(fallback: Path) -> list[Path]:
+    """The journals that viewers wrote under their own numbers, because the fallback was another's."""
+    start = f"{fallback.stem}-"
+    try:
+        names = sorted(item.name for item in fallback.parent.iterdir())
+    except OSError:
+        return []
+    return [
+        fallback.with_name(name)
+        for name in names
+        if name.startswith(start) and name.endswith(fallback.suffix)
+    ]
+
+
+def _merged(parts: Sequence[Recovered]) -> Recovered:
+    """What several journals hold, the oldest first: the newest value of a cell counts; of several bases none does."""
+    cells: dict[tuple[int, ...], Edit] = {}
+    for part in parts:
+        for change in part.changes:
+            first = cells.get(change.cell, change)
+            cells[change.cell] = Edit(change.cell, first.before, change.after)
+    bases = {part.base for part in parts}
+    return Recovered(bases.pop() if len(bases) == 1 else "", tuple(cells.values()))
 
 
 def _json(line: bytes) -> Mapping[str, object] | list[object] | None:

@@ -155,4 +155,52 @@ def test_another_living_viewer_keeps_its_own(places: tuple[Path, Path]) -> None:
         assert places[1].exists()
         assert b"[7, 7]" in places[0].read_bytes()
         process.kill()
-    assert [change.cell for change in Journal(*places).recovered.changes] == [(7, 7)]
+    assert {change.cell for change in Journal(*places).recovered.changes} == {(7, 7), (0, 0)}
+
+
+def test_what_was_recovered_survives_a_second_crash(places: tuple[Path, Path]) -> None:
+    Journal(*places).append("one", [Edit((0, 0), 0.0, 1.0), Edit((0, 1), 0.0, 1.0)])
+    second = Journal(*places)
+    second.append("two", [Edit((0, 1), 0.0, 5.0), Edit((2, 2), 0.0, 2.0)])
+    third = Journal(*places)
+    assert {change.cell: change.after for change in third.recovered.changes} == {
+        (0, 0): 1.0,
+        (0, 1): 5.0,
+        (2, 2): 2.0,
+    }
+    assert third.recovered.base == ""
+    # Emptied by a save: what nobody answered for is still offered, and then no more.
+    second.clear()
+    third = Journal(*places)
+    assert (third.recovered.base, len(third.recovered.changes)) == ("one", 2)
+    third.append("one", [Edit((3, 3), 0.0, 1.0)])
+    third.forget_recovered()
+    assert third.recovered.changes == ()
+    assert [change.cell for change in Journal(*places).recovered.changes] == [(3, 3)]
+
+
+def test_viewers_that_were_opened_together_do_not_share(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journals = []
+    for pid in (os.getpid(), 2, 3):
+        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+        journals.append(Journal(*places))
+    monkeypatch.undo()
+    for step in range(3):
+        for k, journal in enumerate(journals):
+            assert journal.append("base", [Edit((k, step), 0.0, 1.0)])
+    assert len(list(places[1].parent.iterdir())) == 2
+    assert len(Journal(*places).recovered.changes) == 9
+    journals[0].clear()
+    assert len(Journal(*places).recovered.changes) == 6
+
+
+def test_a_journal_that_another_took_is_left_to_it(places: tuple[Path, Path]) -> None:
+    journal = Journal(*places)
+    journal.append("base", [Edit((0, 0), 0.0, 1.0)])
+    theirs = places[0].read_bytes()[:-1].replace(b'"claim": "', b'"claim": "not ours: ') + b"\n"
+    places[0].write_bytes(theirs)
+    journal.append("base", [Edit((0, 1), 0.0, 1.0)])
+    journal.clear()
+    assert places[0].read_bytes() == theirs

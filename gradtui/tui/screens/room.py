@@ -143,7 +143,7 @@ class ScreenRoom:
             )
             return
         if drop and pending:
-            self._work.door.journal((), desk.edits.base)
+            self._work.door.journal((), self._work.desk.edits.base)
         self._work.remember()
         self._work.shell.app.exit(0)
 
