@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from gradtui.errors import FileBusy, UnreadableFile, UsageError
+from gradtui.errors import UsageError
 from gradtui.folder.generation import MAX_LINK_BYTES, MAX_LINKS, AdapterWriter
 from gradtui.folder.inputs import InputRead, digest, load_input
 from gradtui.folder.location import DebugFolder
-from gradtui.folder.pickle_reader import read_flow_info
 from gradtui.folder.pickle_writer import encode
 from gradtui.folder.stamp import MISSING, Stamp
 from gradtui.torch.flows import Effort
 from gradtui.torch.forward import Pass, Plan, run_once
 from gradtui.torch.inputs import Call, Template, as_call, default_prepare
+from gradtui.torch.layout import check_sample
 from gradtui.torch.lifeline import undisturbed
 from gradtui.torch.record import flow_info, input_gradient, to_numpy
 from gradtui.torch.served import NoInput
 from gradtui.torch.serving import Server
 from gradtui.torch.taps import INPUT, Selection
-from gradtui.torch.tensors import INPUT_KEY, TARGET_KEY, kind_of, merged_flow_info, read_input
+from gradtui.torch.tensors import (
+    INPUT_KEY,
+    TARGET_KEY,
+    foreign_keys,
+    kind_of,
+    merged_flow_info,
+    read_input,
+)
 
 if TYPE_CHECKING:
     import os
@@ -32,18 +39,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-# What a generation of ours replaces; other keys of a flow_info.pkl that was there before are kept.
-_OWN_KEYS: Final = frozenset({
-    "activation_gradients", "gradient_flows", "channel_gradients", "layer_order", "meta",
-    INPUT_KEY, TARGET_KEY,
-})  # fmt: skip
-
 
 class DebugAdapter:
     """Computes the exact gradient flow of a model for the input that stands in a debug folder.
 
-    Nothing of the model is changed: training mode, gradients, buffers, parameters, hooks and random
-    state are after each computation what they were before.
+    Nothing of the model is changed: training mode, gradients, buffers, parameters and random state are after
+    each computation what they were before (see `gradtui.torch.guard.untouched` for what is put back). Backward
+    hooks that the user set stay, and run again for each backward pass that a flow takes, one at a time: what
+    such hooks keep for themselves is not put back, and the generation notes that there are some.
     """
 
     def __init__(
@@ -85,8 +88,9 @@ class DebugAdapter:
             max_seconds: the same for a pair whose flow takes longer.
 
         Raises:
-            UsageError: when ``layers`` names no module, or inputs hold no tensor.
+            UsageError: when ``layers`` names no module, inputs hold no tensor, or ``sample`` is negative.
         """
+        check_sample(sample)
         self.device = torch.device(device)
         self.model = model.to(self.device)
         self.folder = DebugFolder.at(folder)
@@ -151,7 +155,8 @@ class DebugAdapter:
 
         run = run_once(self.model, self.call_for(array), self.plan, use=record, twice=twice)
         if np.asarray(array).dtype.kind in "biu":
-            found["meta"]["notes"] = ["the input is integers: it has no gradient"]
+            notes = found["meta"].setdefault("notes", [])
+            notes.append("the input is integers: it has no gradient")
         return run, found
 
     def compute_gradients(
@@ -217,11 +222,7 @@ class DebugAdapter:
     def writer(self) -> AdapterWriter:
         """Claim the folder (see `AdapterWriter`), and remember what of it isn't ours."""
         writer = AdapterWriter(self.folder, torch=str(torch.__version__))
-        try:
-            there = read_flow_info(self.folder.flow_info)[0]
-        except (FileBusy, UnreadableFile):
-            there = {}
-        self._kept = {key: value for key, value in there.items() if key not in _OWN_KEYS}
+        self._kept = foreign_keys(self.folder.flow_info)
         return writer
 
     def read_folder(self, last: InputRead | None = None, own: Stamp = MISSING) -> InputRead:

@@ -11,6 +11,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradtui.torch.guard import untouched
+from gradtui.torch.hooks import has_module_hooks, hooks_watched
 from gradtui.torch.layout import layout_of
 from gradtui.torch.outputs import first_floating, sum_of_outputs
 from gradtui.torch.record import to_numpy
@@ -90,6 +91,7 @@ def run_once(
             for parameter in model.parameters():
                 if parameter.is_floating_point():
                     parameter.requires_grad_()
+        watch = stack.enter_context(hooks_watched())
         with Taps(model, plan.selection, plan.layouts or {}, plan.sample) as taps:
             if call.edited.requires_grad:
                 taps.add_input(call.edited)
@@ -97,6 +99,7 @@ def run_once(
         loss = sum_of_outputs(output) if plan.loss is None else plan.loss(output)
         if loss.numel() != 1:
             loss = loss.sum()
+        taps.hooked |= watch.seen or has_module_hooks(model)
         snapshot = take_snapshot(taps, [loss], [None], plan.pairs)
         target = plan.target(output) if plan.target else output_map(output, taps, plan.sample)
         use(Pass(snapshot, target))

@@ -76,11 +76,16 @@ def as_call(value: object) -> Call:
         call = Call(tuple(value))
     else:
         call = Call((value,))
-    tensors = [t for t in tensors_in([call.args, dict(call.kwargs)]) if not t.is_complex()]
-    chosen = next((t for t in tensors if t.is_floating_point()), tensors[0] if tensors else None)
+    chosen = editable([call.args, dict(call.kwargs)])
     if chosen is None:
         raise UsageError("the model's inputs hold no tensor of numbers")
     return Call(call.args, call.kwargs, chosen)
+
+
+def editable(value: object) -> torch.Tensor | None:
+    """The first tensor of real numbers in a nested value, else the first of integers; None without any."""
+    tensors = [tensor for tensor in tensors_in(value) if not tensor.is_complex()]
+    return next((t for t in tensors if t.is_floating_point()), tensors[0] if tensors else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,16 @@ def stated_layout(letters: str, shape: tuple[int, ...], sample: int, name: str) 
     return Layout(letters.upper(), shape, sample)
 
 
+def check_sample(sample: int) -> None:
+    """Refuse what is no index of a sample.
+
+    Raises:
+        UsageError: when it is negative.
+    """
+    if sample < 0:
+        raise UsageError(f"sample={sample}: samples of a batch are counted from 0")
+
+
 def layout_of(
     module: nn.Module | None,
     shape: tuple[int, ...],

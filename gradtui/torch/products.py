@@ -29,10 +29,11 @@ class NoForwardProduct(Exception):
 def pull_back(target: Tap, source: Tap, cotangents: torch.Tensor) -> torch.Tensor:
     """``Jᵀ u`` for each of K cotangents: ``[K, *target]`` to ``[K, *source]``.
 
-    One batched backward pass; one each where an operation refuses batching. Zero where the target
+    One batched backward pass; one each where an operation refuses batching, and where the user's hooks
+    are on the graph, which must never meet a batch. Zero where the target
     does not depend on the source.
     """
-    if len(cotangents) > 1:
+    if len(cotangents) > 1 and not target.hooked:
         try:
             with _quiet():
                 return _gradient(target.probe, source, cotangents, batched=True)
@@ -48,8 +49,10 @@ def push_forward(target: Tap, source: Tap, tangent: torch.Tensor) -> torch.Tenso
     products", 2017.
 
     Raises:
-        NoForwardProduct: when an operation on the way has no second derivative.
+        NoForwardProduct: when an operation on the way has no second derivative, or the user's hooks are on it.
     """
+    if target.hooked:
+        raise NoForwardProduct("hooks are on the graph")
     if target.key == source.key:
         return tangent
     cotangent = torch.zeros_like(target.probe, memory_format=torch.contiguous_format)

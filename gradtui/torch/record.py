@@ -34,7 +34,7 @@ def flow_info(snapshot: Snapshot, effort: Effort | None = None) -> dict[str, Any
     Returns:
         ``activation_gradients`` ``{layer: [H, W]}``, ``gradient_flows`` ``{(source, target): [N, M] | sparse | None}``,
         ``channel_gradients`` ``{layer: [C, H, W]}``, ``layer_order`` and ``meta``, as ``FORMAT.md`` has them. A
-        summed pair stands as None, with its sums in ``meta``.
+        summed pair stands as None, with its sums in ``meta``; one that may not be measured without.
 
     Raises:
         Cancelled: from ``effort.progress``.
@@ -60,7 +60,7 @@ def flow_info(snapshot: Snapshot, effort: Effort | None = None) -> dict[str, Any
     for name, reason in snapshot.missing.items():
         layers[name] = {"module": "", "call": 0, "shape": [], "reduction": "", "note": reason}
     flows, pairs = _pairs(snapshot, effort)
-    meta = {
+    meta: dict[str, object] = {
         "schema": SCHEMA,
         "pairs": pairs,
         "layers": layers,
@@ -69,6 +69,8 @@ def flow_info(snapshot: Snapshot, effort: Effort | None = None) -> dict[str, Any
         "device": str(snapshot.roots[0].device) if snapshot.roots else "",
         "seconds": time.perf_counter() - started,
     }
+    if snapshot.notes:
+        meta["notes"] = list(snapshot.notes)
     return {
         "activation_gradients": maps,
         "gradient_flows": flows,
@@ -92,6 +94,8 @@ def _pairs(
 ) -> tuple[dict[tuple[str, str], object], list[dict[str, object]]]:
     flows: dict[tuple[str, str], object] = {}
     entries: dict[tuple[str, str], dict[str, object]] = {}
+    if not snapshot.measurable:
+        return {(source.name, target.name): None for source, target in snapshot.pairs}, []
     bypasses = _all_bypasses(snapshot)
     total = len(snapshot.pairs)
     for done, (source, target) in enumerate(snapshot.pairs):

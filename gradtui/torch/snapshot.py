@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from gradtui.errors import UsageError
 from gradtui.torch.flows import Effort, PairFlow, measure_flow, same_total
 from gradtui.torch.graph import consecutive_pairs, is_upstream
+from gradtui.torch.hooks import NOT_MEASURED, RAN_AGAIN
 from gradtui.torch.products import (
     NoForwardProduct,
     chunk_size,
@@ -40,6 +41,8 @@ class Snapshot:
         wrapped: convolutions that pad by themselves.
         missing: layers without a gradient and why, in words.
         loss: the value that was differentiated; NaN where it is not one number.
+        notes: what is to be said of the whole.
+        measurable: whether flows may be asked for.
     """
 
     taps: tuple[Tap, ...]
@@ -52,6 +55,8 @@ class Snapshot:
     )
     missing: Mapping[str, str] = field(default_factory=dict)
     loss: float = float("nan")
+    notes: tuple[str, ...] = ()
+    measurable: bool = True
 
     def node_gradients(self, tap: Tap) -> torch.Tensor:
         """Activation gradient at the nodes, ``[C, N]``."""
@@ -152,6 +157,8 @@ def take_snapshot(
     roots: Sequence[torch.Tensor],
     seeds: Sequence[torch.Tensor | None],
     pairs: Sequence[tuple[str, str]] = (),
+    *,
+    known: Mapping[tuple[object, int], torch.Tensor] | None = None,
 ) -> Snapshot:
     """Gradients of the layers that a forward pass met, from what was differentiated.
 
@@ -160,6 +167,7 @@ def take_snapshot(
         roots: what is differentiated; one loss, as a rule.
         seeds: its gradient; None for 1.
         pairs: names of sources and targets; without any, consecutive layers along the data's way.
+        known: gradients by `Tap.key`, where a backward pass was watched; then no other one runs, now or later.
 
     Raises:
         UsageError: when a pair names a layer that isn't there, or has no path.
@@ -167,11 +175,15 @@ def take_snapshot(
     """
     if taps.errors:
         raise taps.errors[0]
-    found = gradients(tuple(roots), tuple(seeds), taps.found)
+    met = [replace(tap, hooked=True) for tap in taps.found] if taps.hooked else taps.found
+    if known is None:
+        found = gradients(tuple(roots), tuple(seeds), met)
+    else:
+        found = [known.get(tap.key) for tap in met]
     missing = dict(taps.ungraded)
     live: list[Tap] = []
     grads: dict[str, torch.Tensor] = {}
-    for tap, gradient in zip(taps.found, found, strict=True):
+    for tap, gradient in zip(met, found, strict=True):
         if gradient is None:
             missing[tap.name] = "no gradient reaches it"
         else:
@@ -188,6 +200,8 @@ def take_snapshot(
         wrapped=dict(taps.wrapped),
         missing=missing,
         loss=float("nan") if value is None else float(value),
+        notes=(NOT_MEASURED if known is not None else RAN_AGAIN,) if taps.hooked else (),
+        measurable=known is None,
     )
 
 

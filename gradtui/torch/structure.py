@@ -60,6 +60,9 @@ def convolution_path(
 ) -> ConvolutionPath | None:
     """The chain between two layers, or None where it is not proven to be one."""
     spatial = len(source.layout.letters) - 2
+    if target.hooked:
+        # A hook may change the gradient on its way, which no graph tells.
+        return None
     if not _is_image(source) or not _is_image(target) or spatial != len(target.layout.letters) - 2:
         return None
     leading = leads_to(target.edge.node, source)

@@ -17,6 +17,7 @@ from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from gradtui.errors import UsageError
+from gradtui.torch.hooks import has_hooks
 from gradtui.torch.layout import Layout, layout_of, letters_of_kind, stated_layout
 from gradtui.torch.outputs import activation, tensors_in
 
@@ -56,6 +57,7 @@ class Tap:
         probe: differentiate this to differentiate the activation.
         layout: how its tensor becomes a map.
         indices: positions in the flat tensor of each channel of each node, int64 ``[C, N]``.
+        hooked: whether the user's hooks are on the graph: nothing is batched then, nor in closed form.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Tap:
     probe: torch.Tensor
     layout: Layout
     indices: torch.Tensor
+    hooked: bool = False
 
     @property
     def key(self) -> tuple[object, int]:
@@ -152,6 +155,7 @@ class Taps:
         wrapped: convolutions that pad by themselves: place of their output to place of their input.
         letters: what the modules met state about tensors of a shape.
         errors: what went wrong in a hook; a hook never stops the user's forward pass.
+        hooked: whether a tensor that was met carries a hook of the user's.
     """
 
     model: nn.Module
@@ -163,6 +167,7 @@ class Taps:
     wrapped: dict[tuple[object, int], tuple[GradientEdge, nn.Module]] = field(default_factory=dict)
     errors: list[Exception] = field(default_factory=list)
     letters: dict[tuple[int, ...], str] = field(default_factory=dict)
+    hooked: bool = False
     _calls: Counter[str] = field(default_factory=Counter)
     _entries: dict[str, GradientEdge] = field(default_factory=dict)
     _handles: list[Any] = field(default_factory=list)
@@ -187,6 +192,7 @@ class Taps:
         """Drop what was met, before another forward pass."""
         self.found.clear()
         self.ungraded.clear()
+        self.hooked = False
         self.wrapped.clear()
         self._calls.clear()
         self._entries.clear()
@@ -200,9 +206,12 @@ class Taps:
 
     def _before(self, path: str) -> Callable[[nn.Module, Sequence[object]], None]:
         def hook(_: nn.Module, inputs: Sequence[object]) -> None:
-            tensor = next(tensors_in(list(inputs)), None)
-            if not _recomputing() and tensor is not None and tensor.requires_grad:
-                self._entries[path] = get_gradient_edge(tensor)
+            try:
+                tensor = next(tensors_in(list(inputs)), None)
+                if not _recomputing() and tensor is not None and tensor.requires_grad:
+                    self._entries[path] = get_gradient_edge(tensor)
+            except Exception as error:  # noqa: BLE001 - as in `_after`
+                self.errors.append(error)
 
         return hook
 
@@ -221,6 +230,7 @@ class Taps:
     def _met(self, path: str, picked: bool, module: nn.Module, output: object) -> None:
         call = self._calls[path]
         self._calls[path] += 1
+        self.hooked |= any(has_hooks(other) for other in tensors_in(output))
         tensor = activation(output)
         if tensor is None:
             if picked and self.selection.wants(path, call):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from gradtui.errors import UnreadableFile, UsageError
+from gradtui.errors import FileBusy, UnreadableFile, UsageError
 from gradtui.folder.npy import read_npy
 from gradtui.folder.pickle_reader import read_flow_info
 from gradtui.torch.record import to_numpy
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 KINDS: Final = {".npy": "npy", ".pt": "torch", ".pth": "torch", ".pkl": "flow_info"}
 INPUT_KEY: Final = "input_representation"
 TARGET_KEY: Final = "target_representation"
+# What a generation of ours replaces; other keys of a flow_info.pkl that was there before are kept.
+_OWN_KEYS: Final = frozenset({
+    "activation_gradients", "gradient_flows", "channel_gradients", "layer_order", "meta",
+    INPUT_KEY, TARGET_KEY,
+})  # fmt: skip
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
@@ -59,6 +64,15 @@ def read_input(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     if isinstance(value, torch.Tensor) and not value.is_complex():
         return to_numpy(value)
     raise UnreadableFile(path, f"holds a {type(value).__name__}, not a tensor of real numbers")
+
+
+def foreign_keys(path: Path) -> dict[Any, Any]:
+    """What a flow_info.pkl holds that no generation of ours does; nothing where it can't be read."""
+    try:
+        there = read_flow_info(path)[0]
+    except (FileBusy, UnreadableFile):
+        return {}
+    return {key: value for key, value in there.items() if key not in _OWN_KEYS}
 
 
 def merged_flow_info(path: str | os.PathLike[str], fresh: dict[str, Any]) -> dict[Any, Any]:
