@@ -12,7 +12,7 @@ from gradtui.errors import SaveFailed
 from gradtui.folder.commit import SCHEMA, to_json
 from gradtui.folder.process import from_record, this_process
 from gradtui.folder.reading import read_record
-from gradtui.folder.writing import make_directory, replace_file
+from gradtui.folder.writing import make_own_directory, replace_file
 
 if TYPE_CHECKING:
     from gradtui.folder.location import DebugFolder
@@ -101,7 +101,7 @@ def write_adapter(
         "time": time.time(),
     }
     with contextlib.suppress(SaveFailed):
-        make_directory(folder.sidecar)
+        make_own_directory(folder.sidecar)
         replace_file(folder.adapter_state, to_json(record), "adapter")
         return True
     return False

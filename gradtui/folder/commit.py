@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 from gradtui.folder.process import Process, from_record, this_process
 from gradtui.folder.reading import read_record
-from gradtui.folder.writing import FileSum, Staging, make_directory, remove, replace_file, sweep
+from gradtui.folder.writing import (
+    FileSum,
+    Staging,
+    make_directory,
+    make_own_directory,
+    remove,
+    replace_file,
+    sweep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +93,7 @@ def write_generation(
         SaveFailed: The disk refused; staged files are gone again.
     """
     make_directory(folder.root)
-    make_directory(folder.sidecar)
+    make_own_directory(folder.sidecar)
     sweep(folder.root, side)
     sweep(folder.sidecar, side)
     pending = folder.pending(side)

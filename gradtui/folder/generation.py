@@ -13,7 +13,7 @@ from gradtui.folder.npy import encode_npy
 from gradtui.folder.pickle_writer import encode
 from gradtui.folder.process import this_process
 from gradtui.folder.stamp import MISSING, stamp
-from gradtui.folder.writing import make_directory, sweep
+from gradtui.folder.writing import make_directory, make_own_directory, sweep
 
 if TYPE_CHECKING:
     import os
@@ -69,7 +69,7 @@ class AdapterWriter:
         if owner.alive and owner.pid != this_process().pid and not take_over:
             raise FileBusy(self.folder.shown, f"an adapter serves it already (process {owner.pid})")
         make_directory(self.folder.root)
-        make_directory(self.folder.sidecar)
+        make_own_directory(self.folder.sidecar)
         for directory in (self.folder.root, self.folder.sidecar, self.folder.answers):
             sweep(directory, "adapter")
         self.generation = read_commit(self.folder, "adapter").generation

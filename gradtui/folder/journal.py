@@ -18,7 +18,7 @@ from gradtui.folder.commit import SCHEMA
 from gradtui.folder.process import from_record, this_process
 from gradtui.folder.reading import read_regular
 from gradtui.folder.stamp import stamp
-from gradtui.folder.writing import Staging, make_directory, remove
+from gradtui.folder.writing import Staging, make_directory, make_own_directory, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -155,7 +155,8 @@ class Journal:
                 # A folder that was moved away is not made anew: it may be on its way back.
                 continue
             try:
-                make_directory(path.parent)
+                make = make_own_directory if path == self._of_folder else make_directory
+                make(path.parent)
                 placed = self._place(path, data)
             except SaveFailed as error:
                 self.problem = f"edits are not kept for a crash: {error}"

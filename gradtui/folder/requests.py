@@ -6,6 +6,7 @@ Each side writes, and trims, its own folder; nobody deletes the other's files.
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from gradtui.folder.reading import read_record, read_regular, reason_of
 from gradtui.folder.writing import (
     FileSum,
     Staging,
-    make_directory,
+    make_own_directory,
     remove,
     replace_file,
     sum_of,
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     from gradtui.core.arrays import Array
     from gradtui.folder.location import DebugFolder
 
-KINDS = ("flow-row", "flow-column", "tensor")
 STATUSES = ("done", "refused", "failed")
 # So many requests and answers stay; an answer's arrays may be large, so they are bounded by size too.
 _KEPT = 64
 _KEPT_BYTES = 256_000_000
 _MAX_ANSWER_BYTES = 256_000_000
+# What stands between these is not ours: it is neither counted nor removed. 13 digits would be the end of counting up.
+_RECORD = re.compile(r"([0-9]{1,12})\.json")
+_OURS = re.compile(r"([0-9]{1,12})(?:\.json|-[A-Za-z_]\w*\.npy)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Request:
 
     Attributes:
         n: Its number; a larger one is newer.
-        kind: One of `KINDS`, or one that a later version knows.
+        kind: ``flow-row``, ``flow-column``, ``tensor``, or one that a later version knows.
         fields: Whatever else the record says: ``pair`` and ``node``, ``module``, ``call`` and ``what``, ``generation``.
         asked: Wall time, seconds.
     """
@@ -91,7 +94,8 @@ def ask(folder: DebugFolder, kind: str, **fields: object) -> int:
     Raises:
         SaveFailed: The disk refused.
     """
-    make_directory(folder.requests)
+    make_own_directory(folder.sidecar)
+    make_own_directory(folder.requests)
     sweep(folder.requests, "viewer")
     n = max(*_numbers(folder.requests), *_numbers(folder.answers), 0, 0) + 1
     record = {
@@ -120,12 +124,11 @@ def ask(folder: DebugFolder, kind: str, **fields: object) -> int:
 
 
 def pending_requests(folder: DebugFolder) -> tuple[Request, ...]:
-    """Requests without an answer, the newest first; what is not a request of ours is passed over."""
+    """Requests without an answer, the newest first, of the newest 64; what is not a request of ours is passed over."""
     answered = set(_numbers(folder.answers))
+    waiting = [n for n in reversed(_numbers(folder.requests)) if n not in answered]
     found = []
-    for n in reversed(_numbers(folder.requests)):
-        if n in answered:
-            continue
+    for n in waiting[:_KEPT]:
         record = dict(read_record(folder.requests / f"{n}.json"))
         kind, asked = record.pop("kind", ""), record.pop("time", 0.0)
         if record.pop("schema", 0) != SCHEMA or not isinstance(kind, str) or not kind:
@@ -158,7 +161,8 @@ def answer(
         SaveFailed: The disk refused.
         InvalidContents: A tensor does not hold real numbers.
     """
-    make_directory(folder.answers)
+    make_own_directory(folder.sidecar)
+    make_own_directory(folder.answers)
     files: dict[str, dict[str, object]] = {}
     for name, array in (arrays or {}).items():
         chunks = encode_npy(array)
@@ -228,21 +232,19 @@ def _numbers(directory: Path) -> list[int]:
         names = [item.name for item in directory.iterdir()]
     except OSError:
         return []
-    stems = [name[:-5] for name in names if name.endswith(".json")]
-    return sorted(
-        int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 16
-    )
+    return sorted(int(match[1]) for match in map(_RECORD.fullmatch, names) if match)
 
 
 def _trim_answers(answers: Path, newest: int) -> None:
+    """Remove the oldest answers; the directory is a real one, as `answer` made sure."""
     sizes: dict[int, int] = {}
     files: dict[int, list[Path]] = {}
     try:
         for path in answers.iterdir():
-            head = path.name.replace(".", "-").split("-")[0]
-            if head.isascii() and head.isdigit() and len(head) < 16:
-                files.setdefault(int(head), []).append(path)
-                sizes[int(head)] = sizes.get(int(head), 0) + path.stat().st_size
+            if match := _OURS.fullmatch(path.name):
+                n = int(match[1])
+                files.setdefault(n, []).append(path)
+                sizes[n] = sizes.get(n, 0) + path.lstat().st_size
     except OSError as error:
         raise SaveFailed(answers, reason_of(error)) from error
     total = 0

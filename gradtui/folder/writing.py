@@ -135,6 +135,17 @@ def make_directory(path: Path) -> None:
         raise SaveFailed(path, reason_of(error)) from error
 
 
+def make_own_directory(path: Path) -> None:
+    """Make a directory of the sidecar; a link in its place is refused, because what is behind it is somebody's.
+
+    Raises:
+        SaveFailed: The system refused, or the name belongs to a file or a link.
+    """
+    make_directory(path)
+    if path.is_symlink():
+        raise SaveFailed(path, "is a link: nothing of gradtui's is written or removed behind one")
+
+
 def remove(path: Path) -> None:
     """Remove a file of ours; one that is gone, or that cannot be removed, is left."""
     try:

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from kit import hostile
 
+from gradtui.errors import SaveFailed
 from gradtui.folder.location import DebugFolder
+from gradtui.folder.reading import read_record
 from gradtui.folder.requests import Request, answer, ask, pending_requests, read_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -102,3 +105,67 @@ def test_a_damaged_tensor_is_a_failed_answer(folder: DebugFolder) -> None:
     assert read_answer(folder, 4).status == "failed"
     path.unlink()
     assert read_answer(folder, 4).status == "failed"
+
+
+@pytest.mark.parametrize("link", ["sidecar", "answers", "requests"])
+def test_nothing_is_written_or_removed_behind_a_link(
+    folder: DebugFolder, tmp_path: Path, link: str
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for n in range(1, 80):
+        (theirs / f"{n}.json").write_text("theirs")
+    place = {
+        "sidecar": folder.sidecar,
+        "answers": folder.answers,
+        "requests": folder.requests,
+    }[link]
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(theirs)
+    if link != "requests":
+        with pytest.raises(SaveFailed, match="link"):
+            answer(folder, 99, "done", arrays={"values": np.zeros(3)})
+    if link != "answers":
+        with pytest.raises(SaveFailed, match="link"):
+            ask(folder, "tensor", module="m")
+    assert len(list(theirs.iterdir())) == 79
+
+
+def test_only_files_of_ours_are_trimmed(folder: DebugFolder) -> None:
+    folder.answers.mkdir(parents=True)
+    names = [
+        "1-run.txt",
+        "2.json.bak",
+        "3-a-b.npy",
+        "2024-01-01.npy",
+        "4.npy",
+        "1234567890123.json",
+    ]
+    for name in names:
+        (folder.answers / name).write_text("theirs")
+    for n in range(1000, 1070):
+        answer(folder, n, "done")
+    assert all((folder.answers / name).exists() for name in names)
+    assert len(list(folder.answers.iterdir())) == 64 + len(names)
+
+
+def test_a_number_out_of_reach_stops_nothing(folder: DebugFolder) -> None:
+    first = ask(folder, "tensor", module="m")
+    (folder.requests / "999999999999999.json").write_text("{}")
+    assert ask(folder, "tensor", module="m") == first + 1
+    assert [request.n for request in pending_requests(folder)] == [first + 1, first]
+
+
+def test_few_requests_are_read(folder: DebugFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(folder, "tensor", module="m")
+    for n in range(2, 500):
+        (folder.requests / f"{n}.json").write_bytes((folder.requests / "1.json").read_bytes())
+    read: list[Path] = []
+
+    def counted(path: Path) -> Mapping[str, object]:
+        read.append(path)
+        return read_record(path)
+
+    monkeypatch.setattr("gradtui.folder.requests.read_record", counted)
+    assert [request.n for request in pending_requests(folder)] == list(range(499, 435, -1))
+    assert len(read) == 64
