@@ -6,6 +6,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+from gradtui.tui.screens.room import GRACE_SECONDS
 from kit.pty_driver import Terminal
 
 if TYPE_CHECKING:
@@ -58,6 +59,14 @@ def shows(*words: str) -> Callable[[Terminal], bool]:
 def lacks(word: str) -> Callable[[Terminal], bool]:
     """A condition: a word is no longer on the screen."""
     return lambda terminal: word not in terminal.text
+
+
+def answer(terminal: Terminal, question: str, key: str) -> None:
+    """Answer a question that came by itself; for a moment it takes no key, which may have been meant for something else."""
+    terminal.wait_for(question)
+    terminal.settle(GRACE_SECONDS + 0.05)
+    terminal.send(key)
+    terminal.wait_for(lacks(question))
 
 
 def serving(folder: Path) -> Path:

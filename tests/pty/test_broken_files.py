@@ -14,7 +14,7 @@ import pytest
 from kit import hostile
 from kit.folders import age, flow_info, write_foreign
 from kit.pty_driver import Terminal
-from kit.running import argv, lacks, opened, shows
+from kit.running import answer, argv, lacks, opened, shows
 
 from gradtui.folder.generation import AdapterWriter
 
@@ -217,8 +217,7 @@ def test_killed_while_it_saves(folder: DebugFolder) -> None:
     for _ in range(4):
         with opened(folder.root, size=(80, 24)) as terminal:
             if "earlier session" in terminal.text:
-                terminal.send("n")
-                terminal.wait_for(lacks("earlier session"))
+                answer(terminal, "earlier session", "n")
             terminal.send(" ")
             terminal.wait_for(shows("1 unsaved"))
             terminal.send("W")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from kit.pty_driver import Terminal
-from kit.running import argv, lacks, opened, serving, shows
+from kit.running import answer, argv, opened, serving, shows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,17 +187,14 @@ def test_unsaved_edits_survive(folder: DebugFolder, number: int) -> None:
         terminal.signal(number)
         terminal.wait_exit()
     with opened(folder.root) as terminal:
-        terminal.wait_for(shows("2 unsaved edits of an earlier session"))
-        terminal.send("y")
+        answer(terminal, "2 unsaved edits of an earlier session", "y")
         terminal.wait_for(shows("2 unsaved "))
         # Taken up and not written: they are kept again.
         terminal.settle()
         terminal.signal(signal.SIGKILL)
         terminal.wait_exit()
     with opened(folder.root) as terminal:
-        terminal.wait_for(shows("2 unsaved edits of an earlier session"))
-        terminal.send("n")
-        terminal.wait_for(lacks("earlier session"))
+        answer(terminal, "2 unsaved edits of an earlier session", "n")
         terminal.send("q")
         ended_well(terminal, 0)
     with opened(folder.root) as terminal:
