@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from gradtui.folder.inputs import InputRead, digest, load_input
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.pickle_writer import encode
 from gradtui.folder.stamp import MISSING, Stamp
+from gradtui.folder.writing import replace_file
 from gradtui.torch.flows import Effort
 from gradtui.torch.forward import Pass, Plan, run_once
 from gradtui.torch.inputs import Call, Template, as_call, default_prepare
@@ -44,7 +47,9 @@ class DebugAdapter:
     """Computes the exact gradient flow of a model for the input that stands in a debug folder.
 
     Nothing of the model is changed: training mode, gradients, buffers, parameters and random state are after
-    each computation what they were before (see `gradtui.torch.guard.untouched` for what is put back). Backward
+    each computation what they were before (see `gradtui.torch.guard.untouched` for what is put back). One limit:
+    of a model of more than 16.8 million parameters (2**24) no copy is made, so that a forward pass that writes
+    its own weights in place leaves them so. Backward
     hooks that the user set stay, and run again for each backward pass that a flow takes, one at a time: what
     such hooks keep for themselves is not put back, and the generation notes that there are some.
     """
@@ -166,29 +171,29 @@ class DebugAdapter:
 
         Args:
             input_path: ``.npy``, ``.pt`` or ``.pth`` (a tensor), or a ``flow_info.pkl`` with ``input_representation``.
-            output_path: ``.npy``, ``.pt``, ``.pth``: the gradient of the input, in its shape. ``.pkl``: a whole
+            output_path: replaced whole (a link itself, not what it leads to). ``.npy``, ``.pt``, ``.pth``: the gradient of the input, in its shape. ``.pkl``: a whole
                 ``flow_info.pkl``; other keys of one that is there already are kept.
 
         Raises:
             UnreadableFile: when the input can't be read.
+            SaveFailed: when the disk refuses; what was there is still there.
             UsageError: for other suffixes, and where an integer input has no gradient to be written.
         """
         kind = kind_of(output_path)
         array = read_input(input_path)
         if kind != "flow_info":
             # The input's gradient alone is asked for: no flows.
-            gradient = self._input_gradient(array)
+            gradient, data = self._input_gradient(array), BytesIO()
             if kind == "npy":
-                with open(output_path, "wb") as file:  # noqa: PTH123 - np.save would add a suffix
-                    np.save(file, gradient)
+                np.save(data, gradient)
             else:
-                torch.save(torch.from_numpy(gradient), output_path)
+                torch.save(torch.from_numpy(gradient), data)
+            replace_file(Path(output_path), data.getvalue(), "adapter")
             return
         run, found = self.capture_array(array)
         fresh = {**found, INPUT_KEY: np.asarray(array), TARGET_KEY: run.target}
         root = merged_flow_info(output_path, fresh)
-        with open(output_path, "wb") as file:  # noqa: PTH123
-            file.writelines(encode(root))
+        replace_file(Path(output_path), b"".join(encode(root)), "adapter")
 
     def run(self) -> int:
         """Compute one generation into the folder.

@@ -1,8 +1,8 @@
 """Leave a model as it was found: what a look at the gradients may touch, and how it is put back.
 
 Gradients are taken with ``torch.autograd.grad``, which never writes ``.grad``; a forward pass in
-training mode still moves running statistics and draws random numbers, and a user's module may do
-anything. All of it is put back, bit for bit.
+training mode still moves running statistics and draws random numbers, and a user's module may write
+its own tensors. These are put back, bit for bit; plain attributes of a module are not.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
+
+from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +30,7 @@ COPIED_PARAMETERS: Final = 1 << 24
 
 @dataclass(slots=True)
 class Restored:
-    """What was put back: ``buffers`` says whether the forward pass had moved any; known after the block."""
+    """What was put back: ``buffers`` says whether the block had moved any, or changed a table; known after it."""
 
     buffers: bool = False
 
@@ -36,22 +39,29 @@ class Restored:
 def untouched(model: nn.Module) -> Iterator[Restored]:
     """Run a block and put back what it changed of ``model`` and of the random generators.
 
-    Put back: the training mode of each submodule, buffers (values, and the tensors themselves where
-    a forward replaced them), parameters' values (of models up to ``COPIED_PARAMETERS``), their
-    ``requires_grad`` and ``.grad`` (None stays None), and the generators of torch on the CPU and on
-    CUDA devices in use, of numpy and of ``random``.
+    Put back: the training mode of each submodule, its tables of parameters and buffers (what a forward
+    added, replaced or took away), buffers' values, parameters' values (of models up to
+    ``COPIED_PARAMETERS``), their ``requires_grad`` and ``.grad`` (None stays None), and the generators of
+    torch on the CPU and on CUDA devices in use, of numpy and of ``random``.
+
+    Raises:
+        UsageError: when the shapes of the model's parameters aren't known yet (lazy modules).
     """
+    if any(is_lazy(t) for t in (*model.parameters(), *model.buffers())):
+        raise UsageError(
+            "the model's parameters have no shape yet (lazy modules): call it once before"
+        )
+    tables = [
+        (table, dict(table))
+        for module in model.modules()
+        for table in (module._parameters, module._buffers)  # noqa: SLF001 - the tables are restored
+    ]
     modes = [(module, module.training) for module in model.modules()]
     parameters = [(p, p.requires_grad, p.grad, _version(p.grad)) for p in model.parameters()]
     gradients = [None if p.grad is None else p.grad.detach().clone() for p in model.parameters()]
     small = sum(p.numel() for p in model.parameters()) <= COPIED_PARAMETERS
     values = [p.detach().clone() for p in model.parameters()] if small else []
-    registered = [
-        (module, name, tensor)
-        for module in model.modules()
-        for name, tensor in module._buffers.items()  # noqa: SLF001 - the table itself is restored
-    ]
-    copies = [None if t is None else t.detach().clone() for _, _, t in registered]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     restored = Restored()
     with generators_kept():
         try:
@@ -70,12 +80,13 @@ def untouched(model: nn.Module) -> Iterator[Restored]:
                     parameter.grad = gradient
             for (parameter, *_), value in zip(parameters, values, strict=False):
                 _put_back(parameter, value)
-            for (module, name, tensor), buffer in zip(registered, copies, strict=True):
-                if module._buffers.get(name) is not tensor:  # noqa: SLF001
-                    module._buffers[name] = tensor  # noqa: SLF001
+            for table, kept in tables:
+                if list(table) != list(kept) or any(table[name] is not kept[name] for name in kept):
+                    table.clear()
+                    table.update(kept)
                     restored.buffers = True
-                if tensor is not None and buffer is not None:
-                    restored.buffers |= _put_back(tensor, buffer)
+            for buffer, value in buffers:
+                restored.buffers |= _put_back(buffer, value)
 
 
 @contextmanager
@@ -95,23 +106,43 @@ def generators_kept() -> Iterator[None]:
 
 def _put_back(tensor: torch.Tensor, value: torch.Tensor) -> bool:
     # Through .data: a saved tensor's version must not move, or a later look at the graph is refused.
-    if tensor.shape != value.shape or tensor.dtype != value.dtype:
+    if (tensor.shape, tensor.dtype, tensor.layout) != (value.shape, value.dtype, value.layout):
         tensor.data = value
-    elif not _same_bits(tensor.detach(), value):
-        tensor.data.copy_(value)
-    else:
-        return False
-    return True
+        return True
+    here, kept = _parts(tensor), _parts(value)
+    if any(one.shape != other.shape for one, other in zip(here, kept, strict=True)):
+        tensor.data = value
+        return True
+    changed = False
+    for one, other in zip(here, kept, strict=True):
+        if not _same_bits(one, other):
+            one.data.copy_(other)
+            changed = True
+    return changed
+
+
+def _parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The plain tensors that hold a tensor's values: itself, or a sparse one's places and values."""
+    tensor = tensor.detach()
+    if tensor.layout == torch.sparse_coo:
+        return (tensor._indices(), tensor._values())  # noqa: SLF001 - as they are, coalesced or not
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+    return (tensor,)
 
 
 def _same_bits(left: torch.Tensor, right: torch.Tensor) -> bool:
-    if torch.equal(left, right):
-        return True
-    # NaN differs from itself and is still the same value here.
-    return left.is_floating_point() and bool(
-        torch.equal(left.isnan(), right.isnan())
-        and torch.equal(left.nan_to_num(), right.nan_to_num())
-    )
+    # As bytes: NaN differs from itself and -0.0 does not from 0.0, where numbers are compared.
+    if left.is_quantized or left.layout != torch.strided:
+        return False
+    return torch.equal(_bytes(left), _bytes(right))
+
+
+def _bytes(tensor: torch.Tensor) -> torch.Tensor:
+    plain = tensor.resolve_conj().resolve_neg().contiguous()
+    return plain.reshape(-1).view(torch.uint8)
 
 
 def _version(tensor: torch.Tensor | None) -> int:

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Final
 
-from gradtui.errors import FileBusy, GradtuiError
+from gradtui.errors import FileBusy, GradtuiError, InvalidContents, SaveFailed
 from gradtui.folder.requests import answer, pending_requests
 from gradtui.folder.stamp import MISSING, Stamp, stamp
 from gradtui.torch.answering import answer_for
@@ -34,6 +34,8 @@ IDLE_STEP_SECONDS: Final = 0.01
 DOUBTFUL_SECONDS: Final = 0.03
 # Requests are answered for this long before the input is looked at again.
 REQUEST_SECONDS: Final = 0.05
+# After an answer that the disk did not take, no other is tried for this long.
+REFUSED_DISK_SECONDS: Final = 1.0
 # What takes longer than this is said to be computing, with its progress; a newer save then ends it.
 SAID_AFTER_SECONDS: Final = 0.2
 
@@ -59,6 +61,7 @@ class Server:
         self._own: Stamp = MISSING
         self._last_said = 0.0
         self._told = ""
+        self._no_answers_before = 0.0
 
     def serve(self) -> None:
         """Run until stopped; see `DebugAdapter.serve`."""
@@ -148,6 +151,8 @@ class Server:
     def _answer_some(self, writer: AdapterWriter) -> bool:
         """Answer requests, the newest first, for a while; whether none is left."""
         started = time.monotonic()
+        if started < self._no_answers_before:
+            return False
         for request in pending_requests(self._folder):
             if time.monotonic() - started > REQUEST_SECONDS or self._stop():
                 return False
@@ -171,8 +176,18 @@ class Server:
             )
         except Cancelled:
             return False
-        with contextlib.suppress(GradtuiError):
-            answer(self._folder, request.n, status, reason, arrays, generation=writer.generation)
+        fields = {"generation": writer.generation}
+        try:
+            try:
+                answer(self._folder, request.n, status, reason, arrays, **fields)
+            except InvalidContents as error:
+                # Numbers that no .npy of ours holds: complex ones, say.
+                answer(self._folder, request.n, "refused", str(error), **fields)
+        except SaveFailed as error:
+            # It stays asked: the disk may have room later.
+            self._no_answers_before = time.monotonic() + REFUSED_DISK_SECONDS
+            say(str(error))
+            return False
         if self._last_said > began:
             writer.set_state("serving", message=f"generation {writer.generation}")
         return True

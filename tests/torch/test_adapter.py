@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradtui.errors import FileBusy, UnreadableFile, UsageError
+from gradtui.errors import FileBusy, SaveFailed, UnreadableFile, UsageError
 from gradtui.folder.load import load
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.pickle_reader import read_flow_info
@@ -317,3 +317,27 @@ def test_capture_without_a_backward_pass(tmp_path):
     with pytest.raises(UsageError, match="no path"):
         wrong_pair()
     assert torch.autograd.backward.__module__ == "torch.autograd"
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".pt", ".pkl"])
+def test_outputs_are_replaced_whole_and_no_link_is_followed(suffix, tmp_path, monkeypatch):
+    np.save(tmp_path / "in.npy", np.ones((4, 4), dtype=np.float32))
+    other = tmp_path / "other"
+    other.write_bytes(b"".join(encode({})))
+    kept = other.read_bytes()
+    target = tmp_path / f"out{suffix}"
+    target.symlink_to(other)
+    adapter = DebugAdapter(small())
+    adapter.compute_gradients(tmp_path / "in.npy", target)
+    assert other.read_bytes() == kept
+    assert not target.is_symlink()
+    whole = target.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gradtui.folder.writing._write_all", full)
+    with pytest.raises(SaveFailed):
+        adapter.compute_gradients(tmp_path / "in.npy", target)
+    assert target.read_bytes() == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"in.npy", "other", target.name}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradtui.errors import UsageError
 from gradtui.torch import DebugAdapter
 from gradtui.torch.guard import untouched
 
@@ -118,3 +119,76 @@ def test_what_moved_is_known():
     with untouched(model.eval()) as restored:
         model(torch.randn(4, 3))
     assert not restored.buffers
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (float("inf"), torch.finfo(torch.float32).max),
+        (0.0, -0.0),
+        (float("nan"), 0.0),
+    ],
+)
+def test_values_are_compared_as_bytes(before, after):
+    model = nn.Module()
+    model.register_buffer("state", torch.full((2,), before))
+    kept = model.state.clone()
+    with untouched(model) as restored:
+        model.state.fill_(after)
+    assert restored.buffers
+    assert torch.equal(model.state.view(torch.uint8), kept.view(torch.uint8))
+    with untouched(model) as restored:
+        model.state.clone()
+    assert not restored.buffers
+
+
+class Graph(nn.Module):
+    """A layer of a graph network, whose adjacency is sparse."""
+
+    def __init__(self, adjacency):
+        super().__init__()
+        self.register_buffer("adjacency", adjacency)
+        self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.b(self.adjacency @ self.a(x))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("layout", ["to_sparse_coo", "to_sparse_csr", "to_sparse_csc"])
+def test_sparse_buffers(layout, tmp_path):
+    dense = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    model = Graph(getattr(dense, layout)())
+    if layout != "to_sparse_csc":
+        DebugAdapter(model, folder=tmp_path, inputs=torch.rand(2, 3)).run()
+    adjacency = model.adjacency
+    with untouched(model) as restored:
+        values = adjacency._values() if layout == "to_sparse_coo" else adjacency.values()
+        values.mul_(3)
+    assert restored.buffers
+    assert model.adjacency is adjacency
+    assert torch.equal(model.adjacency.to_dense(), dense)
+
+
+def test_lazy_modules_are_asked_for_a_call(tmp_path):
+    model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
+    adapter = DebugAdapter(model, folder=tmp_path, inputs=torch.rand(2, 3))
+    with pytest.raises(UsageError, match="call it once"):
+        adapter.run()
+    model(torch.rand(2, 3))
+    assert adapter.run() == 1
+
+
+def test_what_a_forward_adds_and_takes_is_put_back():
+    model = nn.Linear(3, 3)
+    model.register_buffer("old", torch.ones(1))
+    weight = model.weight
+    with untouched(model) as restored:
+        model.register_buffer("new", torch.ones(1))
+        model.extra = nn.Parameter(torch.ones(1))
+        model.weight = nn.Parameter(torch.zeros(3, 3))
+        del model.old
+    assert restored.buffers
+    assert list(dict(model.named_parameters())) == ["weight", "bias"]
+    assert list(dict(model.named_buffers())) == ["old"]
+    assert model.weight is weight
