@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -105,6 +106,9 @@ class DebugAdapter:
         self.plan.selection.picks(model)
         self.effort = Effort(max_links, MAX_LINK_BYTES, max_seconds)
         self._kept: dict[Any, Any] | None = None
+        self._template: Template | None = None
+        self._misfit = ""
+        self.left_alone = ""
         self._initial: npt.NDArray[Any] | None = None
         self._prepare: Callable[[npt.NDArray[Any]], object]
         if prepare is not None:
@@ -113,7 +117,7 @@ class DebugAdapter:
                 value = inputs.detach() if isinstance(inputs, torch.Tensor) else inputs
                 self._initial = np.asarray(value)
         elif inputs is not None:
-            template = Template(as_call(inputs), sample)
+            self._template = template = Template(as_call(inputs), sample)
             self._prepare, self._initial = template, template.to_map()
         else:
             self._prepare = default_prepare(model)
@@ -214,7 +218,8 @@ class DebugAdapter:
     def serve(self, *, stop: Callable[[], bool] | None = None) -> None:
         """Compute a generation now and one for every save of the input, and answer requests, until stopped.
 
-        An error in the model is told in ``adapter.json``; the next save tries again.
+        An error in the model is told in ``adapter.json``; the next save tries again. Ctrl-C is the way to stop:
+        it returns quietly, and the folder says that the adapter has stopped.
 
         Args:
             stop: asked several times a second; by default only an interrupt or an exception ends it.
@@ -222,7 +227,8 @@ class DebugAdapter:
         Raises:
             FileBusy: when another adapter serves the folder.
         """
-        Server(self, stop=stop or (lambda: False)).serve()
+        with suppress(KeyboardInterrupt):
+            Server(self, stop=stop or (lambda: False)).serve()
 
     def writer(self) -> AdapterWriter:
         """Claim the folder (see `AdapterWriter`), and remember what of it isn't ours."""
@@ -232,6 +238,9 @@ class DebugAdapter:
 
     def read_folder(self, last: InputRead | None = None, own: Stamp = MISSING) -> InputRead:
         """The input to compute from now.
+
+        With ``inputs`` given (and no ``prepare``), an input of another shape that stands in the folder at the start
+        belongs to another model: it is left alone, and `left_alone` says so.
 
         Args:
             last: the input of the generation before.
@@ -243,13 +252,30 @@ class DebugAdapter:
             UnreadableFile: when the file is broken.
         """
         found = load_input(self.folder, own=own)
+        if found.source and found.digest == self._misfit:
+            return last or self._own_input(found.generation)
+        if found.source and self._template is not None and last is None:
+            shapes = self._template.misfit(found.array)
+            if shapes:
+                self._misfit = found.digest
+                # What stands within flow_info.pkl goes with the generation that it belongs to.
+                fate = "left alone" if found.source == "npy" else "not used"
+                self.left_alone = (
+                    f"the input in {self.folder.shown} is {shapes}: it was {fate}; "
+                    "use another folder to keep both"
+                )
+                return self._own_input(found.generation)
         if found.source:
+            self._misfit = self.left_alone = ""
             return found
         if last is not None:
             return last
+        return self._own_input()
+
+    def _own_input(self, generation: int = 0) -> InputRead:
         if self._initial is None:
             raise NoInput(f"{self.folder.input}: no input yet; save one there, or give inputs=")
-        return InputRead(self._initial, digest=digest(self._initial))
+        return InputRead(self._initial, generation=generation, digest=digest(self._initial))
 
     def generate(
         self,
@@ -262,6 +288,8 @@ class DebugAdapter:
         run, found = self.capture_array(read.array, progress=progress)
         if read.source != "npy":
             found[INPUT_KEY] = np.asarray(read.array)
+        if self.left_alone:
+            found["meta"].setdefault("notes", []).append(self.left_alone)
         root = {**(self._kept or {}), **found}
         # Ended between two of its files, a generation would be taken for another program's.
         with undisturbed():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ def untouched(model: nn.Module) -> Iterator[Restored]:
         raise UsageError(
             "the model's parameters have no shape yet (lazy modules): call it once before"
         )
-    tables = [
+    tables: list[tuple[dict[str, Any], dict[str, Any]]] = [
         (table, dict(table))
         for module in model.modules()
         for table in (module._parameters, module._buffers)  # noqa: SLF001 - the tables are restored

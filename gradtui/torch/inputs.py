@@ -119,6 +119,14 @@ class Template:
         edited.view(-1)[positions] = values.to(edited.dtype)
         return self.call.replaced(edited)
 
+    def misfit(self, array: npt.NDArray[Any]) -> str:
+        """In what an array's shape is not the model's: ``8x8, the model's is 6x8``; empty where it fits."""
+        wanted = tuple(self._positions().shape)
+        if array.shape in (wanted, tuple(self.call.edited.shape)):
+            return ""
+        here, there = ("x".join(map(str, shape)) for shape in (array.shape, wanted))
+        return f"{here or 'one value'}, the model's is {there}"
+
     def _positions(self) -> torch.Tensor:
         shape = tuple(self.call.edited.shape)
         layout = Layout(by_dimensions(len(shape)).replace("C", "A"), shape, self.sample)

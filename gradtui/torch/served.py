@@ -30,6 +30,7 @@ class Served(Protocol):
     model: nn.Module
     folder: DebugFolder
     plan: Plan
+    left_alone: str
 
     def call_for(self, array: npt.NDArray[Any]) -> Call:
         """The model's arguments for an input array."""

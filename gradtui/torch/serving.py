@@ -82,6 +82,7 @@ class Server:
                         edited = not self._refresh(writer)
                     if asked and self._read is not None:
                         asked = not self._answer_some(writer)
+                writer.beat()
                 idle = moment - changed > LIVELY_SECONDS
                 time.sleep(IDLE_STEP_SECONDS if idle else STEP_SECONDS)
 
@@ -126,8 +127,12 @@ class Server:
             return True
         self._own, self._written = stamp(self._folder.flow_info), _glance(self._paths[1])
         self._told = ""
-        writer.set_state("serving", message=f"generation {number}")
+        writer.set_state("serving", message=self._generation_line(number))
         return True
+
+    def _generation_line(self, number: int) -> str:
+        note = self._adapter.left_alone
+        return f"generation {number}" + (f"; {note}" if note else "")
 
     def _progress(self, writer: AdapterWriter, share: float) -> None:
         if self._stop():
@@ -176,20 +181,20 @@ class Server:
             )
         except Cancelled:
             return False
-        fields = {"generation": writer.generation}
+        number = writer.generation
         try:
             try:
-                answer(self._folder, request.n, status, reason, arrays, **fields)
+                answer(self._folder, request.n, status, reason, arrays, generation=number)
             except InvalidContents as error:
                 # Numbers that no .npy of ours holds: complex ones, say.
-                answer(self._folder, request.n, "refused", str(error), **fields)
+                answer(self._folder, request.n, "refused", str(error), generation=number)
         except SaveFailed as error:
             # It stays asked: the disk may have room later.
             self._no_answers_before = time.monotonic() + REFUSED_DISK_SECONDS
             say(str(error))
             return False
         if self._last_said > began:
-            writer.set_state("serving", message=f"generation {writer.generation}")
+            writer.set_state("serving", message=self._generation_line(writer.generation))
         return True
 
 

@@ -4,6 +4,7 @@
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from kit.waiting import until
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 from gradtui.errors import SaveFailed
 from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.commit import read_commit
+from gradtui.folder.load import load
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.requests import answer, ask, read_answer
 from gradtui.torch import DebugAdapter
@@ -65,3 +67,47 @@ def test_a_full_disk_leaves_the_question_asked(tmp_path, monkeypatch):
         until(lambda: read_answer(folder, number).status == "done", "the answer of the second try")
     assert len(tried) == 2
     assert read_commit(folder, "adapter").generation == 1
+
+
+def test_another_model_s_input_is_left_alone(tmp_path):
+    place = DebugFolder.at(tmp_path)
+    tmp_path.mkdir(exist_ok=True)
+    np.save(place.input, np.ones((8, 8), dtype=np.float32))
+    before = place.input.read_bytes()
+    with served(tmp_path, inputs=torch.rand(2, 4)) as folder:
+        until(lambda: read_commit(folder, "adapter").generation == 1, "the first generation")
+        until(
+            lambda: "8x8, the model's is 2x4: it was left alone" in read_adapter(folder).message,
+            "word",
+        )
+        assert not read_adapter(folder).error
+        assert folder.input.read_bytes() == before
+        assert load(folder, settle=0).session.layers[0].shape == (2, 4)
+        np.save(folder.input, np.ones((2, 4), dtype=np.float32))
+        until(lambda: read_commit(folder, "adapter").generation == 2, "the next generation")
+        until(lambda: read_adapter(folder).message == "generation 2", "the end of the note")
+        # What is saved while it serves was meant for it.
+        np.save(folder.input, np.ones((3, 4), dtype=np.float32))
+        until(lambda: read_adapter(folder).error, "the failure")
+
+
+def test_an_input_within_another_model_s_flow_info(tmp_path):
+    DebugAdapter(nn.Linear(3, 2), folder=tmp_path, inputs=torch.rand(5, 3)).run()
+    adapter = DebugAdapter(Complex(), folder=tmp_path, inputs=torch.rand(2, 4))
+    assert adapter.run() == 2
+    session = load(DebugFolder.at(tmp_path)).session
+    assert session.input.shape == (2, 4)
+    assert any("it was not used" in str(note) for note in session.meta["notes"])
+
+
+def test_an_interrupt_ends_the_loop_quietly(tmp_path):
+    asked = []
+
+    def stop():
+        asked.append(1)
+        if len(asked) > 20:
+            raise KeyboardInterrupt
+        return False
+
+    DebugAdapter(Complex(), folder=tmp_path, inputs=torch.rand(2, 4)).serve(stop=stop)
+    assert read_adapter(DebugFolder.at(tmp_path)).state == "stopped"
