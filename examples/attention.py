@@ -44,4 +44,5 @@ if __name__ == "__main__":
     from gradtui.torch import DebugAdapter
 
     model, tokens = make()
-    print(f"generation {DebugAdapter(model, inputs=tokens).run()} is in gradtui-debug")
+    adapter = DebugAdapter(model, inputs=tokens, folder="gradtui-debug/attention")
+    print(f"generation {adapter.run()} is in {adapter.folder.shown}")

@@ -25,9 +25,10 @@ def make(progress: Callable[[float, str], None] = lambda _, __: None) -> DebugAd
         prepare=prepare,
         inputs=held_out.images[INDEX].astype("float32"),  # 0 is paper, FULL_INK is 16
         loss=margin,
+        folder="gradtui-debug/digits",
     )
 
 
 if __name__ == "__main__":
     adapter = make(lambda share, message: print(f"{share:4.0%} {message}"))
-    print(f"generation {adapter.run()} is in gradtui-debug (ink goes up to {FULL_INK})")
+    print(f"generation {adapter.run()} is in {adapter.folder.shown} (ink goes up to {FULL_INK})")

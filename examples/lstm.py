@@ -40,8 +40,9 @@ def make() -> DebugAdapter:
     torch.manual_seed(5)
     steps = torch.zeros(1, STEPS, FEATURES)
     steps[0, torch.arange(STEPS), torch.arange(STEPS) % FEATURES] = 1
-    return DebugAdapter(Reader(), inputs=steps, loss=last_step)
+    return DebugAdapter(Reader(), inputs=steps, loss=last_step, folder="gradtui-debug/lstm")
 
 
 if __name__ == "__main__":
-    print(f"generation {make().run()} is in gradtui-debug")
+    adapter = make()
+    print(f"generation {adapter.run()} is in {adapter.folder.shown}")

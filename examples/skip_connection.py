@@ -32,8 +32,9 @@ def make() -> DebugAdapter:
     torch.manual_seed(7)
     image = torch.zeros(1, 1, 8, 8)
     image[..., 2:6, 2:6] = 1
-    return DebugAdapter(Residual(), inputs=image)
+    return DebugAdapter(Residual(), inputs=image, folder="gradtui-debug/skip_connection")
 
 
 if __name__ == "__main__":
-    print(f"generation {make().run()} is in gradtui-debug")
+    adapter = make()
+    print(f"generation {adapter.run()} is in {adapter.folder.shown}")

@@ -38,8 +38,12 @@ def make() -> DebugAdapter:
     cross = np.zeros((4, 4), dtype=np.float32)
     cross[1, :] = cross[:, 2] = 1
     # Without prepare the 4×4 map gets the batch and the channel that conv1 asks for.
-    return DebugAdapter(ThreeConvolutions(), inputs=torch.from_numpy(cross)[None, None])
+    image = torch.from_numpy(cross)[None, None]
+    return DebugAdapter(
+        ThreeConvolutions(), inputs=image, folder="gradtui-debug/three_convolutions"
+    )
 
 
 if __name__ == "__main__":
-    print(f"generation {make().run()} is in gradtui-debug")
+    adapter = make()
+    print(f"generation {adapter.run()} is in {adapter.folder.shown}")

@@ -50,5 +50,5 @@ def test_as_a_script(name, tmp_path, monkeypatch, capsys):
 
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
-    assert "generation 1 is in gradtui-debug" in capsys.readouterr().out
-    assert (tmp_path / "gradtui-debug" / "flow_info.pkl").is_file()
+    assert f"generation 1 is in gradtui-debug/{name}" in capsys.readouterr().out
+    assert (tmp_path / "gradtui-debug" / name / "flow_info.pkl").is_file()
