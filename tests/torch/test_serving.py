@@ -88,7 +88,7 @@ def test_an_input_of_another_program_counts(tmp_path):
     with served(tmp_path, inputs=torch.ones(3, 4)) as (_, folder):
         until(answered(folder, 0), "the first generation")
         np.save(folder.input, np.full((3, 4), 2.5, dtype=np.float32))
-        until(lambda: read_commit(folder, "adapter").generation == 2, "the next generation")
+        until(lambda: read_adapter(folder).message == "generation 2", "the next generation")
         assert (load(folder, settle=0).session.input == 2.5).all()
 
 
