@@ -12,12 +12,19 @@ from gradtui.errors import SaveFailed
 from gradtui.folder.commit import SCHEMA, to_json
 from gradtui.folder.process import from_record, this_process
 from gradtui.folder.reading import read_record
+from gradtui.folder.stamp import stamp
 from gradtui.folder.writing import make_own_directory, replace_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gradtui.folder.location import DebugFolder
 
 STATES = ("starting", "training", "serving", "computing", "failed", "stopped")
+# Whether a process of another host lives cannot be asked: it says so at least this often, seconds, and when it
+# was silent for longer than the second it counts as ended.
+BEAT_SECONDS = 20.0
+SILENT_SECONDS = 60.0
 _MAX_TEXT = 16_384
 
 
@@ -28,8 +35,8 @@ class AdapterState:
     Attributes:
         pid: Its process; 0 where no adapter of ours ever owned the folder.
         host: The host that it runs on.
-        alive: Whether it runs; an adapter of another host counts as living until it says that it ended, and one
-            that says so has ended even where its process goes on, as a notebook's does.
+        alive: Whether it runs; an adapter of another host counts as living until it was silent for a minute, and
+            one that says that it ended has ended even where its process goes on, as a notebook's does.
         state: One of `STATES`; empty where there is no adapter.
         progress: From 0 to 1 within the state; NaN when it is not known.
         message: One line for the person.
@@ -63,7 +70,7 @@ def read_adapter(folder: DebugFolder) -> AdapterState:
     return AdapterState(
         pid=process.pid,
         host=process.host,
-        alive=process.is_alive and not ended,
+        alive=process.is_alive and not ended and (process.is_here or _is_heard(folder, record)),
         state=state if state in STATES else "",
         progress=_number(record.get("progress")),
         message=_text(record.get("message")),
@@ -89,6 +96,35 @@ def write_adapter(
     Returns:
         Whether it was written.
     """
+    with contextlib.suppress(SaveFailed):
+        place_adapter(
+            folder,
+            state,
+            progress=progress,
+            message=message,
+            error=error,
+            torch=torch,
+            generation=generation,
+        )
+        return True
+    return False
+
+
+def place_adapter(
+    folder: DebugFolder,
+    state: str,
+    *,
+    progress: float = math.nan,
+    message: str = "",
+    error: str = "",
+    torch: str = "",
+    generation: int = 0,
+) -> None:
+    """Write ``adapter.json``.
+
+    Raises:
+        SaveFailed: The disk refused.
+    """
     record = {
         "schema": SCHEMA,
         **this_process().to_record(),
@@ -100,11 +136,15 @@ def write_adapter(
         "generation": generation,
         "time": time.time(),
     }
-    with contextlib.suppress(SaveFailed):
-        make_own_directory(folder.sidecar)
-        replace_file(folder.adapter_state, to_json(record), "adapter")
-        return True
-    return False
+    make_own_directory(folder.sidecar)
+    replace_file(folder.adapter_state, to_json(record), "adapter")
+
+
+def _is_heard(folder: DebugFolder, record: Mapping[str, object]) -> bool:
+    """Whether the file was written within the last minute, by the writer's clock or by the file system's."""
+    now = time.time()
+    times = (_number(record.get("time")), stamp(folder.adapter_state).mtime_ns / 1e9)
+    return any(abs(now - moment) < SILENT_SECONDS for moment in times)
 
 
 def _text(value: object) -> str:

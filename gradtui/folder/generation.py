@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import math
+import os
+import time
 from typing import TYPE_CHECKING
 
 from gradtui.errors import FileBusy
-from gradtui.folder.adapter_state import read_adapter, write_adapter
+from gradtui.folder.adapter_state import (
+    BEAT_SECONDS,
+    SILENT_SECONDS,
+    place_adapter,
+    read_adapter,
+    write_adapter,
+)
 from gradtui.folder.commit import read_commit, write_generation
 from gradtui.folder.location import FLOW_INFO, TARGET, DebugFolder
 from gradtui.folder.npy import encode_npy
 from gradtui.folder.pickle_writer import encode
-from gradtui.folder.process import this_process
+from gradtui.folder.process import Process
 from gradtui.folder.stamp import MISSING, stamp
 from gradtui.folder.writing import make_directory, make_own_directory, sweep
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from typing_extensions import Self
 
@@ -50,29 +59,29 @@ class AdapterWriter:
         location: str | os.PathLike[str] | DebugFolder,
         *,
         torch: str = "",
-        take_over: bool = False,
     ) -> None:
-        """Claim the folder.
+        """Claim the folder: from here on ``adapter.json`` says that this process serves it.
 
         Args:
             location: Folder or prefix.
             torch: The version of torch, for `AdapterState`.
-            take_over: Claim it even where another adapter lives.
 
         Raises:
             FileBusy: Another living adapter owns the folder.
-            SaveFailed: The folder cannot be made.
+            SaveFailed: The folder cannot be made, or not be written.
         """
         self.folder = location if isinstance(location, DebugFolder) else DebugFolder.at(location)
         self._torch = torch
-        owner = read_adapter(self.folder)
-        if owner.alive and owner.pid != this_process().pid and not take_over:
-            raise FileBusy(self.folder.shown, f"an adapter serves it already (process {owner.pid})")
+        self._last = ("starting", math.nan, "", "")
         make_directory(self.folder.root)
         make_own_directory(self.folder.sidecar)
+        self.generation = read_commit(self.folder, "adapter").generation
+        with _alone(self.folder):
+            self._refuse_another()
+            place_adapter(self.folder, "starting", torch=torch, generation=self.generation)
+            self._said = time.monotonic()
         for directory in (self.folder.root, self.folder.sidecar, self.folder.answers):
             sweep(directory, "adapter")
-        self.generation = read_commit(self.folder, "adapter").generation
         self.stamp = MISSING
 
     def __enter__(self) -> Self:
@@ -124,6 +133,7 @@ class AdapterWriter:
         Returns:
             Whether the disk took it.
         """
+        self._last, self._said = (state, progress, message, error), time.monotonic()
         return write_adapter(
             self.folder,
             state,
@@ -134,6 +144,51 @@ class AdapterWriter:
             generation=self.generation,
         )
 
+    def beat(self) -> None:
+        """Say again what was said last, if that was a while ago: to other hosts, silence is the end. Costs nothing."""
+        if time.monotonic() - self._said > BEAT_SECONDS:
+            state, progress, message, error = self._last
+            self.set_state(state, progress=progress, message=message, error=error)
+
     def close(self, *, error: str = "") -> None:
         """Say that the adapter ended: ``failed`` with an error's text, else ``stopped``."""
         self.set_state("failed" if error else "stopped", error=error)
+
+    def _refuse_another(self) -> None:
+        owner = read_adapter(self.folder)
+        process = Process(owner.pid, owner.host)
+        if not owner.alive or (owner.pid == os.getpid() and process.is_here):
+            return
+        reason = f"an adapter serves it already (process {owner.pid})"
+        if not process.is_here:
+            age = max(time.time() - owner.updated, 0.0)
+            reason = (
+                f"an adapter on {owner.host} serves it (process {owner.pid}, heard of {age:.0f} s ago);"
+                f" if it is gone, wait {SILENT_SECONDS:.0f} s or remove {self.folder.adapter_state}"
+            )
+        raise FileBusy(self.folder.shown, reason)
+
+
+@contextlib.contextmanager
+def _alone(folder: DebugFolder) -> Iterator[None]:
+    """Claim a folder while no other process does: the sidecar's directory is locked, which leaves no file behind.
+
+    File systems that have no such lock go without.
+
+    Raises:
+        FileBusy: Another process claims the folder at this moment.
+    """
+    try:
+        descriptor = os.open(folder.sidecar, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FileBusy(folder.shown, "another adapter is starting in it") from None
+        yield
+    finally:
+        os.close(descriptor)
