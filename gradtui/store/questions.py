@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gradtui.core.flow_forms import SummedFlow
+from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.requests import Answer, ask, read_answer
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from gradtui.folder.location import DebugFolder
 
 _KEPT = 64
+# An answer that did not come by then does not come, seconds; without an adapter nobody gives one.
+_PATIENCE = 120.0
+_PATIENCE_ALONE = 5.0
 
 
 class Questions:
@@ -26,7 +31,7 @@ class Questions:
     def __init__(self, folder: DebugFolder) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._waiting: dict[int, tuple[str, Mapping[str, object]]] = {}
+        self._waiting: dict[int, tuple[str, Mapping[str, object], float]] = {}
         self._answers: dict[int, Answer] = {}
         # Rows and columns of the generation that is shown: (kind, source, target, node) -> values.
         self._links: dict[tuple[str, str, str, int], Array] = {}
@@ -52,21 +57,24 @@ class Questions:
         whole = {"generation": generation, **fields}
         n = ask(self._folder, kind, **whole)
         with self._lock:
-            self._waiting[n] = (kind, whole)
+            self._waiting[n] = (kind, whole, time.monotonic())
         return n
 
     def collect(self, generation: int) -> bool:
-        """Look for answers; returns whether one came."""
+        """Look for answers; returns whether one came. One that is overdue has failed, and is not looked for again."""
         if generation != self._generation:
             self._generation = generation
             self._links.clear()
         with self._lock:
             waiting = dict(self._waiting)
         came = False
-        for n, (kind, fields) in waiting.items():
+        for n, (kind, fields, asked) in waiting.items():
             answer = read_answer(self._folder, n)
             if answer.status == "waiting":
-                continue
+                reason = self._overdue(time.monotonic() - asked)
+                if not reason:
+                    continue
+                answer = Answer(n, "failed", reason)
             came = True
             with self._lock:
                 self._waiting.pop(n, None)
@@ -75,6 +83,14 @@ class Questions:
                     del self._answers[old]
             self._keep_links(kind, fields, answer)
         return came
+
+    def _overdue(self, waited: float) -> str:
+        """Why an answer is not waited for any longer; empty while it is."""
+        if waited > _PATIENCE:
+            return f"no answer came within {_PATIENCE:.0f} s"
+        if waited > _PATIENCE_ALONE and not read_adapter(self._folder).alive:
+            return "no adapter is there to answer"
+        return ""
 
     def merged(self, session: Session) -> Session:
         """The session with every row and column that came for its generation; itself when there is none."""
