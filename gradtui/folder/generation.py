@@ -38,10 +38,6 @@ MAX_LINKS = 4_000_000
 MAX_LINK_BYTES = 64_000_000
 
 
-def within_budget(links: int, link_bytes: int) -> bool:
-    """Whether a pair's links are written whole: at most 4 million and at most 64 MB."""
-    return links <= MAX_LINKS and link_bytes <= MAX_LINK_BYTES
-
 
 class AdapterWriter:
     """The one writer of the adapter's files in a folder, which is made where it is missing.
