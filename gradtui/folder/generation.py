@@ -38,7 +38,6 @@ MAX_LINKS = 4_000_000
 MAX_LINK_BYTES = 64_000_000
 
 
-
 class AdapterWriter:
     """The one writer of the adapter's files in a folder, which is made where it is missing.
 
