@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.arrays import as_floats, blocks_of_rows
 from gradtui.viewmodel.contents import map_content
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.fitting import fitting
@@ -34,7 +35,9 @@ from gradtui.viewmodel.text import (
 )
 
 if TYPE_CHECKING:
-    from gradtui.core.arrays import Array
+    from collections.abc import Iterator
+
+    from gradtui.core.arrays import Array, Floats
     from gradtui.core.edit import EditHistory
     from gradtui.core.session import Pair, Session
     from gradtui.viewmodel.selection import Cell, MapKey, Selection
@@ -179,17 +182,34 @@ def _score(
     session: Session, selection: Selection, edits: EditHistory, key: MapKey, value: float
 ) -> list[TextLine]:
     """How many standard deviations the value lies from the mean of its map's finite cells."""
-    plane = np.asarray(_plane(session, selection, key, edits), dtype=np.float64)
-    finite = plane[np.isfinite(plane)]
-    if finite.size < 2 or not math.isfinite(value):
+    count, largest, mean, spread = _distribution(_plane(session, selection, key, edits))
+    if count < 2 or not math.isfinite(value) or spread <= np.finfo(np.float64).eps:
         return []
-    # Scaled first: squares of large gradients overflow.
-    largest = float(np.abs(finite).max()) or 1.0
-    spread = float((finite / largest).std())
-    if spread <= np.finfo(np.float64).eps:
-        return []
-    score = (value / largest - float((finite / largest).mean())) / spread
+    score = (value / largest - mean) / spread
     return [line(f"{number(score, 5, digits=2, signed=True)}σ".ljust(6))]
+
+
+def _distribution(plane: Array) -> tuple[int, float, float, float]:
+    """How many cells are finite, the largest magnitude, and mean and deviation in units of that.
+
+    Looked at in blocks: a large map of bytes is never a map of floats eight times its size. Without
+    finite cells all are 0; where every cell is 0 the unit is 1.
+    """
+
+    def pieces() -> Iterator[Floats]:
+        for rows in blocks_of_rows(*plane.shape):
+            values = as_floats(plane[rows])
+            yield values[np.isfinite(values)]
+
+    sizes = [(piece.size, float(np.abs(piece).max())) for piece in pieces() if piece.size]
+    count = sum(size for size, _ in sizes)
+    if not count:
+        return 0, 0.0, 0.0, 0.0
+    # Scaled first: squares of large gradients overflow.
+    largest = max(most for _, most in sizes) or 1.0
+    mean = math.fsum(float((piece / largest).sum()) for piece in pieces()) / count
+    squares = math.fsum(float(np.square(piece / largest - mean).sum()) for piece in pieces())
+    return count, largest, mean, math.sqrt(squares / count)
 
 
 def _adds_up(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
