@@ -33,18 +33,6 @@ class Command:
     words: Callable[[Desk], tuple[str, ...]] = lambda _desk: ()
 
 
-def number(text: str) -> float:
-    """Read a number as a person types it.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a number") from None
-
-
 def whole(text: str) -> int:
     """Read a whole number.
 
@@ -96,7 +84,7 @@ def _threshold(desk: Desk, words: list[str]) -> None:
     if words and words[0] == "default":
         desk.selection = choices.with_default_threshold(desk.selection, desk.session)
         return
-    value = number(_one(words, "threshold NUMBER, or threshold default"))
+    value = editing.typed_number(_one(words, "threshold NUMBER, or threshold default"))
     if math.isnan(value):
         raise UsageError("a threshold is a number")
     desk.selection = choices.with_threshold(desk.selection, desk.session, value)

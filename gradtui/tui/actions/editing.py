@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from gradtui.errors import UsageError
@@ -53,7 +52,7 @@ def set_value(desk: Desk, text: str) -> None:
     Raises:
         UsageError: it is no number.
     """
-    desk.edits = desk.edits.set_value(cell(desk), _number(text))
+    desk.edits = desk.edits.set_value(cell(desk), typed_number(text))
 
 
 def z_type(desk: Desk, _count: int) -> None:
@@ -67,18 +66,20 @@ def set_z(desk: Desk, text: str) -> None:
     Raises:
         UsageError: it is no number, or one that cannot be toggled.
     """
-    desk.selection = choices.with_z(desk.selection, _number(text))
+    desk.selection = choices.with_z(desk.selection, typed_number(text))
     desk.say(f"z is {number(desk.selection.z)}")
 
 
-def _number(text: str) -> float:
+def typed_number(text: str) -> float:
+    """Read a number as a person types it; ``nan`` and ``inf`` are numbers too.
+
+    Raises:
+        UsageError: it is none.
+    """
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         raise UsageError(f"{text!r} is not a number") from None
-    if math.isnan(value) and text.strip().lower().lstrip("+-") != "nan":
-        raise UsageError(f"{text!r} is not a number")
-    return value
 
 
 def set_command(desk: Desk, words: list[str]) -> None:

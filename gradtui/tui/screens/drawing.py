@@ -75,7 +75,7 @@ class Drawing:
             return line((" gradtui", "title"))
         status = view.status
         state = FolderState(
-            name=desk.session.folder or shell_folder(work),
+            name=desk.session.folder or work.shell.folder,
             kind=status.kind,
             text=printable(status.text),
             clock=clock(view.loaded_at),
@@ -185,8 +185,3 @@ class Drawing:
         words = f" box ({corner[0]},{corner[1]}) to ({row},{column})  "
         keys = (("enter", "key"), " takes it  ", ("X", "key"), (" leaves", "dim"))
         return clip(line((words, "highlight"), *keys), width)
-
-
-def shell_folder(work: Workspace) -> str:
-    """The folder's name as the person wrote it."""
-    return work.shell.folder
