@@ -1,0 +1,1 @@
+"""A watched training: what its records say, as values."""
