@@ -16,6 +16,7 @@ from kit.folders import write_foreign
 
 import gradtui
 from gradtui import cli
+from gradtui.cli import terminal
 from gradtui.folder.location import DebugFolder
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def folder(tmp_path: Path) -> Path:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Launch]:
     """A terminal that is one, torch that is there, and a screen that only notes what it was asked."""
     launches: list[Launch] = []
-    monkeypatch.setattr(cli, "_need_terminal", lambda _location: None)
-    monkeypatch.setattr(cli, "_need_torch", lambda _command, _advice: None)
+    monkeypatch.setattr(terminal, "need_terminal", lambda _location: None)
+    monkeypatch.setattr(terminal, "need_torch", lambda _command, _advice: None)
 
     def screen(launch: Launch) -> int:
         launches.append(launch)
         return 0
 
-    monkeypatch.setattr(cli, "_screen", screen)
+    monkeypatch.setattr(terminal, "open_screen", screen)
     return launches
 
 
@@ -181,7 +182,7 @@ def test_without_torch_the_extra_is_named(command, capsys, monkeypatch, tmp_path
     import importlib.util
 
     (tmp_path / "net.py").write_text("")
-    monkeypatch.setattr(cli, "_need_terminal", lambda _location: None)
+    monkeypatch.setattr(terminal, "need_terminal", lambda _location: None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     arguments = [command] if command == "demo" else [command, str(tmp_path / "net.py:make")]
     assert "gradtui[" in error_of(capsys, 2, *arguments)

@@ -52,7 +52,7 @@ def test_the_command_line_loads_nothing_heavy():
     }  # fmt: skip
     assert "importlib.metadata" not in loaded("gradtui.cli")
     assert {name for name in loaded("gradtui.cli") if name.startswith("gradtui")} == {
-        "gradtui", "gradtui.cli", "gradtui.errors",
+        "gradtui", "gradtui.cli", "gradtui.cli.exits", "gradtui.cli.options", "gradtui.errors",
     }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from gradtui import cli
+from gradtui.cli import exits
+from gradtui.cli.help import HELP
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -44,11 +46,15 @@ def test_links_lead_somewhere():
 
 @pytest.mark.parametrize("command", ["", *cli.COMMANDS])
 def test_every_option_is_named(command):
-    options = re.findall(r"--[a-z-]+", cli._parser(command).format_help()) if command else []
-    options += re.findall(r"--[a-z-]+", cli.HELP)
+    options = (
+        re.findall(r"--[a-z-]+", cli.command_named(command).parser().format_help())
+        if command
+        else []
+    )
+    options += re.findall(r"--[a-z-]+", HELP)
     assert [name for name in options if name not in README and name != "--help"] == []
 
 
 def test_every_exit_code_is_named():
-    for code in (0, cli.USAGE, cli.UNREADABLE, 129, cli.INTERRUPTED, 143):
+    for code in (0, exits.USAGE, exits.UNREADABLE, 129, exits.INTERRUPTED, 143):
         assert re.search(rf"\b{code}\b", README)

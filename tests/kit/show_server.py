@@ -106,10 +106,12 @@ def _captured() -> Iterator[tuple[Any, Any]]:
 
 def _serve() -> None:
     # What every child needs is imported once, here.
+    import gradtui.cli.show
     import gradtui.store.keeper
     import gradtui.viewmodel.document
     from gradtui import cli
 
+    assert gradtui.cli.show
     assert gradtui.store.keeper
     assert gradtui.viewmodel.document
     answers = os.fdopen(os.dup(1), "w")
