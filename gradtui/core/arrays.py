@@ -53,6 +53,29 @@ def blocks_of_rows(rows: int, columns: int) -> Iterator[slice]:
         yield slice(start, min(start + height, rows))
 
 
+def as_table(values: Array) -> Array:
+    """Return the cells of an array, row-major, as a table that `blocks_of_rows` cuts into small pieces.
+
+    Shapes: any to [n, m]. A map of one long row would else be a single block; the data are copied only
+    where they lie in memory in no order that a table has.
+    """
+    if values.flags.c_contiguous or values.ndim < 2:
+        return values.reshape(-1, 1)
+    return values.reshape(-1, values.shape[-1])
+
+
+def finite_parts(values: Array) -> Iterator[Floats]:
+    """Yield the finite numbers of an array, row-major, in float64, about `BLOCK` at a time.
+
+    A copy in float64 of a whole map of bytes would take eight times its file. A piece is empty where
+    all of its cells are NaN or infinite; an empty array has no pieces.
+    """
+    table = as_table(values)
+    for rows in blocks_of_rows(*table.shape):
+        part = as_floats(table[rows])
+        yield part[np.isfinite(part)]
+
+
 def no_floats() -> Floats:
     """Return the empty value of a vector: read-only, no elements."""
     empty: Floats = read_only(np.zeros(0))

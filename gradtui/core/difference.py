@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,8 @@ def difference(session: Session, baseline: Session) -> Session:
 
     Flows stay those of ``session``: a link is compared by its own number, in the readout.
 
-    Shapes: each map keeps its shape, in float64.
+    Shapes: each map keeps its shape, in a dtype that holds every difference; for half and single
+        precision that is single precision, unless a difference needs more.
     Units: those of the maps.
     Special values: a map that the baseline lacks, or has in another shape, is NaN everywhere:
         there is no difference to show. NaN in either gives NaN, Inf minus the same Inf is NaN, as
@@ -36,22 +37,29 @@ def difference(session: Session, baseline: Session) -> Session:
 
 
 def _layer(layer: Layer, other: Layer | None) -> Layer:
-    if other is None:
-        nothing = np.zeros((0, 0))
-        return replace(
-            layer,
-            gradient=_array(layer.gradient, nothing),
-            channels=_array(layer.channels, nothing),
-        )
-    return replace(
-        layer,
-        gradient=_array(layer.gradient, other.gradient),
-        channels=_array(layer.channels, other.channels),
-    )
+    nothing = np.zeros((0, 0))
+    gradient = _array(layer.gradient, nothing if other is None else other.gradient)
+    if layer.channels is layer.gradient:
+        return replace(layer, gradient=gradient, channels=gradient)
+    channels = _array(layer.channels, nothing if other is None else other.channels)
+    return replace(layer, gradient=gradient, channels=channels)
 
 
 def _array(array: Array, other: Array) -> Array:
     if array.shape != other.shape:
-        return read_only(np.full(array.shape, np.nan))
-    with np.errstate(invalid="ignore", over="ignore"):
-        return read_only(array.astype(np.float64) - other.astype(np.float64))
+        return np.broadcast_to(np.nan, array.shape)
+    dtype = _wide(np.result_type(array, other))
+    # Cast piece by piece as it goes: two copies in float64 of a map of bytes would be 16 times its file.
+    try:
+        with np.errstate(invalid="ignore", over="raise"):
+            return read_only(np.subtract(array, other, dtype=dtype))
+    except FloatingPointError:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return read_only(np.subtract(array, other, dtype=np.float64))
+
+
+def _wide(dtype: np.dtype[Any]) -> type[np.generic]:
+    """The smallest type that holds the differences of a type's numbers."""
+    if dtype.kind == "f":
+        return np.float32 if dtype.itemsize <= 4 else np.float64
+    return {1: np.int16, 2: np.int32}.get(dtype.itemsize, np.float64)

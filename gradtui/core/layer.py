@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from gradtui.core.arrays import as_floats, read_only
+from gradtui.core.arrays import read_only
 
 if TYPE_CHECKING:
     from gradtui.core.arrays import Array
@@ -63,7 +63,8 @@ class Layer:
     def map(self, channel: int = -1) -> Array:
         """Return the map of one channel, or their sum.
 
-        Shapes: [H, W]; the dtype of the file for a map or one channel, float64 for a sum.
+        Shapes: [H, W]; the dtype of the file for a map or one channel, for a sum one that holds it:
+            single precision for half, the integers that are wide enough, else float64.
 
         Args:
             channel: -1 sums all channels; in explicit mode the nine neighbours are the channels.
@@ -84,10 +85,22 @@ class Layer:
 def _over_channels(gradient: Array) -> Array:
     if gradient.ndim == 2:
         return gradient
-    # Integers of the file may overflow their own type; infinities of both signs give NaN.
+    if gradient.shape[0] == 1:
+        one: Array = gradient[0]
+        return one
+    # Infinities of both signs give NaN.
     with np.errstate(over="ignore", invalid="ignore"):
-        total: Array = gradient.sum(axis=0, dtype=np.float64)
-    return as_floats(total)
+        total: Array = gradient.sum(axis=0, dtype=_summing(gradient))
+    return total
+
+
+def _summing(gradient: Array) -> type[np.generic]:
+    """The smallest type for sums of channels: in float64, two of bytes would be four times their file."""
+    dtype, count = gradient.dtype, gradient.shape[0]
+    if dtype.kind == "f":
+        return np.float32 if dtype.itemsize == 2 else np.float64
+    bits = 8 * dtype.itemsize + max(count - 1, 0).bit_length()
+    return np.int16 if bits < 16 else np.int32 if bits < 32 else np.float64
 
 
 def node_index(shape: tuple[int, int], cell: tuple[int, int]) -> int:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from gradtui.core.arrays import as_floats
 from gradtui.core.threshold import resolve
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def where_it_dies(session: Session, layer: str, node: int) -> Death:
             if pair.target in seen:
                 continue
             seen.add(pair.target)
-            if np.any(as_floats(session.layer(pair.target).map())):
+            if np.any(session.layer(pair.target).map()):
                 return Death(name, pair.target, tuple(passed[1:]))
             passed.append(pair.target)
     return Death(passed[-1], "", tuple(passed[1:]))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gradtui.core.arrays import BLOCK
+from gradtui.core.arrays import BLOCK, as_floats, as_table, blocks_of_rows
 
 if TYPE_CHECKING:
     from gradtui.core.arrays import Array
+
+
+_WIDER: Final = {1: np.int16, 2: np.int32, 4: np.int64}
+"""By the bytes of an integer type, one that holds all of its numbers and their negatives."""
 
 
 def signed_max(values: Array, block: int) -> Array:
@@ -45,10 +49,28 @@ def signed_max(values: Array, block: int) -> Array:
     return out
 
 
+def strongest(values: Array) -> int:
+    """Return the place, row-major, of the cell of the largest finite magnitude, the first of equals.
+
+    Shapes: any. Special values: 0 for an array without cells, or without finite ones.
+    """
+    table = as_table(values)
+    place, most = 0, -1.0
+    for rows in blocks_of_rows(*table.shape):
+        size = np.abs(as_floats(table[rows])).ravel()
+        size[~np.isfinite(size)] = -1.0
+        best = int(np.argmax(size))
+        if size[best] > most:
+            place, most = rows.start * table.shape[1] + best, float(size[best])
+    return place
+
+
 def _extremes(values: Array, block: int, axis: int) -> Array:
     """The larger magnitude of each block along one axis; two passes, one each way, keep the exact one."""
     # One operation on all blocks' k-th cells after the other: many times faster than ``reduceat``.
     slices = [_every(values, k, block, axis) for k in range(min(block, values.shape[axis]))]
+    if len(slices) == 1:
+        return slices[0]
     low, high = slices[0].copy(), slices[0].copy()
     for cells in slices[1:]:
         there = _first(cells.shape[axis], axis)
@@ -58,8 +80,12 @@ def _extremes(values: Array, block: int, axis: int) -> Array:
     if values.dtype.kind == "b":
         flags: Array = high
         return flags
-    # Negating the lowest integer of a type gives itself; as a float it compares as it should.
-    size = -low if values.dtype.kind == "f" else -low.astype(np.float64)
+    # Negating the lowest integer of a type gives itself; in a wider one it compares as it should.
+    size = (
+        np.negative(low, dtype=_WIDER.get(values.dtype.itemsize, np.float64))
+        if values.dtype.kind != "f"
+        else -low
+    )
     chosen: Array = np.where(size > high, low, high)
     return chosen
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
-from gradtui.core.arrays import as_floats, blocks_of_rows
+from gradtui.core.arrays import as_floats, as_table, blocks_of_rows, finite_parts
 from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
-    from gradtui.core.arrays import Array, Floats
+    from gradtui.core.arrays import Floats
 
     Levels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -59,13 +57,12 @@ class Scaling:
             outermost levels. A limit of 0: everything finite is at zero's level.
         """
         array = np.asarray(values)
-        if array.ndim != 2:
-            return self._levels(as_floats(array), inverted)
+        table = as_table(array)
         # A map of bytes, copied whole into float64 several times, would take far more than its file.
-        levels = np.empty(array.shape, np.uint8)
-        for rows in blocks_of_rows(*array.shape):
-            levels[rows] = self._levels(as_floats(array[rows]), inverted)
-        return levels
+        levels = np.empty(table.shape, np.uint8)
+        for rows in blocks_of_rows(*table.shape):
+            levels[rows] = self._levels(as_floats(table[rows]), inverted)
+        return levels.reshape(array.shape)
 
     def _levels(self, numbers: Floats, inverted: bool) -> Levels:
         finite = np.isfinite(numbers)
@@ -117,7 +114,8 @@ def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
         raise UsageError(f"no scale is called {scale}: {', '.join(SCALES)}")
     array = np.asarray(values)
     limit, count = 0.0, 0
-    for size in _magnitudes(array):
+    for part in finite_parts(array):
+        size = np.abs(part)
         limit = max(limit, float(size.max(initial=0.0)))
         count += size.size
     steps = np.zeros(0)
@@ -125,22 +123,14 @@ def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
         # An even sample, the first cell of each stride: the same map always looks the same.
         stride = max(1, -(-count // _SAMPLE))
         taken, passed = [], 0
-        for size in _magnitudes(array):
-            positive = size[size > 0]
+        for part in finite_parts(array):
+            positive = np.abs(part[part != 0])
             taken.append(positive[-passed % stride :: stride])
             passed += positive.size
         sample = np.sort(np.concatenate(taken))
         if sample.size:
             steps = sample[(np.arange(1, _HALF) * sample.size) // _HALF]
     return Scaling(next(known for known in SCALES if known == scale), limit, steps)
-
-
-def _magnitudes(array: Array) -> Iterator[Floats]:
-    """Yield the magnitudes that are finite, in the order of cells, some rows at a time."""
-    table = array if array.ndim == 2 else array.reshape(-1, 1)
-    for rows in blocks_of_rows(*table.shape):
-        size = np.abs(as_floats(table[rows])).ravel()
-        yield size[np.isfinite(size)]
 
 
 def to_levels(

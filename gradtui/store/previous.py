@@ -12,6 +12,7 @@ from gradtui.core.session import Session
 from gradtui.folder.location import FLOW_INFO
 
 if TYPE_CHECKING:
+    from gradtui.core.layer import Layer
     from gradtui.folder.load import Loaded
 
 # The sessions of two generations, and a third while it is read, may not take three times a large file.
@@ -41,12 +42,10 @@ class Previous:
 
 def _to_compare(session: Session, size: int) -> Session:
     """Of a large folder only the layers, input and target, on memory of their own."""
-    if size <= _LARGE:
+    # Where flows are the smaller part of the file, it is not worth a copy of the rest.
+    if size <= _LARGE or sum(layer.nbytes for layer in session.layers) > size // 2:
         return session
-    layers = tuple(
-        replace(layer, gradient=np.array(layer.gradient), channels=np.array(layer.channels))
-        for layer in session.layers
-    )
+    layers = tuple(_on_its_own(layer) for layer in session.layers)
     return replace(
         session,
         layers=layers,
@@ -54,4 +53,12 @@ def _to_compare(session: Session, size: int) -> Session:
         input=np.array(session.input),
         target=np.array(session.target),
         meta=MappingProxyType({}),
+    )
+
+
+def _on_its_own(layer: Layer) -> Layer:
+    gradient = np.array(layer.gradient)
+    is_one = layer.channels is layer.gradient
+    return replace(
+        layer, gradient=gradient, channels=gradient if is_one else np.array(layer.channels)
     )

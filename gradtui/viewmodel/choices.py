@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
+from gradtui.core.arrays import finite_parts
 from gradtui.core.estimate import ESTIMATES
 from gradtui.core.threshold import step
 from gradtui.errors import UsageError
@@ -218,8 +219,8 @@ def default_z(session: Session) -> float:
 
     So a toggled cell stands out in the input's own scale: 1 in a mask, 16 in digits of 0 to 16.
     """
-    values = np.abs(np.asarray(session.input, np.float64))
-    return float(values[np.isfinite(values)].max(initial=0.0)) or 1.0
+    parts = finite_parts(session.input)
+    return max((float(np.abs(part).max(initial=0.0)) for part in parts), default=0.0) or 1.0
 
 
 def with_estimate(selection: Selection, name: str) -> Selection:

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.arrays import as_floats, finite_parts
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.summary import Summary, chain_rule
 from gradtui.viewmodel.text import Span, TextLine, clip, line, number, printable, safe_label
 
 if TYPE_CHECKING:
-    from gradtui.core.arrays import Array
+    from gradtui.core.arrays import Array, Floats
     from gradtui.core.layer import Layer
     from gradtui.core.session import Pair, Session
 
 BINS: Final = 24
+SAMPLE: Final = 1 << 16
+"""Of larger maps percentiles and histogram are those of so many cells: every key draws them anew."""
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS: Final = " .:-=+*#@"
 
@@ -46,24 +49,34 @@ def histogram_bars(
     """Return a histogram as characters, and the bounds of its first and last bin.
 
     Args:
-        values: any real array; only its finite part counts. Empty and all non-finite give no bars
-            and bounds of NaN; values that are all equal fill the bin in the middle.
+        values: any real array; only its finite part counts, of a large one an even sample, though
+            the bounds are those of all. Empty and all non-finite give no bars and bounds of NaN;
+            values that are all equal fill the bin in the middle.
         bins: how many characters.
         ascii: without block characters.
     """
-    numbers = np.asarray(values, dtype=np.float64).ravel()
-    finite = numbers[np.isfinite(numbers)]
-    if not finite.size:
+    ends = [(part.min(), part.max()) for part in finite_parts(values) if part.size]
+    if not ends:
         return "", math.nan, math.nan
-    low, high = float(finite.min()), float(finite.max())
+    low, high = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
     bars = _ASCII_BARS if ascii else _BARS
     scale = max(abs(low), abs(high))
     # The width of the range may overflow where its ends don't, or vanish beside their size.
     if low == high or (high / scale - low / scale) / bins <= np.finfo(np.float64).eps:
         return bars[-1].center(bins).replace(" ", bars[0]), low, high
-    counts, _ = np.histogram(finite / scale, bins=bins, range=(low / scale, high / scale))
+    counts, _ = np.histogram(_sample(values) / scale, bins, (low / scale, high / scale))
     top = int(counts.max())
     return "".join(bars[-(-int(n) * (len(bars) - 1) // top)] for n in counts), low, high
+
+
+def _sample(values: Array) -> Floats:
+    """The finite numbers of a map, or of an even sample of its cells where there are many."""
+    stride = -(-values.size // SAMPLE)
+    if stride > 1:
+        # An odd stride is no divisor of a power of two, as the width of a map often is.
+        values = values[np.unravel_index(np.arange(0, values.size, stride | 1), values.shape)]
+    numbers = as_floats(values).ravel()
+    return numbers[np.isfinite(numbers)]
 
 
 def layer_detail(
@@ -90,8 +103,8 @@ def layer_detail(
         lines.append(
             line((f"{finding.flag} ", ROLE_OF_FLAG[finding.flag]), printable(finding.text))
         )
-    values = np.asarray(layer.map(), dtype=np.float64)
-    sizes = np.abs(values[np.isfinite(values)])
+    values = layer.map()
+    sizes = np.abs(_sample(values))
     if sizes.size:
         # Linear between ranks, as numpy's percentile, whose first call imports masked arrays for 70 ms.
         middle, high = np.interp((0.5, 0.99), np.linspace(0, 1, sizes.size), np.sort(sizes))

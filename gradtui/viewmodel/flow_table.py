@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.arrays import finite_parts
 from gradtui.core.paths import where_it_dies
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.fitting import fitting
@@ -247,9 +248,8 @@ def _in_order(fan: Fan, width: int, fans_shown: int) -> tuple[str, ...]:
 
 
 def _total(session: Session, name: str) -> float:
-    values = np.asarray(session.layer(name).map(), dtype=np.float64)
     with np.errstate(over="ignore"):
-        return float(np.abs(values[np.isfinite(values)]).sum())
+        return sum(float(np.abs(part).sum()) for part in finite_parts(session.layer(name).map()))
 
 
 def tsv(session: Session, selection: Selection) -> str:

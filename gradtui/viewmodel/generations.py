@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_KEPT: Final = 64
-MOST_BYTES: Final = 256_000_000
+MOST_BYTES: Final = 32_000_000
 """Generations beyond this are forgotten, the oldest first; the newest and its predecessor stay."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,8 @@ class MapView:
         key: Which map this is: "input", "source", "connected" or "target".
         title: Its name, made printable.
         subtitle: What it holds ("gradient", "fan-out"), made printable; may be empty.
-        values: The values shown, [h, w] floats; blocks are reduced to one cell each.
+        values: The values shown, [h, w]; blocks are reduced to one cell each. float64, but for large
+            maps that are not reduced: those have the dtype of their file.
         levels: [h, w] uint8: 0..31, or `LEVEL_NAN`, `LEVEL_NEGATIVE_INF`, `LEVEL_POSITIVE_INF`
             (`gradtui.viewmodel.levels`).
         marks: [h, w] uint8 of `MARK_...` bits.
@@ -42,7 +43,7 @@ class MapView:
     key: Literal["input", "source", "connected", "target"] = "source"
     title: str = ""
     subtitle: str = ""
-    values: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    values: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 0)))
     levels: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     marks: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     low: float = 0.0

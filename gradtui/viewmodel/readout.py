@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gradtui.core.arrays import as_floats, blocks_of_rows
+from gradtui.core.arrays import finite_parts
 from gradtui.viewmodel.contents import map_content
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.fitting import fitting
@@ -35,9 +35,7 @@ from gradtui.viewmodel.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from gradtui.core.arrays import Array, Floats
+    from gradtui.core.arrays import Array
     from gradtui.core.edit import EditHistory
     from gradtui.core.session import Pair, Session
     from gradtui.viewmodel.selection import Cell, MapKey, Selection
@@ -195,20 +193,18 @@ def _distribution(plane: Array) -> tuple[int, float, float, float]:
     Looked at in blocks: a large map of bytes is never a map of floats eight times its size. Without
     finite cells all are 0; where every cell is 0 the unit is 1.
     """
-
-    def pieces() -> Iterator[Floats]:
-        for rows in blocks_of_rows(*plane.shape):
-            values = as_floats(plane[rows])
-            yield values[np.isfinite(values)]
-
-    sizes = [(piece.size, float(np.abs(piece).max())) for piece in pieces() if piece.size]
+    sizes = [
+        (piece.size, float(np.abs(piece).max())) for piece in finite_parts(plane) if piece.size
+    ]
     count = sum(size for size, _ in sizes)
     if not count:
         return 0, 0.0, 0.0, 0.0
     # Scaled first: squares of large gradients overflow.
     largest = max(most for _, most in sizes) or 1.0
-    mean = math.fsum(float((piece / largest).sum()) for piece in pieces()) / count
-    squares = math.fsum(float(np.square(piece / largest - mean).sum()) for piece in pieces())
+    mean = math.fsum(float((piece / largest).sum()) for piece in finite_parts(plane)) / count
+    squares = math.fsum(
+        float(np.square(piece / largest - mean).sum()) for piece in finite_parts(plane)
+    )
     return count, largest, mean, math.sqrt(squares / count)
 
 
@@ -236,12 +232,11 @@ def _row_sum(session: Session, pair: Pair, node: int) -> list[TextLine]:
     words = f"Σ flow {_fixed(total)}"
     if pair.kind in ("explicit", "listed"):
         return [line(f"{words} over {len(pair.flow.row(node))} links")]
-    gradient = np.asarray(session.layer(pair.source).map(), dtype=np.float64).ravel()
-    one = float(gradient[node])
+    gradient = session.layer(pair.source).map()
+    one = float(gradient[divmod(node, gradient.shape[1])])
     by = float(pair.bypass[node]) if pair.bypass.size > node else math.nan
     rest = one - total - (0.0 if math.isnan(by) else by)
-    finite = gradient[np.isfinite(gradient)]
-    scale = float(np.abs(finite).max(initial=0.0))
+    scale = max(float(np.abs(part).max(initial=0.0)) for part in finite_parts(gradient))
     holds = abs(rest) <= RESIDUAL_LIMIT * scale
     passed = [line(f"bypass {_fixed(by)}")] if not math.isnan(by) else []
     if holds:
@@ -281,7 +276,8 @@ def _link(session: Session, selection: Selection, pair: Pair) -> list[TextLine]:
     found = pair.flow.row(source) if pair.flow.has_row(source) else pair.flow.column(target)
     here = found.values[(found.sources == source) & (found.targets == target)]
     value = float(here.sum()) if here.size else 0.0
-    total = float(np.asarray(session.layer(pair.source).map()).ravel()[source])
+    gradient = session.layer(pair.source).map()
+    total = float(gradient[divmod(source, gradient.shape[1])])
     share = value / total if total and math.isfinite(total) else math.nan
     spans = [
         Span(f"{place} flow "),

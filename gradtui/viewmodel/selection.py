@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-import numpy as np
-
 from gradtui.core.estimate import ESTIMATES
+from gradtui.core.layer import node_cell
 from gradtui.core.polyphase import largest_level
+from gradtui.core.reduce import strongest
 from gradtui.core.scale import SCALES as SCALES
 from gradtui.core.threshold import MODES as MODES
 
@@ -244,7 +244,5 @@ def _strongest(session: Session, selection: Selection, key: MapKey) -> Cell:
     if key in ("input", "target"):
         return (0, 0)
     name = selection.layer if key == "source" else selection.connected
-    size = np.abs(np.asarray(session.layer(name).map(), dtype=np.float64))
-    size[~np.isfinite(size)] = -1
-    row, column = np.unravel_index(int(np.argmax(size)), size.shape)
-    return (int(row), int(column))
+    values = session.layer(name).map()
+    return node_cell((values.shape[0], values.shape[1]), strongest(values))

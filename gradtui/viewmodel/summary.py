@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from gradtui.core.arrays import as_floats, blocks_of_rows
+from gradtui.core.arrays import as_floats, as_table, blocks_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -118,7 +118,7 @@ def _parts(*maps: Array) -> Iterator[tuple[Array, ...]]:
     bytes would take eight times its file.
     """
     if all(values.flags.c_contiguous for values in maps):
-        maps = tuple(values.reshape(-1, 1) for values in maps)
+        maps = tuple(as_table(values) for values in maps)
     for rows in blocks_of_rows(*maps[0].shape):
         yield tuple(as_floats(values[rows]) for values in maps)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradtui.core.arrays import as_floats
+from gradtui.core.arrays import BLOCK, as_floats
 from gradtui.core.polyphase import bit_reversal, largest_level
 from gradtui.core.reduce import signed_max
 from gradtui.core.scale import scaling
@@ -28,9 +28,9 @@ from gradtui.viewmodel.selection import MAP_KEYS, SUMMED, map_shape
 from gradtui.viewmodel.text import number, safe_label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from gradtui.core.arrays import Array, Floats, Indices
+    from gradtui.core.arrays import Array, Indices
     from gradtui.core.edit import EditHistory
     from gradtui.core.session import Session
     from gradtui.viewmodel.selection import Cell, MapKey, Selection
@@ -44,6 +44,7 @@ def value_maps(
     edits: EditHistory,
     *,
     room: Mapping[MapKey, Cell] | None = None,
+    seen: Collection[MapKey] = MAP_KEYS,
 ) -> tuple[MapView, MapView, MapView, MapView]:
     """Return the input, the selected layer, the connected layer and the target as they are shown.
 
@@ -53,6 +54,8 @@ def value_maps(
         edits: the edits that are not written yet; they show in the input.
         room: how many cells, down and across, each map has on the screen. A map that is larger is
             reduced to fit, unless a zoom was chosen for it. Maps that are not named keep their size.
+        seen: the maps that are painted. By the others only moves go: their levels are all 0, and cost
+            nothing however large the map is.
     """
     found = highlights(session, selection)
     linked = linked_cells(session, selection)
@@ -66,6 +69,7 @@ def value_maps(
             found,
             linked.get(key, NOWHERE),
             edits,
+            key in seen,
         )
         for key in MAP_KEYS
     )
@@ -110,12 +114,14 @@ def _phases(length: int, level: int) -> Indices:
     return order
 
 
-def _shown_values(content: Content, grid: Grid) -> Floats:
-    """The cells as they are shown, float64 [h, w]."""
+def _shown_values(content: Content, grid: Grid) -> Array:
+    """The cells as they are shown, [h, w]; a large map zoomed in keeps its dtype, and is no copy."""
     if content.tiles == 1:
-        return as_floats(signed_max(grid.take(content.array), grid.block))
-    tiles = [as_floats(signed_max(grid.take(tile), grid.block)) for tile in content.array]
-    return np.block([tiles[start : start + TILES] for start in range(0, TILES**2, TILES)])
+        shown = signed_max(grid.take(content.array), grid.block)
+    else:
+        tiles = [signed_max(grid.take(tile), grid.block) for tile in content.array]
+        shown = np.block([tiles[start : start + TILES] for start in range(0, TILES**2, TILES)])
+    return as_floats(shown) if shown.size <= BLOCK else shown
 
 
 def _map(
@@ -127,6 +133,7 @@ def _map(
     found: Highlights,
     linked: Cell,
     edits: EditHistory,
+    is_seen: bool,
 ) -> MapView:
     focused = selection.focus == key
     title, subtitle = _titles(session, selection, key, content, found)
@@ -136,7 +143,7 @@ def _map(
         )
     grid = _grid(session, selection, key, content, room)
     values = _shown_values(content, grid)
-    scale = scaling(selection.scale, values)
+    scale = scaling(selection.scale, values if is_seen else ())
     marks = np.zeros(values.shape, np.uint8)
     for links, bit in found.of(key):
         grid.mark(marks, links.cells(map_shape(session, selection, key)), bit)
@@ -152,7 +159,9 @@ def _map(
         title=title,
         subtitle=subtitle + (f"  {grid.block}:1" if grid.block > 1 else ""),
         values=values,
-        levels=scale.levels(values, inverted=selection.inverted),
+        levels=scale.levels(values, inverted=selection.inverted)
+        if is_seen
+        else np.broadcast_to(np.uint8(0), values.shape),
         marks=marks,
         low=-scale.limit,
         high=scale.limit,

@@ -63,9 +63,8 @@ class Heat:
             rows=rows,
             columns=columns,
             levels=view.levels.tobytes(),
-            marks=view.marks.tobytes()
-            if view.marks.shape == view.levels.shape
-            else bytes(rows * columns),
+            # Zeros that are asked for as such take no memory: few of a large map's cells have marks.
+            marks=view.marks.tobytes() if view.marks.any() else bytes(rows * columns),
             numbers=numbers,
             row_labels=_labels(view.rows.tolist(), rows, view.row0, view.block),
             column_labels=_labels(view.columns.tolist(), columns, view.col0, view.block),

@@ -173,7 +173,7 @@ class Views(Horizontal):
         else:
             self.flow.draw(desk, size, ascii=ascii)
             # Moves by cell and the readout go by the maps, shown or not.
-            desk.maps = value_maps(desk.session, desk.selection, desk_edits(desk))
+            desk.maps = value_maps(desk.session, desk.selection, desk_edits(desk), seen=())
         self._arrange(view, rail)
 
     async def mounted(self) -> None:
