@@ -159,6 +159,7 @@ class MapsDemo(SparseApp[None]):
             self.repaint_all()
         elif key == "q":
             self.exit()
+        self.paint_now()
 
 
 def options_of(arguments: list[str]) -> argparse.Namespace:

@@ -172,13 +172,22 @@ class Terminal:
 
     def read(self, timeout: float) -> bytes:
         """Take in what arrives within ``timeout`` seconds; returns at the first bytes."""
+        data = self._receive(timeout)
+        self._show(data)
+        return data
+
+    def _receive(self, timeout: float) -> bytes:
+        """Only read: a pty holds 4 KB, and who writes more waits for its reader."""
         ready, _, _ = select.select([self.master], [], [], max(timeout, 0.0))
         if not ready:
             return b""
         try:
-            data = os.read(self.master, 1 << 16)
+            return os.read(self.master, 1 << 16)
         except OSError:
             return b""
+
+    def _show(self, data: bytes) -> None:
+        """Let the emulator act on what was read."""
         self.log += data
         # A sequence that a read cut in two waits for its rest, or `cleaned` would miss it.
         data = self._pending + data
@@ -187,7 +196,6 @@ class Terminal:
             data[cut:] if cut >= 0 and len(data) - cut < 24 and not _complete(data[cut:]) else b""
         )
         self._stream.feed(cleaned(data[: len(data) - len(self._pending)]))
-        return data
 
     def wait_for(
         self, condition: str | Callable[[Terminal], bool], timeout: float = PATIENCE
@@ -228,15 +236,20 @@ class Terminal:
         os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
 
     def cost(self, keys: str, quiet: float = 0.15) -> Cost:
-        """Type, wait until the screen is quiet, and tell what came."""
-        before, start = len(self.log), time.monotonic()
+        """Type, wait until the screen is quiet, and tell what came.
+
+        The seconds end with the last byte: what the emulator makes of the bytes comes after that.
+        """
+        start = time.monotonic()
         self.send(keys)
-        last = start
+        last, came = start, bytearray()
         while True:
-            if self.read(quiet):
+            if data := self._receive(quiet):
                 last = time.monotonic()
-            elif len(self.log) > before or time.monotonic() - start > 2.0:
-                return Cost(len(self.log) - before, last - start)
+                came += data
+            elif came or time.monotonic() - start > 2.0:
+                self._show(bytes(came))
+                return Cost(len(came), last - start)
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the window; the program gets SIGWINCH."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, ReturnType
 
 from gradtui.tui.render.cells import COLOR_SYSTEMS, Shadow, cells_of
+from gradtui.tui.screens.at_once import Lines, lines_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,8 @@ def patches_of(update: object, system: ColorSystem) -> list[tuple[int, int, list
     Raises:
         Unknown: it is not an update of the kinds known here.
     """
+    if isinstance(update, Lines):
+        return [(row, column, cells_of(strip, system)) for row, column, strip in update.lines]
     if not SUPPORTED:
         raise Unknown
     try:
@@ -78,9 +81,11 @@ def patches_of(update: object, system: ColorSystem) -> list[tuple[int, int, list
 if SUPPORTED:
 
     class _Differences(CompositorUpdate):
-        """An update of Textual's that writes itself as differences to a shadow."""
+        """An update that writes itself as differences to a shadow."""
 
-        def __init__(self, update: CompositorUpdate, shadow: Shadow, size: tuple[int, int]) -> None:
+        def __init__(
+            self, update: CompositorUpdate | Lines, shadow: Shadow, size: tuple[int, int]
+        ) -> None:
             self._update = update
             self._shadow = shadow
             self._size = size
@@ -94,7 +99,7 @@ if SUPPORTED:
                 patches = patches_of(self._update, system)
             except Unknown:
                 self._shadow.forget(*self._size)
-                return self._update.render_segments(console)
+                return str(self._update.render_segments(console))  # type: ignore[union-attr]
             return self._shadow.update(patches)
 
 
@@ -109,7 +114,7 @@ class SparseApp(App[ReturnType]):
         self._sized = False
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        if self.sparse and isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
+        if self.sparse and isinstance(renderable, (LayoutUpdate, ChopsUpdate, Lines)):
             size = (self.size.width, self.size.height)
             if self._shadow.size != size:
                 self._shadow.forget(*size)
@@ -117,6 +122,16 @@ class SparseApp(App[ReturnType]):
                     screen.refresh()
             renderable = _Differences(renderable, self._shadow, size)
         super()._display(screen, renderable)
+
+    def paint_now(self) -> None:
+        """Send at once what an action has changed, unless more keys wait: then all of them together."""
+        if not self.sparse or self._batch_count or self.message_queue_size:
+            return
+        screen = self.screen
+        if self._shadow.size == (self.size.width, self.size.height):
+            found = lines_due(screen)
+            if found.lines:
+                self._display(screen, found)
 
     def repaint_all(self) -> None:
         """Send the whole screen again, whatever was written over it by others."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual.containers import Container
 from textual.screen import Screen
 
+from gradtui.tui.screens.compositor import SparseApp
 from gradtui.tui.widgets.textline import LineView
 from gradtui.viewmodel.text import line, safe_label, spread
 
@@ -101,8 +102,14 @@ class Shell(Screen[Any]):
             event.prevent_default()
             await self.workspace.pressed(key or event.key)
             await self.workspace.open_prompt()
+            self._paint_now()
         elif key in ("q", "ctrl+c"):
             self.app.exit(0)
+
+    def _paint_now(self) -> None:
+        """Show what a key did without waiting for the next tick of a timer."""
+        if isinstance(self.app, SparseApp) and self.app.screen is self:
+            self.app.paint_now()
 
     def on_resized(self) -> None:
         """A view has another size."""

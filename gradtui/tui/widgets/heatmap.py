@@ -12,14 +12,13 @@ from gradtui.tui.render.heatmap import Heat, geometry_of, heatmap_line
 from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from textual import events
     from textual.strip import Strip
 
     from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.maps import MapView
-
-MANY: float = 0.5
-"""Beyond this share of changed cells the whole map is repainted at once."""
 
 
 class Heatmap(Direct):
@@ -84,9 +83,7 @@ class Heatmap(Direct):
             self.refresh()
             return
         regions = self._changes(before, self._heat)
-        if len(regions) > max(16, int(MANY * geometry.shown_rows * geometry.shown_columns)):
-            self.refresh()
-        elif regions:
+        if regions:
             self.refresh(*regions)
 
     def cell_at(self, x: int, y: int) -> tuple[int, int]:
@@ -128,32 +125,35 @@ class Heatmap(Direct):
     def _changes(self, before: Heat, after: Heat) -> list[Region]:
         """The regions that must be repainted between two pictures of one geometry."""
         geometry = self._geometry
-        cells: set[tuple[int, int]] = set()
+        if _labels(before) != _labels(after) or before.columns != after.columns:
+            return [self.size.region]
+        regions: list[Region] = []
+        if before.cursor != after.cursor:
+            regions.append(Region(0, 1, geometry.width, max(geometry.top - 1, 0)))
+            for row, column in (before.cursor, after.cursor):
+                regions.append(self._part(row, column, column))
+                label = geometry.place(row, geometry.first_column)
+                regions.append(Region(0, label.y, geometry.left, geometry.cell_height))
+        if _heading(before) != _heading(after):
+            regions.append(Region(0, 0, geometry.width, 1))
         for old, new in (
             (before.levels, after.levels),
             (before.marks, after.marks),
             (before.numbers, after.numbers),
         ):
             if old != new and len(old) == len(new):
-                columns = max(after.columns, 1)
-                cells.update(divmod(i, columns) for i in range(len(new)) if old[i] != new[i])
+                regions += [self._part(*run) for run in _runs(old, new, after.columns)]
             elif old != new:
                 return [self.size.region]
-        regions: list[Region] = []
-        if before.cursor != after.cursor:
-            cells.update((before.cursor, after.cursor))
-            regions.append(Region(0, 1, geometry.width, max(geometry.top - 1, 0)))
-            for row, _ in (before.cursor, after.cursor):
-                place = geometry.place(row, geometry.first_column)
-                regions.append(Region(0, place.y, geometry.left, geometry.cell_height))
-        if _labels(before) != _labels(after):
-            return [self.size.region]
-        if _heading(before) != _heading(after):
-            regions.append(Region(0, 0, geometry.width, 1))
-        for row, column in cells:
-            x, y, width, _ = geometry.place(row, column)
-            regions.append(Region(x, y, width, geometry.cell_height))
-        return [region for region in regions if region]
+        return [region for region in dict.fromkeys(regions) if region]
+
+    def _part(self, row: int, first: int, last: int) -> Region:
+        """The region of some cells of a row, as far as they are in view."""
+        geometry = self._geometry
+        first = max(first, geometry.first_column)
+        last = min(last, geometry.first_column + geometry.shown_columns - 1)
+        x, y, width, height = geometry.place(row, first)
+        return Region(x, y, width * max(last - first + 1, 0), height)
 
     def render_line(self, y: int) -> Strip:
         """One line of the map."""
@@ -161,6 +161,18 @@ class Heatmap(Direct):
             # The first paint in a new size comes before the event that tells of it.
             self._place()
         return heatmap_line(self._heat, self._geometry, self.palette, y)
+
+
+def _runs(
+    old: bytes | tuple[str, ...], new: bytes | tuple[str, ...], columns: int
+) -> Iterator[tuple[int, int, int]]:
+    """The rows that differ, each with the first and the last column that does."""
+    for row in range(len(new) // max(columns, 1)):
+        start = row * columns
+        was, now = old[start : start + columns], new[start : start + columns]
+        if was != now:
+            differ = [column for column in range(columns) if was[column] != now[column]]
+            yield row, differ[0], differ[-1]
 
 
 def _labels(heat: Heat) -> tuple[object, ...]:
