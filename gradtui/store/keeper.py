@@ -7,7 +7,6 @@ last good session stays.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -19,10 +18,8 @@ from gradtui.errors import (
     FolderMissing,
     GradtuiError,
     PathError,
-    SaveConflict,
 )
 from gradtui.folder.adapter_state import AdapterState, read_adapter
-from gradtui.folder.inputs import same_values
 from gradtui.folder.journal import Journal
 from gradtui.folder.load import Doubtful, Loaded, load, nothing_loaded
 from gradtui.folder.location import DebugFolder
@@ -30,8 +27,10 @@ from gradtui.folder.parts import SETTLE, MayBeWritten
 from gradtui.folder.reading import MAX_BYTES
 from gradtui.folder.stamp import MISSING, Poll, Stamps, stamp
 from gradtui.store.previous import Previous
+from gradtui.store.publishing import Publisher
 from gradtui.store.questions import Questions
 from gradtui.store.retry import BROKEN, BUSY, Retry
+from gradtui.store.saves import Saves
 from gradtui.store.state import state_path
 from gradtui.store.status import status_of_error, status_of_load, status_of_wait
 from gradtui.store.view import FolderView, Status, is_same_but_nan
@@ -53,8 +52,7 @@ _ACTIVE_FOR = 30.0
 _BUSY_SHOWN_AFTER = 0.3
 _PATIENCE = 8.0
 _TICK = 0.03
-# After a save the adapter's answer is waited for closely, for so many seconds.
-_EXPECTED_FOR = 3.0
+# While the adapter may answer a save any moment.
 _EXPECTING = 0.004
 
 
@@ -64,7 +62,6 @@ class Keeper:
     Attributes:
         folder: Where it is.
         journal: The unsaved edits of this folder, and what a crash left.
-        view: The last picture.
     """
 
     def __init__(
@@ -96,12 +93,13 @@ class Keeper:
         self.journal = Journal(self.folder.journal, state_path(self.folder.key, ".journal.jsonl"))
         begun = Status("loading", "loading", time.time())
         status = status_of_wait(AdapterState()) if wait else begun
-        self.view = FolderView(Session.empty(), Session.empty(), 0.0, status)
-        self._on_change = on_change
+        view = FolderView(Session.empty(), Session.empty(), 0.0, status)
+        self._published = Publisher(view, on_change)
         self._max_bytes, self._settle, self._wait = max_bytes, settle, wait
         self._estimate = estimate
         self._poll = Poll(self.folder)
         self._questions = Questions(self.folder)
+        self._saves = Saves(self.folder, max_bytes)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._forced = threading.Event()
@@ -117,9 +115,11 @@ class Keeper:
         self._retry = Retry()
         self._busy_since = 0.0
         self._active_at = time.monotonic()
-        self._saved_at = 0.0
-        # The generations of our own saves: another one may follow before they were loaded.
-        self._own = {0}
+
+    @property
+    def view(self) -> FolderView:
+        """The last picture."""
+        return self._published.view
 
     def load_once(self) -> FolderView:
         """Load without a thread, waiting a few seconds for a writer.
@@ -190,30 +190,15 @@ class Keeper:
             SaveFailed: The disk refused.
             UsageError: The name is not a plain file name.
         """
-        loaded = self._loaded if seen is None else seen.loaded
-        now = self._loaded.input
-        if now.digest == loaded.input.digest or now.generation in self._own - {0}:
-            # The same values under a newer stamp, or our own: compare with that, not with the file of before.
-            loaded = self._loaded
-        elif not (overwrite or name or same_values(now.array, loaded.input.array)):
-            path = self.folder.path(loaded.input_name)
-            raise SaveConflict(path, "was changed since it was loaded: overwrite it?")
-        # Here: looking at a folder does not need what writes to it.
-        from gradtui.folder.save import save_input
-
-        saved = save_input(
-            self.folder,
+        saved = self._saves.save(
             array,
-            seen=loaded,
             name=name,
             overwrite=overwrite,
-            after=max(self._own),
-            max_bytes=self._max_bytes,
+            seen=self._loaded if seen is None else seen.loaded,
+            now=self._loaded,
         )
-        self._own.add(saved.generation)
         if not name:
             self.journal.clear()
-        self._saved_at = time.monotonic()
         self._look_now()
         return saved
 
@@ -239,7 +224,7 @@ class Keeper:
                 pause = self._look()
             except Exception as error:  # noqa: BLE001
                 # A mistake of ours must not take the last good view from the person.
-                self._publish(self._with_status(status_of_error(error, self._has_session)))
+                self._published.folder(status=status_of_error(error, self._has_session))
                 pause = _IDLE
             self._wake.wait(pause)
             self._wake.clear()
@@ -263,7 +248,7 @@ class Keeper:
             self._look_at_adapter()
         if self._questions.is_waiting and self._questions.collect(self._loaded.generation):
             session = self._questions.merged(self.view.session)
-            self._publish(replace(self.view, session=session, answers=self._questions.answers))
+            self._published.folder(session=session, answers=self._questions.answers)
         return self._pause()
 
     def _signature(self, now: Stamps) -> tuple[object, ...]:
@@ -272,9 +257,8 @@ class Keeper:
 
     def _pause(self) -> float:
         pause = self._calm_pause()
-        if self._loaded.unanswered and self.view.adapter.alive:
-            waited = time.monotonic() - self._saved_at
-            pause = _EXPECTING if waited < _EXPECTED_FOR else pause
+        if self._loaded.unanswered and self.view.adapter.alive and self._saves.is_fresh:
+            pause = _EXPECTING
         return self._retry.within(pause)
 
     def _calm_pause(self) -> float:
@@ -311,7 +295,7 @@ class Keeper:
             self._retry.later(BUSY)
             self._busy_since = self._busy_since or time.monotonic()
             if time.monotonic() - self._busy_since >= _BUSY_SHOWN_AFTER:
-                self._publish(self._with_status(status_of_error(busy, self._has_session)))
+                self._published.folder(status=status_of_error(busy, self._has_session))
             return
         except (PathError, GradtuiError, MemoryError, OSError) as error:
             self._kept = {}
@@ -321,7 +305,7 @@ class Keeper:
             status = status_of_error(error, self._has_session)
             if isinstance(error, FolderMissing) and self._wait and not self._has_session:
                 status = status_of_wait(adapter)
-            self._publish(replace(self._with_status(status), adapter=adapter))
+            self._published.folder(status=status, adapter=adapter)
             return
         self._retry.forget()
         self._accept(loaded)
@@ -342,7 +326,7 @@ class Keeper:
         notes = (*loaded.notes, *session.notes)
         if self.journal.problem:
             notes = (*notes, self.journal.problem)
-        view = FolderView(
+        self._published.folder(
             session=session,
             previous=previous,
             loaded_at=loaded_at,
@@ -352,48 +336,19 @@ class Keeper:
             answers=self._questions.answers,
             loaded=loaded,
         )
-        self._publish(view)
 
     def _look_at_adapter(self) -> None:
         adapter = read_adapter(self.folder)
         if adapter == self.view.adapter or is_same_but_nan(adapter, self.view.adapter):
             return
         self._active_at = time.monotonic()
-        view = replace(self.view, adapter=adapter)
-        if self._has_session and self.view.status.kind in ("live", "stale", "finished"):
-            view = replace(view, status=status_of_load(self._loaded, adapter))
-        elif (
-            self._wait
-            and not self._has_session
-            and self.view.status.kind in ("waiting", "finished")
-        ):
-            view = replace(view, status=status_of_wait(adapter))
-        self._publish(view)
+        status = self.view.status
+        if self._has_session and status.kind in ("live", "stale", "finished"):
+            status = status_of_load(self._loaded, adapter)
+        elif self._wait and not self._has_session and status.kind in ("waiting", "finished"):
+            status = status_of_wait(adapter)
+        self._published.folder(adapter=adapter, status=status)
 
     @property
     def _has_session(self) -> bool:
         return bool(self._loaded.parts)
-
-    def _with_status(self, status: Status) -> FolderView:
-        return replace(self.view, status=status)
-
-    def _publish(self, view: FolderView) -> None:
-        """Make a view the current one and tell, if it is another."""
-        old = self.view
-        if (view.status.kind, view.status.text) == (old.status.kind, old.status.text):
-            view = replace(view, status=old.status)
-        changed = {
-            name
-            for name, is_other in (
-                ("session", view.session is not old.session or view.notes != old.notes),
-                ("status", view.status is not old.status),
-                ("adapter", not is_same_but_nan(view.adapter, old.adapter)),
-                ("answers", view.answers != old.answers),
-            )
-            if is_other
-        }
-        self.view = replace(view, changed=frozenset(changed))
-        if changed:
-            # The screen may be gone already: that is no reason to stop keeping.
-            with contextlib.suppress(Exception):
-                self._on_change(self.view)

@@ -12,8 +12,11 @@ from gradtui.folder.load import Loaded, nothing_loaded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gradtui.core.run.run import Run
     from gradtui.core.session import Session
+    from gradtui.diagnosis.finding import Finding
     from gradtui.folder.requests import Answer
+    from gradtui.store.run.windows import Window
 
 Kind = Literal["loading", "live", "waiting", "busy", "stale", "broken", "missing", "finished"]
 
@@ -45,9 +48,15 @@ class FolderView:
         status: What the folder is doing now.
         adapter: What its adapter says.
         notes: What a person should know, one line each.
-        changed: Which of ``session``, ``status``, ``adapter``, ``answers`` differ from the view before.
+        changed: Which of ``session``, ``status``, ``adapter``, ``answers``, ``run``, ``findings``, ``windows`` differ
+            from the view before.
         answers: Answers to this viewer's requests by number, the last 64.
         loaded: What the view was made from; to the screen it is a token that it gives back when it saves.
+        watched: The training run that the history tells of, as far as it was read; None where there is no history.
+            `run` is the same with an empty value.
+        reading: How much of the history was read, 0 to 1; the newest steps come first.
+        findings: What is wrong with the run, worst first; of a moment ago.
+        windows: Answers to `Keeper.window` by number, the last few.
     """
 
     session: Session
@@ -59,6 +68,20 @@ class FolderView:
     changed: frozenset[str] = frozenset()
     answers: Mapping[int, Answer] = field(default_factory=lambda: MappingProxyType({}))
     loaded: Loaded = field(default_factory=nothing_loaded)
+    watched: Run | None = None
+    reading: float = 1.0
+    findings: tuple[Finding, ...] = ()
+    windows: Mapping[int, Window] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def run(self) -> Run:
+        """The training run; empty where there is none."""
+        if self.watched is not None:
+            return self.watched
+        # Here: most folders have no history, and opening one does not need what reads it.
+        from gradtui.core.run.run import Run
+
+        return Run.empty()
 
 
 def is_same_but_nan(left: object, right: object) -> bool:
