@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 from pathlib import PurePath
@@ -77,6 +78,11 @@ class Bridge:
             self._child.stop()
 
     def _open(self) -> None:
+        if not self._launch.child:
+            # numpy's linear algebra starts a thread for every core, and each spins for a while beside the
+            # screen that is being painted. Nothing here multiplies matrices; an adapter of ours, which
+            # would inherit it, may.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Here, in this thread and after the first frame: numpy, the store and the views take longer to
         # import than the first frame takes to paint.
         from gradtui.store.keeper import Keeper
