@@ -20,8 +20,8 @@ def difference(session: Session, baseline: Session) -> Session:
 
     Flows stay those of ``session``: a link is compared by its own number, in the readout.
 
-    Shapes: each map keeps its shape, in a dtype that holds every difference; for half and single
-        precision that is single precision, unless a difference needs more.
+    Shapes: each map keeps its shape. Integers get a dtype that holds every difference; floats keep
+        theirs, and its precision, unless a difference is beyond its range.
     Units: those of the maps.
     Special values: a map that the baseline lacks, or has in another shape, is NaN everywhere:
         there is no difference to show. NaN in either gives NaN, Inf minus the same Inf is NaN, as
@@ -61,5 +61,5 @@ def _array(array: Array, other: Array) -> Array:
 def _wide(dtype: np.dtype[Any]) -> type[np.generic]:
     """The smallest type that holds the differences of a type's numbers."""
     if dtype.kind == "f":
-        return np.float32 if dtype.itemsize <= 4 else np.float64
+        return {2: np.float16, 4: np.float32}.get(dtype.itemsize, np.float64)
     return {1: np.int16, 2: np.int32}.get(dtype.itemsize, np.float64)

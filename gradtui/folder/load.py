@@ -136,11 +136,14 @@ def load(
         loaded = _assemble(folder, commits, parts, estimate, before)
     except UnreadableFile as error:
         # Files that do not fit together may be of two generations.
-        if doubt is None:
-            raise
-        raise (doubt if doubt.has_writer else MayBeWritten(error)) from None
+        if doubt is None or not doubt.has_writer:
+            raise (error if doubt is None else MayBeWritten(error)) from None
     if doubt is not None:
-        raise doubt
+        try:
+            raise doubt from None
+        finally:
+            # Its traceback holds this frame: a circle that would keep all that was read in memory.
+            del doubt
     return replace(
         loaded, stamps=at_last, adapter=adapter, input_name=input_name, estimate=estimate
     )

@@ -120,6 +120,8 @@ class Bridge:
             except Exception as error:  # noqa: BLE001
                 # A mistake of ours: in a thread it would go unseen.
                 self._send(Failed(error))
+            # What it was to write is large, and the next one may be long in coming.
+            del job
 
     def _send(self, message: Message) -> None:
         # The app may be gone by the time that a thread has something to say.
