@@ -19,6 +19,7 @@ Side = Literal["adapter", "viewer"]
 FLOW_INFO = "flow_info.pkl"
 INPUT = "input_representation.npy"
 TARGET = "target_representation.npy"
+HISTORY = "history"
 _SIDECAR = "gradtui"
 
 # A folder search stops here: the newest folder is near, and a home directory is not worth a walk.
@@ -104,6 +105,11 @@ class DebugFolder:
         return self.sidecar / "journal.jsonl"
 
     @property
+    def history(self) -> Path:
+        """What a watched training wrote down: a folder for each rank."""
+        return self.sidecar / HISTORY
+
+    @property
     def adapter_state(self) -> Path:
         """What the adapter is doing."""
         return self.sidecar / "adapter.json"
@@ -160,7 +166,7 @@ def find_folders(start: str | os.PathLike[str]) -> tuple[DebugFolder, ...]:
 
     What cannot be read is passed over; links to directories are not followed.
     """
-    found: list[tuple[float, DebugFolder]] = []
+    found: dict[tuple[str, str], float] = {}
     queue: deque[tuple[str, int]] = deque([(os.fspath(start), 0)])
     seen = 0
     while queue and seen < _SEARCH_ENTRIES:
@@ -172,23 +178,44 @@ def find_folders(start: str | os.PathLike[str]) -> tuple[DebugFolder, ...]:
                     if seen >= _SEARCH_ENTRIES:
                         break
                     if entry.name.endswith(FLOW_INFO) and entry.is_file():
-                        prefix = entry.name[: -len(FLOW_INFO)]
-                        if prefix.startswith("."):
-                            continue
-                        root = Path(directory).absolute()
-                        given = str(Path(directory) / prefix) if prefix else directory
-                        found.append((entry.stat().st_mtime, DebugFolder(root, prefix, given)))
-                    elif (
-                        depth < _SEARCH_DEPTH
-                        and not entry.name.startswith(".")
-                        and entry.name not in _NOT_SEARCHED
-                        and entry.is_dir(follow_symlinks=False)
-                    ):
+                        place = (directory, entry.name[: -len(FLOW_INFO)])
+                        found[place] = max(found.get(place, 0.0), entry.stat().st_mtime)
+                        continue
+                    if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+                        continue
+                    if entry.name.endswith(_SIDECAR) and (written := _history_written(entry.path)):
+                        place = (directory, entry.name[: -len(_SIDECAR)])
+                        found[place] = max(found.get(place, 0.0), written)
+                    elif depth < _SEARCH_DEPTH and entry.name not in _NOT_SEARCHED:
                         queue.append((entry.path, depth + 1))
         except OSError:
             continue
-    found.sort(key=lambda item: item[0], reverse=True)
-    return tuple(folder for _, folder in found)
+    newest = sorted(found, key=lambda place: found[place], reverse=True)
+    return tuple(
+        DebugFolder(
+            Path(directory).absolute(),
+            prefix,
+            str(Path(directory) / prefix) if prefix else directory,
+        )
+        for directory, prefix in newest
+        if not prefix.startswith(".")
+    )
+
+
+def _history_written(sidecar: str) -> float:
+    """When a rank last wrote into the history of a sidecar folder, seconds since 1970; 0 where there is none."""
+    newest = 0.0
+    try:
+        with os.scandir(Path(sidecar) / HISTORY) as ranks:
+            for rank in ranks:
+                if rank.name.startswith("rank-") and rank.is_dir(follow_symlinks=False):
+                    with os.scandir(rank.path) as segments:
+                        times = [segment.stat().st_mtime for segment in segments]
+                    newest = max(newest, *times, 0.0)
+    except OSError:
+        # Ranks come and segments go while it is looked at: what was seen counts.
+        return newest
+    return newest
 
 
 def _is_directory(path: Path) -> bool:

@@ -68,6 +68,24 @@ def test_the_newest_comes_first(tmp_path: Path) -> None:
     assert find_folders(tmp_path / "nowhere") == ()
 
 
+def test_a_history_alone_is_a_folder_as_new_as_its_last_record(tmp_path: Path) -> None:
+    write_foreign(DebugFolder.at(tmp_path / "a"))
+    for when, name in ((5, "b"), (50, "c/pre_"), (500, "both")):
+        rank = DebugFolder.at(tmp_path / name).history / "rank-00003"
+        rank.mkdir(parents=True)
+        (rank / "00000001.gtlog").touch()
+        os.utime(rank / "00000001.gtlog", (when, when))
+    write_foreign(DebugFolder.at(tmp_path / "both"))
+    os.utime(tmp_path / "both/flow_info.pkl", (400, 400))
+    # No histories: a program's own folder, and one without ranks.
+    (tmp_path / "d/gradtui/folder").mkdir(parents=True)
+    (tmp_path / "e/gradtui/history").mkdir(parents=True)
+    found = find_folders(tmp_path)
+    assert [folder.given for folder in found] == [
+        f"{tmp_path}/{name}" for name in ("a", "both", "c/pre_", "b")
+    ]
+
+
 def test_processes_live_and_die() -> None:
     me = this_process()
     assert me.is_alive
