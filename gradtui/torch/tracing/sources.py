@@ -1,0 +1,48 @@
+"""Which line of the user's code is running, or raised."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType, TracebackType
+
+_OURS = str(Path(__file__).resolve().parents[2])
+_TORCH = str(Path(torch.__file__).resolve().parent)
+_outside: dict[CodeType, bool] = {}
+
+
+def here() -> str:
+    """The innermost line outside torch and this package, as "file.py:12"; "" where there is none."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers
+    while frame is not None:
+        if _is_users(frame.f_code):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def raised_at(trace: TracebackType | None) -> tuple[str, str]:
+    """The innermost line of the user's in a traceback: "file.py:12", and the line's text; empty where none."""
+    found = ("", "")
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if _is_users(code):
+            line = linecache.getline(code.co_filename, trace.tb_lineno).strip()
+            found = (f"{Path(code.co_filename).name}:{trace.tb_lineno}", line)
+        trace = trace.tb_next
+    return found
+
+
+def _is_users(code: CodeType) -> bool:
+    known = _outside.get(code)
+    if known is None:
+        name = code.co_filename
+        known = not name.startswith((_OURS, _TORCH, "<frozen", "<string", "<eval"))
+        _outside[code] = known
+    return known
