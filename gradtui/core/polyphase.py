@@ -82,16 +82,6 @@ def phases(array: Array, level: int) -> Array:
     return split
 
 
-def whole(split: Array, level: int) -> Array:
-    """Return the map whose phases these are: the inverse of `phases`."""
-    size = 1 << level
-    shape = (split.shape[-2] * size, split.shape[-1] * size)
-    rows, columns = source_cells(shape, level)
-    array: Array = np.empty((*split.shape[:-3], *shape), dtype=split.dtype)
-    array[..., rows, columns] = split
-    return array
-
-
 def phase_cell(cell: tuple[int, int], level: int) -> tuple[int, int, int]:
     """Return the phase of a cell of the whole map, and its row and column there."""
     size = 1 << level
@@ -99,11 +89,3 @@ def phase_cell(cell: tuple[int, int], level: int) -> tuple[int, int, int]:
     # A reversal of bits is its own inverse.
     phase = int(reverse[cell[0] % size]) * size + int(reverse[cell[1] % size])
     return phase, cell[0] // size, cell[1] // size
-
-
-def whole_cell(phase: int, cell: tuple[int, int], level: int) -> tuple[int, int]:
-    """Return the cell of the whole map that a phase shows at ``cell``: the inverse of `phase_cell`."""
-    size = 1 << level
-    reverse = bit_reversal(level)
-    row, column = divmod(phase, size)
-    return (cell[0] * size + int(reverse[row]), cell[1] * size + int(reverse[column]))

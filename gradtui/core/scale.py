@@ -131,18 +131,3 @@ def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
         if sample.size:
             steps = sample[(np.arange(1, _HALF) * sample.size) // _HALF]
     return Scaling(next(known for known in SCALES if known == scale), limit, steps)
-
-
-def to_levels(
-    values: npt.ArrayLike, scale: str, *, inverted: bool = False
-) -> tuple[Levels, float, float]:
-    """Return the levels of a map on the scaling that fits it, and what the outermost levels stand for.
-
-    Shapes: levels as the values, uint8; then the least and the greatest number of the scale, which are the
-    same but for their sign, so that zero is in the middle. (0, 0) for a map without finite numbers
-    other than 0. See `scaling` and `Scaling.levels` for the rest.
-    """
-    found = scaling(scale, values)
-    # Zero has one sign on the screen.
-    low = -found.limit if found.limit else 0.0
-    return found.levels(values, inverted=inverted), low, found.limit

@@ -2,7 +2,10 @@
 
 A row follows one link of the selected node through further layers, always along the strongest link
 at or above that pair's threshold, and says why it ends. Its numbers are parts of the selected node's
-gradient: the flow of a path i, j, k is ``F[i, j] * F[j, k] / g[j]``, as in `gradtui.core.paths`.
+gradient: the flow of a path i, j, k is ``F[i, j] * F[j, k] / g[j]``, of what reached i through j the
+part that j itself has from k. Over maps whose nodes are single units this is the chain rule, and the
+paths of a node add up to its gradient; where a node sums channels it is a share, as for any flow
+between nodes. The flow through a node whose gradient is 0, NaN or infinite is NaN.
 """
 
 from __future__ import annotations

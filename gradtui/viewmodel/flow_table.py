@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.core.arrays import finite_parts
-from gradtui.core.paths import where_it_dies
+from gradtui.core.death import where_it_dies
 from gradtui.viewmodel.detail import pair_kind
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.flow_lines import BLANK, Drawing, columns_that_fit, draw, heading, node_width

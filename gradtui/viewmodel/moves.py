@@ -71,7 +71,7 @@ def with_focus(selection: Selection, session: Session, key: MapKey) -> Selection
 
 def with_layer(selection: Selection, session: Session, name: str) -> Selection:
     """Select a layer; its cursor is where it was left, or on its strongest node."""
-    if not any(layer.name == name for layer in session.layers):
+    if not session.has_layer(name):
         return selection
     return reconcile(replace(selection, layer=name, row=0), session)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.core.arrays import BLOCK, as_floats
-from gradtui.core.polyphase import bit_reversal, largest_level
+from gradtui.core.polyphase import largest_level, polyphase_order
 from gradtui.core.reduce import signed_max
 from gradtui.core.scale import scaling
 from gradtui.viewmodel.contents import Content, map_content
@@ -30,7 +30,7 @@ from gradtui.viewmodel.text import number, safe_label
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from gradtui.core.arrays import Array, Indices
+    from gradtui.core.arrays import Array
     from gradtui.core.edit import EditHistory
     from gradtui.core.session import Session
     from gradtui.viewmodel.selection import Cell, MapKey, Selection
@@ -90,7 +90,7 @@ def _grid(
     rows, columns = np.arange(height), np.arange(width)
     if selection.polyphase and session.explicit:
         level = min(selection.polyphase, largest_level((height, width)))
-        rows, columns = _phases(height, level), _phases(width, level)
+        rows, columns = polyphase_order(height, level), polyphase_order(width, level)
     region = selection.regions.get(selection.place_of(key))
     if region is not None:
         crop = region.within((height, width))
@@ -105,13 +105,6 @@ def _grid(
     # A block larger than the map would show its one cell all the same.
     block = max(min(block, max(rows.size, columns.size)), 1)
     return Grid((height, width), rows, columns, block, content.tiles)
-
-
-def _phases(length: int, level: int) -> Indices:
-    """Rows (or columns) with the phases of polyphase zoom one after the other."""
-    size = 1 << level
-    order: Indices = (bit_reversal(level)[:, None] + np.arange(length // size) * size).ravel()
-    return order
 
 
 def _shown_values(content: Content, grid: Grid) -> Array:
@@ -163,7 +156,8 @@ def _map(
         if is_seen
         else np.broadcast_to(np.uint8(0), values.shape),
         marks=marks,
-        low=-scale.limit,
+        # Zero has one sign on the screen.
+        low=0.0 - scale.limit,
         high=scale.limit,
         cursor=grid.shown(selection.cursor(key), selection.tile),
         focused=focused,

@@ -15,7 +15,7 @@ import pytest
 from gradtui.core.assemble import assemble
 from gradtui.core.flow import DenseFlow, OuterFlow, SparseFlow
 from gradtui.core.reduce import signed_max
-from gradtui.core.scale import to_levels
+from gradtui.core.scale import scaling
 from gradtui.core.threshold import MODES, Threshold, default_threshold, select, threshold_range
 
 pytestmark = pytest.mark.benchmark
@@ -65,10 +65,12 @@ def test_a_dense_flow_of_4096_by_4096(large):
             select(flow, 99, "in", threshold).strongest(12)
 
         said(f"a node's rows both ways, threshold by {mode}", milliseconds(table))
-    said(
-        "its map in blocks of 43, and levels",
-        milliseconds(lambda: to_levels(signed_max(large, 43), "symlog"), 3),
-    )
+
+    def shown():
+        values = signed_max(large, 43)
+        scaling("symlog", values).levels(values)
+
+    said("its map in blocks of 43, and levels", milliseconds(shown, 3))
 
 
 def test_memory_beside_the_matrix(large):

@@ -1,4 +1,4 @@
-"""The chain rule as a check, paths through several layers, and where a gradient dies."""
+"""The chain rule as a check, and where a gradient dies."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gradtui.core.chain_rule import chain_rule
-from gradtui.core.flow import DenseFlow, SummedFlow
+from gradtui.core.death import where_it_dies
+from gradtui.core.flow import DenseFlow
 from gradtui.core.layer import Layer
-from gradtui.core.paths import trace_paths, where_it_dies
 from gradtui.core.session import Pair, Session
-from gradtui.core.threshold import Threshold
 
 
 def linear_net(sizes, seed=0):
@@ -73,93 +70,6 @@ def test_chain_rule_of_bad_zero_and_empty():
         assert chain_rule(pair, Layer("a", bad)).worst == -1
 
 
-@given(st.integers(0, 50))
-def test_all_paths_of_a_node_add_up_to_its_gradient(seed):
-    session = linear_net([2, 3, 4, 2], seed)
-    for node in range(2):
-        paths = trace_paths(session, "l0", node, top=1000)
-        assert len(paths) == 3 * 4 * 2
-        assert all(path.end == "last layer" for path in paths)
-        gradient = float(session.layer("l0").map()[0, node])
-        flows = [path.steps[-1].flow for path in paths]
-        assert sum(flows) == pytest.approx(gradient, rel=1e-9, abs=1e-12)
-        assert sum(p.steps[-1].share for p in paths) == pytest.approx(1, rel=1e-6)
-        sizes = [abs(flow) for flow in flows]
-        assert sizes == sorted(sizes, reverse=True)
-
-
-def test_the_way_in():
-    session = linear_net([2, 3, 2])
-    paths = trace_paths(session, "l2", 0, direction="in", top=100)
-    assert {path.steps[-1].layer for path in paths} == {"l0"}
-    assert len(paths) == 6
-    assert all(path.steps[1].layer == "l1" for path in paths)
-
-
-def test_thresholds_and_ends():
-    session = linear_net([2, 3, 2])
-    none = trace_paths(session, "l0", 0, threshold=lambda _: Threshold("magnitude", 1e9))
-    assert [(len(path.steps), path.end) for path in none] == [(1, "below threshold")]
-    last = trace_paths(session, "l2", 1)
-    assert [(len(path.steps), path.end) for path in last] == [(1, "last layer")]
-    dead = Session(
-        layers=(Layer("a", np.zeros((1, 1))), Layer("b", np.ones((1, 1)))),
-        pairs=(Pair("a", "b", "measured", DenseFlow(np.zeros((1, 1)))),),
-    )
-    (path,) = trace_paths(dead, "a", 0)
-    assert path.end == "no gradient"
-    assert math.isnan(path.steps[0].share)
-    summed = Session(
-        layers=dead.layers, pairs=(Pair("a", "b", "measured", SummedFlow([1.0], [1.0])),)
-    )
-    assert trace_paths(summed, "a", 0)[0].end == "unknown"
-    circle = Session(
-        layers=dead.layers,
-        pairs=(
-            Pair("a", "b", "measured", DenseFlow(np.ones((1, 1)))),
-            Pair("b", "a", "measured", DenseFlow(np.ones((1, 1)))),
-        ),
-    )
-    assert trace_paths(circle, "b", 0)[0].end == "circle"
-    with pytest.raises(KeyError):
-        trace_paths(session, "nothing", 0)
-    with pytest.raises(IndexError):
-        trace_paths(session, "l0", 2)
-
-
-def test_work_is_bounded():
-    session = linear_net([4, 64, 64, 64])
-    read = []
-
-    class Counting(DenseFlow):
-        __slots__ = ()
-
-        def row(self, node):
-            read.append(node)
-            return super().row(node)
-
-    counted = Session(
-        layers=session.layers,
-        pairs=tuple(
-            Pair(p.source, p.target, "measured", Counting(p.flow.dense())) for p in session.pairs
-        ),
-    )
-    paths = trace_paths(counted, "l0", 0, top=500, lookups=20)
-    assert len(paths) == 500
-    assert len(read) == 20
-    assert {path.end for path in paths} == {"last layer", "not followed"} or {
-        path.end for path in paths
-    } == {"not followed"}
-
-
-def test_links_that_are_nan_are_not_followed():
-    layers = (Layer("a", np.array([[1.0]])), Layer("b", np.array([[1.0, 1.0]])))
-    flow = DenseFlow(np.array([[np.nan, 1.0]]))
-    session = Session(layers=layers, pairs=(Pair("a", "b", "measured", flow),))
-    (path,) = trace_paths(session, "a", 0)
-    assert path.steps[-1].node == 1
-
-
 def test_where_a_gradient_dies():
     def layer(name, *values):
         return Layer(name, np.array([values], dtype=float))
@@ -177,3 +87,7 @@ def test_where_a_gradient_dies():
     nowhere = Session(layers=layers[:3], pairs=pairs[:2])
     assert where_it_dies(nowhere, "a", 0).target == ""
     assert where_it_dies(nowhere, "a", 0).source == "c"
+    with pytest.raises(KeyError):
+        where_it_dies(session, "nothing", 0)
+    with pytest.raises(IndexError):
+        where_it_dies(session, "a", 2)

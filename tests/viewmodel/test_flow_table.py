@@ -13,10 +13,8 @@ from kit.sessions import dense_session, explicit_session, readme_session, skip_s
 from gradtui.core.edit import EditHistory
 from gradtui.core.flow_forms import DenseFlow, SummedFlow
 from gradtui.core.layer import Layer
-from gradtui.core.paths import trace_paths
 from gradtui.core.region import Region
 from gradtui.core.session import Pair, Session
-from gradtui.core.threshold import Threshold
 from gradtui.viewmodel import choices
 from gradtui.viewmodel.flow_paths import fans
 from gradtui.viewmodel.flow_table import flow_rows, flow_table, tsv
@@ -71,7 +69,7 @@ def test_sign_is_in_the_line_itself():
         assert ("╍" in text) == ("-" in text[45:]), text
 
 
-def test_parts_are_those_that_core_finds_by_its_own_way():
+def test_parts_are_flows_over_gradients():
     session = dense_session(3)
     rng = np.random.default_rng(1)
     third = Layer("third", rng.normal(size=(2, 2)))
@@ -79,17 +77,15 @@ def test_parts_are_those_that_core_finds_by_its_own_way():
     session = replace(session, layers=(*session.layers, third), pairs=(*session.pairs, on))
     thresholds = {("first", "second", "magnitude"): 0.0, ("second", "third", "magnitude"): 0.0}
     chosen = replace(reconcile(Selection(), session), top=100, thresholds=thresholds)
-    found = trace_paths(
-        session, "first", chosen.node[0] * 3 + chosen.node[1], top=1000,
-        threshold=lambda pair: Threshold("magnitude", 0.0),
-    )  # fmt: skip
-    flows = {tuple(s.node for s in path.steps): path.steps[-1].flow for path in found}
+    into, onward = (pair.flow.dense() for pair in session.pairs)
+    gradient = session.layer("second").map().ravel()
     (fan,) = fans(session, chosen)
     assert len(fan.paths) == 9
     for path in fan.paths:
         layers = {layer.name: layer.shape[1] for layer in session.layers}
         key = tuple(n.cell[0] * layers[n.layer] + n.cell[1] for n in path)
-        assert path[-1].flow == pytest.approx(flows[key])
+        i, j, k = key
+        assert path[-1].flow == pytest.approx(into[i, j] * onward[j, k] / gradient[j])
         # The way on is the strongest link of that node.
         links = session.pairs[1].flow.row(key[1])
         assert abs(path[-1].link) == np.abs(links.values).max()
