@@ -1,27 +1,37 @@
 """The adapter that lives in the training or debug process, and writes the debug folder.
 
-`DebugAdapter` calls a model of its own; `capture` goes around a forward and backward pass of the user's.
+`DebugAdapter` calls a model of its own; `capture` goes around a forward and backward pass of the user's;
+`features`, `similarity`, `weights` and `gradients` look at a model once, and hand back what they find.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from gradtui.torch.adapter import DebugAdapter
+    from gradtui.torch.analysis.features import features
+    from gradtui.torch.analysis.gradients import gradients
+    from gradtui.torch.analysis.likeness import similarity
+    from gradtui.torch.analysis.weights import weights
     from gradtui.torch.capturing import capture
 
-__all__ = ["DebugAdapter", "capture"]
+__all__ = ["DebugAdapter", "capture", "features", "gradients", "similarity", "weights"]
+
+_HOMES: Final = {
+    "DebugAdapter": "adapter",
+    "capture": "capturing",
+    "features": "analysis.features",
+    "gradients": "analysis.gradients",
+    "similarity": "analysis.likeness",
+    "weights": "analysis.weights",
+}
+"""Which module of this package each name is of."""
 
 
 def __getattr__(name: str) -> object:
     # Torch is loaded when one of the names is used, not when the package is looked at.
-    if name == "DebugAdapter":
-        from gradtui.torch.adapter import DebugAdapter
-
-        return DebugAdapter
-    if name == "capture":
-        from gradtui.torch.capturing import capture
-
-        return capture
+    if name in _HOMES:
+        return getattr(import_module(f"gradtui.torch.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
