@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradtui.core.ranks import TOP, kth_largest, largest
+from gradtui.core.ranking import Ranking
+from gradtui.core.ranks import TOP, largest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -98,7 +99,7 @@ class Flow(ABC):
     Numbers that come out are float64. A flow never changes; what is costly is found once and kept.
     """
 
-    __slots__ = ("_columns_total", "_extent", "_ranks", "_rows_total", "_shape", "_top")
+    __slots__ = ("_columns_total", "_extent", "_ranking", "_ranks", "_rows_total", "_shape", "_top")
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._shape = (int(shape[0]), int(shape[1]))
@@ -106,6 +107,7 @@ class Flow(ABC):
         self._rows_total: Floats | None = None
         self._columns_total: Floats | None = None
         self._ranks: dict[int, float] = {}
+        self._ranking: Ranking | None = None
         self._top: Floats | None = None
 
     def __repr__(self) -> str:
@@ -218,7 +220,9 @@ class Flow(ABC):
         return largest(self.pieces())
 
     def _ranked(self, rank: int) -> float:
-        return kth_largest(self.pieces, rank)
+        if self._ranking is None:
+            self._ranking = Ranking(self.pieces)
+        return self._ranking.kth(self.pieces, rank)
 
     def _range(self) -> Extent:
         return extent_of(self.pieces())

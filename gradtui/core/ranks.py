@@ -1,8 +1,6 @@
 """The k-th largest magnitude of numbers that are never all in memory in float64 at once.
 
-The bits of a floating-point number that is not negative rise with the number, so that a histogram of
-their upper half finds the neighbourhood of a rank in one pass, and the numbers in it are few enough
-to be sorted out in a second.
+Here are one rank, the first few thousand, and products; `gradtui.core.ranking` counts once for many ranks.
 """
 
 from __future__ import annotations
@@ -12,17 +10,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.core.arrays import as_floats
+from gradtui.core.ranking import Ranking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    import numpy.typing as npt
 
     from gradtui.core.arrays import Array, Floats
 
 TOP: Final = 1 << 12
 """So many of the largest magnitudes are found in one cheap pass."""
-_FEW: Final = 1 << 20
 
 
 def largest(pieces: Iterable[Array], count: int = TOP) -> Floats:
@@ -48,6 +44,8 @@ def largest(pieces: Iterable[Array], count: int = TOP) -> Floats:
 def kth_largest(pieces: Callable[[], Iterable[Array]], rank: int) -> float:
     """Return the magnitude that exactly ``rank`` of all magnitudes reach, or more where some tie.
 
+    For several ranks of the same numbers, keep one `Ranking`.
+
     Args:
         pieces: gives the arrays anew for every pass.
         rank: 1 is the largest.
@@ -57,56 +55,7 @@ def kth_largest(pieces: Callable[[], Iterable[Array]], rank: int) -> float:
 
     Special values: infinities rank first, NaN not at all.
     """
-    if rank < 1:
-        return float("inf")
-    counts = np.zeros(1 << 16, dtype=np.int64)
-    for piece in pieces():
-        counts += np.bincount(_upper(piece), minlength=1 << 16)
-    from_top = np.cumsum(counts[::-1])
-    if from_top[-1] < rank:
-        return 0.0
-    behind = int(np.searchsorted(from_top, rank))
-    place = (1 << 16) - 1 - behind
-    left = rank - (int(from_top[behind - 1]) if behind else 0)
-    return _within(pieces, place, left, int(counts[place]))
-
-
-def _within(pieces: Callable[[], Iterable[Array]], place: int, rank: int, count: int) -> float:
-    """The number of a rank among those whose upper bits are ``place``."""
-    low, high = place << 48, (place + 1 << 48) - 1
-    while count > _FEW and low < high:
-        # Halves of the bits, until what is left may be gathered.
-        middle = low + (high - low) // 2
-        above = sum(
-            int(np.count_nonzero((bits > np.uint64(middle)) & (bits <= np.uint64(high))))
-            for bits in _bits(pieces())
-        )
-        if above >= rank:
-            low, count = middle + 1, above
-        else:
-            high, rank, count = middle, rank - above, count - above
-    first, last = np.uint64(low), np.uint64(high)
-    if low == high:
-        return float(np.array([first]).view(np.float64)[0])
-    near = np.concatenate([bits[(bits >= first) & (bits <= last)] for bits in _bits(pieces())])
-    kth = np.partition(near, near.size - rank)[near.size - rank :][:1]
-    return float(kth.view(np.float64)[0])
-
-
-def _bits(pieces: Iterable[Array]) -> Iterable[npt.NDArray[np.uint64]]:
-    for piece in pieces:
-        size = np.abs(as_floats(piece)).ravel()
-        yield size[~np.isnan(size)].view(np.uint64)
-
-
-def _upper(piece: Array) -> npt.NDArray[np.int64]:
-    """The upper 16 bits of magnitudes in float64: 16 steps an octave; NaN left out."""
-    size = np.abs(as_floats(piece)).ravel()
-    bits = size.view(np.uint64)
-    if np.isnan(size.max(initial=0.0)):
-        bits = bits[~np.isnan(size)]
-    upper: npt.NDArray[np.int64] = (bits >> np.uint64(48)).astype(np.int64)
-    return upper
+    return Ranking(pieces).kth(pieces, rank)
 
 
 def largest_products(left: Floats, right: Floats, count: int = TOP) -> Floats:
