@@ -194,6 +194,10 @@ class Bridge:
 
         self._later(job)
 
+    def beside(self, job: Callable[[], None]) -> None:
+        """Do some work in the thread that may wait."""
+        self._work.put(job)
+
     def restart(self) -> None:
         """Start the adapter's process again."""
         if self._child is not None:

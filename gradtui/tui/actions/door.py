@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gradtui.core.arrays import Array
     from gradtui.core.edit import Cells, Edit
@@ -44,6 +44,9 @@ class Door(Protocol):
 
     def keep_state(self, state: Mapping[str, object]) -> None:
         """Remember what the person chose, for the next start."""
+
+    def beside(self, job: Callable[[], None]) -> None:
+        """Do some work in the door's thread; it must not touch the screen."""
 
     def restart(self) -> None:
         """Start the adapter's process again."""

@@ -110,6 +110,8 @@ class Shell(Screen[Any]):
         """Show what a key did without waiting for the next tick of a timer."""
         if isinstance(self.app, SparseApp) and self.app.screen is self:
             self.app.paint_now()
+        if self.workspace is not None:
+            self.workspace.look_ahead()
 
     def on_resized(self) -> None:
         """A view has another size."""

@@ -10,6 +10,7 @@ from gradtui.core.edit import EditHistory
 from gradtui.errors import GradtuiError
 from gradtui.tui.actions.desk import Desk
 from gradtui.tui.keymap import KeyReader
+from gradtui.tui.screens.ahead import Ahead
 from gradtui.tui.screens.drawing import Drawing
 from gradtui.tui.screens.room import Question, ScreenRoom
 from gradtui.tui.screens.views import Views
@@ -67,6 +68,7 @@ class Workspace:
         self.prompt: Prompt | None = None
         self.ask: Ask | None = None
         self.drawing = Drawing(self)
+        self.ahead = Ahead(door)
         self.view: FolderView | None = None
         self.child: ChildState | None = None
         self.asking = Question()
@@ -117,6 +119,7 @@ class Workspace:
                 self._rebase(before or view, view)
             self._shown_changed()
         self.draw()
+        self.look_ahead()
 
     def _tell(self, before: FolderView | None, view: FolderView) -> None:
         """Say what a person should know of the folder, once, and what the adapter refused."""
@@ -340,6 +343,10 @@ class Workspace:
     def draw(self) -> None:
         """Draw everything; only what changed is sent."""
         self.drawing.draw()
+
+    def look_ahead(self) -> None:
+        """Have what the next key may need worked out, now that this one is on the screen."""
+        self.ahead.look(self.desk.session, self.desk.selection)
 
     def resized(self) -> None:
         """Draw once the new layout stands."""
