@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from rich.color import Color
 from rich.style import Style
 
-from gradtui.viewmodel.levels import LEVEL_NAN, LEVEL_NEGATIVE_INF, LEVELS
+from gradtui.viewmodel.colours import NONFINITE, TRUE_LEVELS
+from gradtui.viewmodel.levels import LEVEL_NAN, LEVEL_POSITIVE_INF, LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
 Colours = Literal["truecolor", "256", "16", "none"]
 
-# Blue, white, orange: interpolated in CIELAB between 143a78, 266eb4, 78afdc, ecean4, f4b66e, de781e and
-# 8c3e08, so that lightness falls evenly to both sides, for the colour-blind too.
-TRUE_LEVELS: Final = (
-    "143a78", "174281", "1a4a8b", "1d5395", "205b9e", "2364a8", "256cb2", "3878ba",
-    "4985c2", "5992cb", "689fd3", "76addb", "91bade", "adc8e0", "c7d5e2", "e0e3e3",
-    "efe4d6", "f2d8bb", "f4cca0", "f5c085", "f3b46c", "f0a85c", "ec9b4d", "e78f3d",
-    "e2822d", "db761d", "ce6c1a", "c06316", "b35912", "a6500f", "99470b", "8c3e08",
-)  # fmt: skip
 # Of the 6x6x6 cube and the greys, those whose lightness falls the same way.
 CUBE_LEVELS: Final = (
     24, 24, 25, 25, 25, 32, 32, 32, 74, 74, 74, 117, 117, 153, 153, 254,
@@ -42,8 +35,6 @@ NEGATIVE_RAMP: Final = " ,;~vcnzwm"
 _HEXADECIMAL: Final = re.compile("[0-9a-fA-F]{6}")
 _CUBE: Final = (0, 95, 135, 175, 215, 255)
 _BLACK, _WHITE = "000000", "ffffff"
-_NONFINITE: Final[Mapping[int, str]] = {LEVEL_NAN: "870087", LEVEL_NEGATIVE_INF: "000087"}
-_POSITIVE_INF: Final = "870000"
 
 ROLE_COLOURS: Final[Mapping[str, str]] = {
     "dim": "808080", "positive": "ffaf5f", "negative": "5fafd7", "highlight": "ffffff", "warn": "d7af00",
@@ -133,7 +124,7 @@ class Palette:
         """The colour of a level, or of what is not a number."""
         if level < LEVELS:
             return self._levels[level]
-        return _NONFINITE.get(level, _POSITIVE_INF)
+        return NONFINITE.get(level, NONFINITE[LEVEL_POSITIVE_INF])
 
     def on_area(self, level: int, *, bold: bool = False, underline: bool = False) -> Style:
         """Text on the colour of a level: black or white, whichever is readable."""
