@@ -67,9 +67,11 @@ class OverviewView(ListView):
 
     def draw(self, desk: Desk, size: Size, *, ascii: bool) -> None:
         """Show the rows, with the cursor on the selected one."""
-        selection = desk.selection
+        selection, summary = desk.selection, desk.summary
+        # Not the summary itself: while this view is hidden, its layers would stay in memory with it.
         made_from = (
-            desk.summary, selection.folds, selection.sort, selection.descending, selection.filter,
+            summary.numbers, summary.findings, tuple((one.name, one.shape) for one in summary.layers),
+            selection.folds, selection.sort, selection.descending, selection.filter,
         )  # fmt: skip
         if made_from != self._made_from or not desk.rows:
             self._made_from = made_from
