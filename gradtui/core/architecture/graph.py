@@ -40,8 +40,7 @@ class GraphNode:
             that has them, whatever the number of calls and of names.
         shared: elements of own parameters that an earlier node counts.
         flops: 2 · multiply-adds of the operations inside, those of inner nodes not included.
-        shape: of its first output tensor; () of a scalar and where nothing is known (see ``dtype``).
-        shapes: of all output tensors.
+        shapes: of its output tensors.
         inputs: shapes of the input tensors.
         dtype: of the first output tensor ("float32"); "" where no output is known.
         bytes: of all output tensors.
@@ -61,7 +60,6 @@ class GraphNode:
     parameters: int = 0
     shared: int = 0
     flops: int = 0
-    shape: Shape = ()
     shapes: tuple[Shape, ...] = ()
     inputs: tuple[Shape, ...] = ()
     dtype: str = ""
@@ -70,6 +68,11 @@ class GraphNode:
     state: State = "run"
     guessed: bool = False
     extra: str = ""
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of its first output tensor; () of a scalar, and where none is known."""
+        return self.shapes[0] if self.shapes else ()
 
     @property
     def label(self) -> str:

@@ -45,7 +45,6 @@ class Draft:
 
     def node(self, number: int, parent: int) -> GraphNode:
         """The node, under the numbers that it has in the finished graph."""
-        first = self.outputs[0] if self.outputs else ((), "", 0)
         return GraphNode(
             number,
             self.kind,
@@ -57,10 +56,9 @@ class Draft:
             self.parameters,
             self.shared,
             self.flops,
-            first[0],
             tuple(shape for shape, _, _ in self.outputs),
             self.inputs,
-            first[1],
+            self.outputs[0][1] if self.outputs else "",
             sum(size for _, _, size in self.outputs),
             self.source,
             self.state,
