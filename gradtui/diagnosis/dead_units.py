@@ -1,0 +1,76 @@
+"""Units that are silent over whole batches, again and again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.outputs import deepest, few_rows
+from gradtui.diagnosis.table import ongoing
+from gradtui.diagnosis.words import called, percent, place, since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradtui.diagnosis.bounds import Bounds
+    from gradtui.diagnosis.evidence import Evidence
+
+PASSING: Final = (
+    "Dropout",
+    "Pool",
+    "Flatten",
+    "Identity",
+    "Unfold",
+    "Pad",
+    "Upsample",
+    "Embedding",
+)
+"""Classes that hand on the silence of what is before them, or are silent by design: parts of their names."""
+SILENT: Final = 0.999
+"""The share of zeros of an output that says nothing at all, however few samples there are of a unit."""
+
+
+def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """Yield the outputs of which most units are 0 over a whole batch, at every measurement.
+
+    The share of such units says something only where a unit has many values in a batch (it is a channel,
+    or the batch is large): else a unit that fires now and then looks dead. There all values must be zero.
+
+    Special values: a call that was not made, or gave an empty batch, is passed over.
+    """
+    dead = evidence.table("output", "dead")
+    if len(dead) < few_rows(bounds):
+        return
+    units = evidence.aligned(evidence.table("output", "units"), dead)
+    count = evidence.aligned(evidence.table("output", "count"), dead)
+    zeros = evidence.aligned(evidence.table("output", "zeros"), dead)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = dead.low / units.high
+        samples = count.high / units.high
+        silent = zeros.low / count.high >= SILENT
+    mask = (share >= bounds.dead_share) & ((samples >= bounds.dead_samples) | silent)
+    start, held = ongoing(mask, ~np.isnan(share), bounds.gap)
+    columns = [
+        column
+        for column in np.flatnonzero(held >= few_rows(bounds)).tolist()
+        if not any(word in evidence.kinds.get(dead.keys[column].path, "") for word in PASSING)
+    ]
+    for column in deepest(dead.keys, columns):
+        key = dead.keys[column]
+        row = int(np.flatnonzero(~np.isnan(share[:, column]))[-1])
+        now = float(share[row, column])
+        all_units = int(units.high[row, column])
+        yield Finding(
+            "dead units",
+            "bad" if now >= bounds.dead_bad else "warn",
+            key.path,
+            called(key),
+            since(dead, int(start[column])),
+            f"{'All' if now >= 1 else 'Most'} units of {place(key.path)} are dead.",
+            f"{round(now * all_units)} of {all_units} units ({percent(now)}) are 0 over a whole batch, "
+            f"{int(held[column])} times in a row; the bound is {percent(bounds.dead_share)}",
+            "Try a lower learning rate, biases that begin at 0 or above, or LeakyReLU or GELU instead.",
+            series=(key.of("dead_share"), key.of("zero_share")),
+        )

@@ -1,0 +1,88 @@
+"""All rules over one run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from gradtui.diagnosis import (
+    clipping,
+    dead_units,
+    dominated_merge,
+    exploding,
+    loss_spike,
+    no_gradient,
+    non_finite,
+    rank_disagreement,
+    saturation,
+    update_ratio,
+    vanishing,
+)
+from gradtui.diagnosis.bounds import USUAL, Bounds
+from gradtui.diagnosis.evidence import Evidence
+from gradtui.diagnosis.finding import Finding, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from gradtui.core.run.run import Run
+
+    Find: TypeAlias = Callable[[Evidence, Bounds], Iterator[Finding]]
+
+RULES: Final[tuple[Find, ...]] = (
+    non_finite.find,
+    exploding.find,
+    vanishing.find,
+    dead_units.find,
+    saturation.find,
+    update_ratio.find,
+    no_gradient.find,
+    dominated_merge.find,
+    clipping.find,
+    loss_spike.find,
+    rank_disagreement.find,
+)
+
+
+def diagnose(run: Run, *, bounds: Bounds = USUAL) -> tuple[Finding, ...]:
+    """Return what is wrong with a run, worst first, then by the step at which it began.
+
+    The cost depends on the number of modules and hardly on the number of steps: the newest 256
+    measurements are judged one by one, older ones in 256 spans.
+
+    Special values: an empty run gives nothing. What each rule makes of NaN, infinities and gaps is said there.
+    """
+    if run.is_empty:
+        return ()
+    evidence = Evidence(run)
+    found: list[Finding] = []
+    for find in RULES:
+        found += _capped(find(evidence, bounds), bounds.most)
+    return in_order(_causes(found))
+
+
+def _capped(findings: Iterator[Finding], most: int) -> list[Finding]:
+    """At most so many findings of one rule: the last names the modules of all that follow."""
+    kept = list(islice(findings, most))
+    rest = [path for finding in findings for path in finding.paths]
+    if rest:
+        last = kept[-1]
+        paths = dict.fromkeys((*last.also, *rest))
+        kept[-1] = replace(last, also=tuple(path for path in paths if path != last.path))
+    return kept
+
+
+def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Leave out what only follows: a layer without a gradient makes no steps."""
+    found = tuple(findings)
+    starved = {path for f in found if f.rule == "vanishing" for path in f.paths}
+    return tuple(
+        f
+        for f in found
+        if not (
+            f.rule == "update ratio"
+            and f.what.startswith("The steps of")
+            and starved.issuperset(f.paths)
+        )
+    )

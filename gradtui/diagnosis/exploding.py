@@ -1,0 +1,198 @@
+"""Gradients that grow far beyond what they were, or on their way back through the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.table import lasting, middle, ongoing
+from gradtui.diagnosis.words import and_more, others, place, short, since, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradtui.core.arrays import Flags, Floats, Indices
+    from gradtui.diagnosis.bounds import Bounds
+    from gradtui.diagnosis.evidence import Evidence
+    from gradtui.diagnosis.table import Table
+
+LEAST_WINDOW = 20
+"""Steps that growth is looked for over, at least: one batch after another is noise."""
+CALM = 0.3
+"""A gradient has calmed down when it is back below this share of the bound that it crossed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A gradient that grew: its column, the rows where it began and last held, and over what."""
+
+    column: int
+    begin: int
+    end: int
+    before: float
+    peak: float
+
+    @property
+    def factor(self) -> float:
+        """How many times its former largest value it reached."""
+        return self.peak / self.before
+
+
+def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """Yield one finding for gradients that outgrew their past, one for those that grow from layer to layer.
+
+    The first is judged at every step against all that the norm was up to a window before (prefix
+    maximum), so that neither the warm-up nor a restart that returns to a former level counts, and
+    against the network's usual level, so that what begins at zero may grow. The second needs no past: a
+    weight whose gradient is 10⁴ times the median of those behind it, on the loss's side.
+
+    Special values: non-finite steps are passed over, so that an explosion is told that ended in NaN.
+    """
+    table = evidence.gradients
+    if len(table) >= 2 * bounds.explode_rows:
+        grown = _growths(evidence, table, bounds)
+        going = [g for g in grown if _goes_on(table, g, bounds)]
+        if going:
+            # Its profile is steep then, too: once is enough.
+            yield _grown(evidence, table, going, bounds)
+            return
+        if grown:
+            yield _grown(evidence, table, grown, bounds, over=True)
+    if len(table) >= bounds.rows:
+        yield from _profile(evidence, table, bounds)
+
+
+def _growths(evidence: Evidence, table: Table, bounds: Bounds) -> list[Growth]:
+    behind = _rows_before(table, bounds.explode_window)
+    known = behind >= bounds.explode_rows
+    if not known.any():
+        return []
+    largest = np.fmax.accumulate(table.high, axis=0)
+    before = np.where(known[:, None], largest[np.maximum(behind, 0)], np.nan)
+    weights = evidence.weights(table.keys)
+    level = middle(before[:, weights], axis=1) if len(weights) else middle(before, axis=1)
+    steady = lasting(table.low, bounds.explode_rows)
+    with np.errstate(invalid="ignore"):
+        mask = (steady >= bounds.explode_growth * before) & (before > 0)
+        mask &= steady >= bounds.explode_level * level[:, None]
+    return [
+        _growth(table, mask[:, column], before[:, column], column, bounds)
+        for column in np.flatnonzero(mask.any(axis=0)).tolist()
+    ]
+
+
+def _growth(table: Table, mask: Flags, before: Floats, column: int, bounds: Bounds) -> Growth:
+    """The last growth of a column: from where it crossed its bound to where it was last near it."""
+    values = table.high[:, column]
+    begin = row = int(np.argmax(mask))
+    while True:
+        high = values[row:] >= CALM * bounds.explode_growth * before[begin]
+        calm = ~high & ~np.isnan(values[row:])
+        # It is over when it stays calm as long as it had to last.
+        quiet = np.convolve(calm, np.ones(bounds.explode_rows), "valid") >= bounds.explode_rows
+        end = row + (int(np.argmax(quiet)) - 1 if quiet.any() else len(values) - 1 - row)
+        again = np.flatnonzero(mask[end + 1 :]) if quiet.any() else np.zeros(0)
+        if not len(again):
+            break
+        begin = row = end + 1 + int(again[0])
+    end = max(end, begin)
+    peak = float(np.nanmax(values[begin : end + 1]))
+    first = max(begin - bounds.explode_rows + 1, 0)
+    return Growth(column, first, end, float(before[begin]), peak)
+
+
+def _rows_before(table: Table, window: int) -> Indices:
+    """For each row the last one that ended a window before it; -1 where there is none.
+
+    The window is half of what the run has lasted: at its beginning there is little to compare with.
+    """
+    lasted = (table.steps - table.steps[0]) // 2
+    back = np.clip(lasted, LEAST_WINDOW, window)
+    rows: Indices = np.searchsorted(table.ends, table.steps - back, side="right") - 1
+    return np.minimum(rows, np.arange(len(table)) - 1)
+
+
+def _goes_on(table: Table, growth: Growth, bounds: Bounds) -> bool:
+    known = np.flatnonzero(table.known[:, growth.column])
+    return growth.end >= int(known[-1]) - bounds.gap
+
+
+def _grown(
+    evidence: Evidence, table: Table, grown: list[Growth], bounds: Bounds, *, over: bool = False
+) -> Finding:
+    worst = max(grown, key=lambda g: g.peak)
+    key = table.keys[worst.column]
+    also = others([table.keys[g.column].path for g in grown], key.path)
+    begin = min(g.begin for g in grown)
+    clipped = key.role == "raw gradient" and _is_clipped(evidence, worst, table)
+    steps = max(int(table.ends[worst.end]) - since(table, worst.begin), 1)
+    return Finding(
+        "exploding",
+        "note" if over else "warn" if clipped else "bad",
+        key.path,
+        key.slot,
+        since(table, begin),
+        f"The gradient of {place(key.path)}{and_more(also)} {'exploded' if over else 'explodes'}"
+        + (", and came back." if over else ", before clipping." if clipped else "."),
+        f"|grad|2 reached {short(worst.peak)} in {steps} steps, {times(worst.factor)} the largest before "
+        f"({short(worst.before)}); the bound is {times(bounds.explode_growth)}",
+        "Try a lower learning rate or a longer warm-up"
+        + ("." if clipped else ", or clip the gradient norm.")
+        + (" Look at the batch of that step." if over else ""),
+        until=int(table.ends[max(g.end for g in grown)]) if over else -1,
+        also=also,
+        series=(key,),
+    )
+
+
+def _is_clipped(evidence: Evidence, growth: Growth, table: Table) -> bool:
+    used = evidence.clean("gradient", "l2")
+    key = table.keys[growth.column]
+    for column, other in enumerate(used.keys):
+        if (other.path, other.slot) == (key.path, key.slot):
+            return bool(np.nanmax(used.high[:, column], initial=0) < growth.peak / 2)
+    return False
+
+
+def _profile(evidence: Evidence, table: Table, bounds: Bounds) -> Iterator[Finding]:
+    table = evidence.weights_of(table)
+    depth = evidence.structure.depths(table.keys)
+    now = middle(table.last[-bounds.rows :])
+    positive = now[now > 0]
+    if not len(positive):
+        return
+    # The medians behind each candidate are costly: nothing can be far above one of them that is not far
+    # above the smallest gradient of all.
+    candidates = np.flatnonzero(now > bounds.explode_profile * positive.min())
+    found: list[tuple[int, int, float]] = []
+    for column in candidates[np.argsort(-now[candidates])][: bounds.most].tolist():
+        behind = np.flatnonzero((depth > depth[column]) & (now > 0))
+        if not len(behind):
+            continue
+        median = middle(table.last[:, behind], axis=1)
+        with np.errstate(invalid="ignore"):
+            mask = table.low[:, column] > bounds.explode_profile * median
+        start, count = ongoing(mask[:, None], table.known[:, [column]], bounds.gap)
+        if count[0] >= bounds.rows:
+            found.append((column, int(start[0]), float(now[column] / np.median(now[behind]))))
+    if not found:
+        return
+    column, _, factor = max(found, key=lambda item: item[2])
+    key = table.keys[column]
+    also = others([table.keys[each].path for each, _, _ in found], key.path)
+    yield Finding(
+        "exploding",
+        "bad",
+        key.path,
+        key.slot,
+        since(table, min(start for _, start, _ in found)),
+        f"The gradient grows on its way back to {place(key.path)}{and_more(also)}.",
+        f"|grad|2 {short(now[column])} is {times(factor)} the median of the layers after it; the bound is "
+        f"{times(bounds.explode_profile)}",
+        "Try smaller initial weights (orthogonal ones for recurrent layers) or a normalisation.",
+        also=also,
+        series=(key,),
+    )

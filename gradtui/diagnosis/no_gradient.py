@@ -1,0 +1,163 @@
+"""Parameters without a gradient: frozen, never used, cut off from the loss, or no longer reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import numpy as np
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.words import others, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gradtui.core.arrays import Flags
+    from gradtui.core.run.records import ParameterInfo
+    from gradtui.diagnosis.bounds import Bounds
+    from gradtui.diagnosis.evidence import Evidence
+    from gradtui.diagnosis.finding import Severity
+
+Cause: TypeAlias = Literal["frozen", "unused", "detached", "stopped"]
+
+SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
+    "frozen": (
+        "note",
+        "frozen",
+        "If it should learn, set requires_grad_(True) before the optimizer is made.",
+    ),
+    "unused": (
+        "warn",
+        "never used: the module is not called",
+        "Call it in forward(), or take it out of the model: under DDP it stops the training.",
+    ),
+    "detached": (
+        "warn",
+        "cut off from the loss: the module is called, but no gradient comes back",
+        "Look for detach(), no_grad(), .data, argmax or a conversion to numpy behind it.",
+    ),
+    "stopped": (
+        "warn",
+        "no longer reached by a gradient",
+        "If it was not frozen on purpose, look for the branch that is not taken any more.",
+    ),
+}
+
+
+def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """Yield the parameters without a gradient, by cause, each named by the largest subtree that it is all of.
+
+    No gradient at all is not a gradient of zero: nothing was ever accumulated. What was excluded from watching,
+    or runs that recorded no gradients, give nothing; parameters that are shared count where they are first.
+    """
+    table = evidence.table("gradient", "l2")
+    frozen = [info for info in evidence.parameters.values() if not info.trainable]
+    if table.empty:
+        yield from _findings(evidence, "frozen", [(info, 0) for info in frozen])
+        return
+    known = table.known
+    any_step = known.any(axis=1)
+    steps = int(table.ends[-1] - table.steps[0]) + 1
+    newest = int(table.ends[np.flatnonzero(any_step)[-1]]) if any_step.any() else -1
+    column = {(key.path, key.slot): i for i, key in enumerate(table.keys)}
+    seen: Flags = np.any(known, axis=0, keepdims=True)[0]
+    last = np.where(seen, table.ends[len(known) - 1 - np.argmax(known[::-1], axis=0)], -1)
+    never: list[ParameterInfo] = []
+    stopped: list[tuple[ParameterInfo, int]] = []
+    for info in evidence.parameters.values():
+        at = column.get((info.path, info.name), -1)
+        if not info.trainable or (at < 0 and not _watched(evidence, info)):
+            continue
+        if at < 0 or not seen[at]:
+            never.append(info)
+        elif newest - last[at] >= bounds.absent_steps:
+            stopped.append((info, int(last[at]) + 1))
+    first = max(int(table.steps[0]), 0)
+    yield from _findings(evidence, "frozen", [(info, first) for info in frozen])
+    if steps >= 2 * bounds.rows and any_step.any():
+        called = _called_modules(evidence)
+        for cause in ("unused", "detached"):
+            # Without records of outputs nobody knows: cut off is what is said then.
+            is_unused = cause == "unused"
+            chosen = [
+                (i, first) for i in never if (bool(called) and i.path not in called) == is_unused
+            ]
+            yield from _findings(evidence, "unused" if is_unused else "detached", chosen)
+    yield from _findings(evidence, "stopped", stopped)
+
+
+def _watched(evidence: Evidence, info: ParameterInfo) -> bool:
+    return (info.path, info.name) in evidence.watched_parameters
+
+
+def _called_modules(evidence: Evidence) -> frozenset[str]:
+    """Modules of which an output was seen, and those that hold one: theirs may be called by hand."""
+    called: set[str] = set()
+    for phase in ("train", "eval"):
+        for quantity in ("count", "l2"):
+            for block in evidence.run.blocks("output", quantity, phase=phase):
+                if not len(block.last):
+                    continue
+                some = ~np.isnan(block.last).all(axis=0)
+                called.update(block.keys[i].path for i in np.flatnonzero(some).tolist())
+    return frozenset(called)
+
+
+def _findings(
+    evidence: Evidence, cause: Cause, chosen: list[tuple[ParameterInfo, int]]
+) -> Iterator[Finding]:
+    if not chosen:
+        return
+    severity, said, advice = SAID[cause]
+    mine = {(info.path, info.name): step for info, step in chosen}
+    for top, members in _subtrees(evidence, mine).items():
+        names = [name for _, name in members]
+        also = others((path for path, _ in members), top)
+        whole = len(members) > 1
+        name = f"{len(members)} parameters" if whole else names[0]
+        what = f"{place(top)}: {name} {'are' if whole else 'is'} {said}."
+        listed = ", ".join(".".join(filter(None, member)) for member in members[:3])
+        more = f" and {len(members) - 3} more" if len(members) > 3 else ""
+        why = {
+            "frozen": f"requires_grad is off: {listed}{more}",
+            "unused": f"no call and no gradient in any step: {listed}{more}",
+            "detached": f"no gradient in any step, while others have one: {listed}{more}",
+            "stopped": f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}{more}",
+        }[cause]
+        first = SeriesKey(members[0][0], "gradient", "l2", members[0][1])
+        since = min(mine[member] for member in members)
+        yield Finding(
+            "no gradient", severity, top, name, since, what, why, advice, also=also,
+            series=() if cause == "frozen" else (first,),
+        )  # fmt: skip
+
+
+def _subtrees(
+    evidence: Evidence, members: Iterable[tuple[str, str]]
+) -> dict[str, list[tuple[str, str]]]:
+    """Group parameters under the highest module all of whose parameters are among them."""
+    total: dict[str, int] = {}
+    mine: dict[str, int] = {}
+    chosen = list(members)
+    for counts, keys in ((total, evidence.parameters), (mine, chosen)):
+        for path, _ in keys:
+            for above in _up(path):
+                counts[above] = counts.get(above, 0) + 1
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for path, name in chosen:
+        top = path
+        for above in _up(path):
+            if mine[above] < total.get(above, 0):
+                break
+            top = above
+        groups.setdefault(top, []).append((path, name))
+    return groups
+
+
+def _up(path: str) -> Iterator[str]:
+    """A path and all that hold it, the root last."""
+    yield path
+    while path:
+        path = path.rpartition(".")[0]
+        yield path

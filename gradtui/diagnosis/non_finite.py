@@ -1,0 +1,229 @@
+"""The first NaN or infinity: in which module and call it was born, on the way forward or back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast, get_args
+
+import numpy as np
+
+from gradtui.core.run.keys import PARAMETER_ROLES, Role, SeriesKey
+from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.words import called, others, percent, place, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gradtui.core.run.records import Event
+    from gradtui.diagnosis.bounds import Bounds
+    from gradtui.diagnosis.evidence import Evidence
+
+FORWARD: Final = ("input", "output", "run")
+BACKWARD: Final = ("output gradient", "input gradient", "gradient", "raw gradient")
+SCAN: Final[tuple[Role, ...]] = (
+    "parameter", "input", "output", "output gradient", "input gradient", "gradient", "raw gradient",
+)  # fmt: skip
+"""The roles of one step in the order of time, for runs that recorded counts but no events."""
+LOOK_BACK: Final = 200
+"""Steps over which skipped ones are counted."""
+CALM: Final = 5
+"""Skipped steps that any start may have, while a scaler finds its scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A tensor with non-finite values at a step, in the order in which they came."""
+
+    step: int
+    order: float
+    key: SeriesKey
+    nan: float
+    inf: float
+    rank: int = -1
+
+    @property
+    def word(self) -> str:
+        """What it holds: "NaN", "Inf", or both."""
+        return " and ".join(w for w, n in (("NaN", self.nan), ("Inf", self.inf)) if n) or "NaN"
+
+
+def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """Yield where non-finite values came from, whether the loss is one, and whether steps are skipped for them.
+
+    The first tensor of the first step tells where they were born; others of that step and later ones
+    are named with it. Infinities alone that nothing follows (a mask of -inf) are no finding, nor are
+    gradients that overflow in a step that a scaler skips, unless it skips many.
+
+    Special values: runs without events are judged by their counts of ``nan`` and ``inf``.
+    """
+    skipped = [event.step for event in evidence.run.events if event.event.kind == "skipped"]
+    spoilt = sorted(
+        _from_events(evidence) or _from_counts(evidence), key=lambda s: (s.step, s.order)
+    )
+    # A scaler tries how far it can go: what it skips is how it finds out.
+    tried = set(skipped)
+    real = [s for s in spoilt if not (s.step in tried and s.key.role in BACKWARD)]
+    harm = [s.step for s in real if _is_harm(s, tried)]
+    bad_loss = _bad_loss(evidence)
+    harm += [step for step, _ in bad_loss]
+    # Infinities of the step before may be where the harm came from; older ones did none.
+    born = [s for s in real if s.step >= min(harm) - 1] if harm else []
+    if born:
+        yield _finding(evidence, born)
+    elif bad_loss:
+        yield _loss(*bad_loss[0])
+    yield from _skipping(evidence, skipped, bounds)
+
+
+def _is_harm(spoilt: Spoilt, tried: set[int]) -> bool:
+    """Whether a tensor does harm by itself: infinities on the way forward may be a mask's."""
+    return bool(spoilt.nan) or spoilt.key.role not in FORWARD or spoilt.step in tried
+
+
+def _from_events(evidence: Evidence) -> list[Spoilt]:
+    return [
+        _spoilt(at.step, at.rank, at.event)
+        for at in evidence.run.events
+        if at.event.kind == "non-finite"
+    ]
+
+
+def _spoilt(step: int, rank: int, event: Event) -> Spoilt:
+    fields: Mapping[str, object] = event.fields
+    role = fields.get("role")
+    phase = fields.get("phase")
+    key = SeriesKey(
+        event.path,
+        cast("Role", role) if role in get_args(Role) else "output",
+        "nan" if _number(fields.get("nan")) else "inf",
+        slot if isinstance(slot := fields.get("slot"), str) else "",
+        int(_number(fields.get("call"))),
+        "eval" if phase == "eval" else "train",
+    )
+    nan, inf = _number(fields.get("nan")), _number(fields.get("inf"))
+    return Spoilt(step, _number(fields.get("order")), key, nan, inf, rank)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) else 0.0
+
+
+def _from_counts(evidence: Evidence) -> list[Spoilt]:
+    """What the recorded counts say: the first measurement of each tensor that has any."""
+    found = []
+    many = len(evidence.structure.order) + 1
+    for turn, role in enumerate(SCAN):
+        counts = {kind: evidence.table(role, kind) for kind in ("nan", "inf")}
+        for kind, table in counts.items():
+            if table.empty:
+                continue
+            positive = table.high > 0
+            for column in np.flatnonzero(positive.any(axis=0)).tolist():
+                row = int(np.argmax(positive[:, column]))
+                key = table.keys[column]
+                depth = evidence.structure.order.get(key.path, 0)
+                # Inner modules end before those that hold them; back it goes in reverse.
+                order = turn * many + (depth if role in FORWARD else many - depth)
+                amount = float(table.high[row, column])
+                nan, inf = (amount, 0.0) if kind == "nan" else (0.0, amount)
+                found.append(Spoilt(int(table.steps[row]), order, key, nan, inf))
+    return found
+
+
+def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
+    first = spoilt[0]
+    key = first.key
+    way = "forward" if key.role in FORWARD else "back"
+    if key.role == "parameter":
+        way = ""
+    also = others([s.key.path for s in spoilt], key.path)
+    here = f"{_own(key)} of {place(key.path)}"
+    whole = f", {short(first.nan + first.inf)} values" if first.nan + first.inf else ""
+    rank = f" on rank {first.rank}" if evidence.run.world > 1 and first.rank >= 0 else ""
+    entered = _entered_clean(spoilt, first)
+    return Finding(
+        "non-finite",
+        "bad",
+        key.path,
+        called(key),
+        first.step,
+        f"{first.word} first in the {here}" + (f", on the way {way}." if way else "."),
+        f"step {first.step}{rank}{whole}{entered}; {len(also)} more modules at that step or later",
+        _advice(key),
+        also=also,
+        series=(key,),
+        rank=first.rank if evidence.run.world > 1 else -1,
+    )
+
+
+def _own(key: SeriesKey) -> str:
+    if key.role in PARAMETER_ROLES:
+        return {"parameter": f"{key.slot} itself", "update": f"update of {key.slot}"}.get(
+            key.role, f"gradient of {key.slot}"
+        )
+    return called(key)
+
+
+def _entered_clean(spoilt: list[Spoilt], first: Spoilt) -> str:
+    if first.key.role != "output":
+        return ""
+    same = (
+        s
+        for s in spoilt
+        if s.step == first.step and s.key.role == "input" and s.key.path == first.key.path
+    )
+    return "" if any(same) else ", its inputs were finite"
+
+
+def _advice(key: SeriesKey) -> str:
+    if key.role == "parameter":
+        return "Look at the step before: its gradient or its learning rate was too large. Go back to a checkpoint."
+    if key.role == "input" and not key.path:
+        return "Check the batch of that step: the data themselves are not finite."
+    if key.role in FORWARD:
+        return "Run that module in float32 and look for a division, log, sqrt or exp without a guard in it."
+    return "Look for sqrt, norm or division at 0, or a masked softmax in it: their derivative is infinite there."
+
+
+def _bad_loss(evidence: Evidence) -> list[tuple[int, SeriesKey]]:
+    """The first step of each loss that is not finite."""
+    found = []
+    for key in evidence.losses:
+        series = evidence.run.series(key)
+        at = np.flatnonzero(~np.isfinite(series.values))
+        if len(at):
+            found.append((int(series.steps[at[0]]), key))
+    return sorted(found)
+
+
+def _loss(step: int, key: SeriesKey) -> Finding:
+    return Finding(
+        "non-finite",
+        "bad",
+        "",
+        key.slot,
+        step,
+        f"The {key.slot} is not finite.",
+        f"first at step {step}; no module's output was seen that is not",
+        "Look at what computes the loss: log of 0, a division by the number of valid targets, an empty batch.",
+        series=(key,),
+    )
+
+
+def _skipping(evidence: Evidence, skipped: list[int], bounds: Bounds) -> Iterator[Finding]:
+    newest = evidence.run.last_step
+    steps = sorted({step for step in skipped if step > newest - LOOK_BACK})
+    span = min(LOOK_BACK, newest - max(evidence.run.first_step, 0) + 1)
+    if len(steps) <= CALM or len(steps) <= bounds.skip_share * span:
+        return
+    yield Finding(
+        "non-finite",
+        "warn",
+        "",
+        "gradient scaler",
+        steps[0],
+        "The gradient scaler skips steps again and again.",
+        f"{len(steps)} of the last {span} steps ({percent(len(steps) / span)}) were skipped; the bound is "
+        f"{percent(bounds.skip_share)}",
+        "Find the layer whose values leave float16 (its largest value nears 65504), or use bfloat16.",
+    )

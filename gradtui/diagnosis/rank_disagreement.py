@@ -1,0 +1,168 @@
+"""Ranks that are missing, behind, slow, or that differ where they must be equal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.table import middle, ongoing
+from gradtui.diagnosis.words import and_more, others, short, since, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradtui.core.run.run import Run
+    from gradtui.diagnosis.bounds import Bounds
+    from gradtui.diagnosis.evidence import Evidence
+
+PATIENCE: Final = 10.0
+"""Seconds that the records of a rank may be older than the newest ones of the others."""
+
+
+def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """Yield what the ranks of a distributed run do not agree on; nothing for one rank.
+
+    Gradients and weights that are replicated are equal bit for bit after a reduction: their norms may
+    differ by rounding alone. Shards differ, and are not compared.
+    """
+    run = evidence.run
+    if run.world <= 1 or not run.ranks:
+        return
+    yield from _missing(run)
+    yield from _behind(run, bounds)
+    if len(run.ranks) > 1:
+        yield from _slow(evidence, bounds)
+        yield from _differing(evidence, bounds)
+
+
+def _missing(run: Run) -> Iterator[Finding]:
+    there = {rank.rank for rank in run.ranks}
+    missing = [rank for rank in range(run.world) if rank not in there]
+    if missing and run.last_step >= 1:
+        listed = ", ".join(str(rank) for rank in missing[:8]) + (
+            ", ..." if len(missing) > 8 else ""
+        )
+        yield Finding(
+            "rank disagreement",
+            "warn",
+            "",
+            f"rank {missing[0]}",
+            max(run.first_step, 0),
+            f"Rank {listed} has written nothing."
+            if len(missing) == 1
+            else f"Ranks {listed} have written nothing.",
+            f"{run.world} ranks were started, {len(there)} have a history here; the run is at step {run.last_step}",
+            "Check that it runs, that it calls watch() too, and that it sees the same folder.",
+            rank=missing[0],
+        )
+
+
+def _behind(run: Run, bounds: Bounds) -> Iterator[Finding]:
+    first = max(rank.last_step for rank in run.ranks)
+    newest = max(rank.last_time for rank in run.ranks)
+    for rank in run.ranks:
+        if first - rank.last_step >= bounds.rank_steps and newest - rank.last_time >= PATIENCE:
+            yield Finding(
+                "rank disagreement",
+                "warn",
+                "",
+                f"rank {rank.rank}",
+                rank.last_step + 1,
+                f"Rank {rank.rank} has stopped writing.",
+                f"its last step is {rank.last_step}, that of the others {first}, "
+                f"{newest - rank.last_time:.0f} s later; the bound is {bounds.rank_steps} steps",
+                "Look at its log and at its disk: training may wait for it, or it may have gone on without its records.",
+                rank=rank.rank,
+            )
+
+
+def _slow(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """The time of the model's own forward pass: a step as a whole is as long as the slowest rank's, everywhere."""
+    tables = {
+        rank.rank: evidence.of_rank(rank.rank).table("module", "seconds")
+        for rank in evidence.run.ranks
+    }
+    medians = {}
+    for rank, table in tables.items():
+        roots = [i for i, key in enumerate(table.keys) if not key.path and not key.call]
+        if roots and len(table) >= bounds.rows:
+            medians[rank] = float(middle(table.last[-4 * bounds.rows :, roots])[0])
+    if len(medians) < 2:
+        return
+    for rank, seconds in medians.items():
+        usual = float(np.median([value for other, value in medians.items() if other != rank]))
+        if seconds > bounds.rank_slow * usual > 0:
+            table = tables[rank]
+            key = next(key for key in table.keys if not key.path and not key.call)
+            column = table.keys.index(key)
+            mask = table.last[:, [column]] > bounds.rank_slow * usual
+            start, count = ongoing(mask, table.known[:, [column]], bounds.rows)
+            if count[0] >= bounds.rows:
+                yield Finding(
+                    "rank disagreement",
+                    "warn",
+                    "",
+                    f"rank {rank}",
+                    since(table, int(start[0])),
+                    f"Rank {rank} is slow, and all others wait for it.",
+                    f"its forward pass takes {1000 * seconds:.3g} ms, that of the others {1000 * usual:.3g} ms "
+                    f"({times(seconds / usual) if seconds >= 10 * usual else f'x{seconds / usual:.1f}'}); the bound is "
+                    f"x{bounds.rank_slow:g}",
+                    "Look at its device (clock, heat, other jobs) and at the sizes of its batches.",
+                    series=(key,),
+                    rank=rank,
+                )
+
+
+def _differing(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    whole = evidence.run.ranks
+    reference = evidence.of_rank(whole[0].rank)
+    for role in ("gradient", "parameter"):
+        mine = reference.clean(role, "l2")
+        columns = [
+            i
+            for i, key in enumerate(mine.keys)
+            if (info := evidence.parameters.get((key.path, key.slot))) is not None
+            and info.placement == "replicated"
+        ]
+        mine = mine.pick(columns)
+        if mine.empty:
+            continue
+        for rank in whole[1:]:
+            theirs = evidence.of_rank(rank.rank).clean(role, "l2")
+            # Only rows that are of the same steps on both: others would compare different batches.
+            same = np.isin(mine.ends, theirs.ends) & (mine.ends == mine.steps)
+            other = evidence.aligned(theirs, mine)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                off = np.abs(other.last - mine.last) / np.maximum(
+                    np.abs(mine.last), np.abs(other.last)
+                )
+            off = np.where(np.maximum(mine.last, other.last) > 0, off, 0)
+            known = mine.known & other.known & same[:, None]
+            start, count = ongoing((off > bounds.rank_differs) & known, known, bounds.gap)
+            bad = np.flatnonzero(count >= bounds.explode_rows)
+            if len(bad):
+                worst = int(bad[np.argmax(np.nan_to_num(off[-1, bad]))])
+                row = int(np.flatnonzero(known[:, worst])[-1])
+                key = mine.keys[worst]
+                also = others([mine.keys[i].path for i in bad.tolist()], key.path)
+                what = "gradient" if role == "gradient" else "weight"
+                yield Finding(
+                    "rank disagreement",
+                    "bad",
+                    key.path,
+                    key.slot,
+                    since(mine, int(start[bad].min())),
+                    f"The {what} of {key.path or 'the model'}{and_more(also)} on rank {rank.rank} is not that of rank "
+                    f"{whole[0].rank}.",
+                    f"|{what}|2 {short(float(other.last[row, worst]))} against {short(float(mine.last[row, worst]))} at step "
+                    f"{int(mine.ends[row])}; replicated ones may differ by {bounds.rank_differs:g}",
+                    "Check that the module is wrapped by DDP, that no rank skips a step, and that all begin from one checkpoint.",
+                    also=also,
+                    series=(SeriesKey(key.path, role, "l2", key.slot),),
+                    rank=rank.rank,
+                )
+                break

@@ -1,0 +1,57 @@
+"""Nonlinearities that work in their flat part, where no gradient comes through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.outputs import deepest, few_rows
+from gradtui.diagnosis.table import ongoing
+from gradtui.diagnosis.words import called, percent, place, since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradtui.diagnosis.bounds import Bounds
+    from gradtui.diagnosis.evidence import Evidence
+
+
+def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """Yield the nonlinearities most of whose values are in their flat part, at every measurement.
+
+    The last one of a network is left out: a classifier that is sure of itself is saturated there, and
+    its loss knows how to deal with it.
+
+    Special values: a call that was not made, or gave an empty batch, is passed over.
+    """
+    saturated = evidence.table("output", "saturated")
+    if len(saturated) < few_rows(bounds):
+        return
+    count = evidence.aligned(evidence.table("output", "count"), saturated)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = saturated.low / count.high
+    start, held = ongoing(share >= bounds.saturated_share, ~np.isnan(share), bounds.gap)
+    columns = np.flatnonzero(held >= few_rows(bounds)).tolist()
+    if not columns:
+        return
+    last = evidence.structure.last_module
+    for column in deepest(saturated.keys, columns):
+        key = saturated.keys[column]
+        if key.path == last or last.startswith(f"{key.path}.") or not key.path:
+            continue
+        row = int(np.flatnonzero(~np.isnan(share[:, column]))[-1])
+        now = float(share[row, column])
+        yield Finding(
+            "saturation",
+            "bad" if now >= bounds.saturated_bad else "warn",
+            key.path,
+            called(key),
+            since(saturated, int(start[column])),
+            f"{place(key.path)} is saturated.",
+            f"{percent(now)} of its values are in the flat part, {int(held[column])} times in a row; the "
+            f"bound is {percent(bounds.saturated_share)}",
+            "Try smaller weights or a normalisation before it, or a lower learning rate.",
+            series=(key.of("saturated_share"),),
+        )

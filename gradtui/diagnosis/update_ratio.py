@@ -1,0 +1,114 @@
+"""Steps that are too large or too small for the weights that they change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.table import middle, ongoing
+from gradtui.diagnosis.words import and_more, others, place, short, since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradtui.core.arrays import Floats, Indices
+    from gradtui.diagnosis.bounds import Bounds
+    from gradtui.diagnosis.evidence import Evidence
+    from gradtui.diagnosis.table import Table
+
+
+def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    """Yield steps that replace a weight, steps that do not reach one, and a run that never moved.
+
+    The ratio is ‖w_after − w_before‖₂ / ‖w_before‖₂ of matrices and kernels alone: biases and
+    scales begin at zero and move by their own size. Weights that are zero themselves are passed over.
+    Small ratios count against the other weights of the same step, or over the whole run: a learning rate that
+    was brought to zero makes all of them small, and that is how a training ends.
+
+    Special values: a ratio over a weight of 0 is NaN; skipped steps are passed over.
+    """
+    step = evidence.weights_of(evidence.table("update", "ratio"))
+    if len(step) < bounds.update_rows:
+        return
+    low, high = step.low, step.high
+    start, count = ongoing(low >= bounds.update_large, ~np.isnan(low), bounds.gap)
+    large = np.flatnonzero(count >= bounds.update_rows)
+    if len(large):
+        yield _large(step, low, large, start, bounds)
+    greatest = float(np.nanmax(high, initial=0))
+    if greatest < bounds.update_small:
+        if len(step) >= 2 * bounds.update_rows and not evidence.warming_up:
+            yield _nothing(step, greatest, bounds)
+        return
+    with np.errstate(invalid="ignore"):
+        usual = middle(high, axis=1)
+        behind = (high < bounds.update_share * usual[:, None]) & (usual > bounds.update_small)[
+            :, None
+        ]
+    start, count = ongoing(behind, ~np.isnan(high), bounds.gap)
+    small = np.flatnonzero(count >= bounds.update_rows)
+    if len(small):
+        yield _small(step, high, usual, small, start, bounds)
+
+
+def _large(step: Table, ratio: Floats, columns: Indices, start: Indices, bounds: Bounds) -> Finding:
+    now = middle(ratio[-bounds.update_rows :, columns])
+    worst = int(np.nanargmax(now))
+    key = step.keys[columns[worst]]
+    also = others([step.keys[i].path for i in columns.tolist()], key.path)
+    return Finding(
+        "update ratio",
+        "bad" if now[worst] >= bounds.update_bad else "warn",
+        key.path,
+        key.slot,
+        since(step, int(start[columns].min())),
+        f"Every step replaces a large part of {place(key.path)}{and_more(also)}.",
+        f"|step| / |weight| is {short(now[worst])} (about 1e-3 is usual); the bound is {bounds.update_large:g}, "
+        f"for {bounds.update_rows} steps in a row",
+        "Try a tenth of the learning rate.",
+        also=also,
+        series=(key.of("ratio"),),
+    )
+
+
+def _small(
+    step: Table, ratio: Floats, usual: Floats, columns: Indices, start: Indices, bounds: Bounds
+) -> Finding:
+    now = middle(ratio[-bounds.update_rows :, columns])
+    worst = int(np.nanargmin(now))
+    key = step.keys[columns[worst]]
+    also = others([step.keys[i].path for i in columns.tolist()], key.path)
+    others_now = float(np.nanmedian(usual[-bounds.update_rows :]))
+    none = now[worst] == 0
+    return Finding(
+        "update ratio",
+        "warn",
+        key.path,
+        key.slot,
+        since(step, int(start[columns].min())),
+        f"The steps of {place(key.path)}{and_more(also)} {'change nothing' if none else 'stay far behind the others'}.",
+        f"|step| / |weight| is {short(now[worst])}, that of the others {short(others_now)}; the bound is "
+        f"{bounds.update_share:g} of it, for {bounds.update_rows} steps in a row",
+        "Check that the optimizer holds it, its group's learning rate, and whether its dtype can hold so small a step."
+        if none
+        else "Check the learning rate of its parameter group, and what its gradient is lost to.",
+        also=also,
+        series=(key.of("ratio"),),
+    )
+
+
+def _nothing(step: Table, greatest: float, bounds: Bounds) -> Finding:
+    return Finding(
+        "update ratio",
+        "warn",
+        "",
+        "all weights",
+        since(step, 0),
+        "The weights do not move.",
+        f"the largest |step| / |weight| of the run is {short(greatest)} (about 1e-3 is usual); the bound is "
+        f"{bounds.update_small:g}",
+        "Try a learning rate that is a thousand times larger, and check that the scheduler does not begin at zero.",
+        series=tuple(key.of("ratio") for key in step.keys[:1]),
+    )

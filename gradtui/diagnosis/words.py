@@ -1,0 +1,65 @@
+"""How findings speak: numbers, names, and many modules in one sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gradtui.core.run.keys import SeriesKey
+    from gradtui.diagnosis.table import Table
+
+
+def short(value: float) -> str:
+    """Return a number in two or three digits; "nan", "inf" for what is none."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, without pretending that nearly all is all."""
+    if 0.995 <= share < 1:
+        return "over 99 %"
+    return f"{100 * share:.0f} %"
+
+
+def times(factor: float) -> str:
+    """Return a factor: "x12", "x3.4e+08"."""
+    return f"x{factor:.0f}" if factor < 1e4 else f"x{factor:.1e}"
+
+
+def called(key: SeriesKey) -> str:
+    """Return what a key is about within its module: a parameter, "output", "output 1", "input mask (call 2)"."""
+    name = f"{key.role} {key.slot}".strip()
+    if key.role in ("parameter", "gradient", "raw gradient", "update"):
+        name = key.slot or key.role
+    elif key.role == "run":
+        name = key.slot or "run"
+    return f"{name} (call {key.call})" if key.call else name
+
+
+def place(path: str) -> str:
+    """Return a module's path, with a word for the root's."""
+    return path or "the model"
+
+
+def and_more(paths: Sequence[str]) -> str:
+    """Return " and 3 more modules" for what a finding is about beside its own path; "" for nothing."""
+    if not paths:
+        return ""
+    return f" and {len(paths)} more module{'s' if len(paths) > 1 else ''}"
+
+
+def since(table: Table, row: int) -> int:
+    """Return the first step of a row."""
+    return int(table.steps[max(row, 0)])
+
+
+def others(paths: Iterable[str], own: str) -> tuple[str, ...]:
+    """Return paths once each, in their order, without one's own."""
+    return tuple(path for path in dict.fromkeys(paths) if path != own)
