@@ -32,17 +32,19 @@ from gradtui.store.questions import Questions
 from gradtui.store.retry import BROKEN, BUSY, Retry
 from gradtui.store.saves import Saves
 from gradtui.store.state import state_path
-from gradtui.store.status import status_of_error, status_of_load, status_of_wait
+from gradtui.store.status import status_of_error, status_of_load, status_of_run, status_of_wait
 from gradtui.store.view import FolderView, Status, is_same_but_nan
 from gradtui.store.watch import Watcher, is_network
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gradtui.core.arrays import Array
+    from gradtui.core.run.keys import SeriesKey
     from gradtui.folder.parts import Part
     from gradtui.folder.save import Saved
+    from gradtui.store.run.follower import RunFollower
 
 # Seconds between two looks: while something goes on or events cannot be trusted; else.
 _ACTIVE = 0.25
@@ -108,6 +110,7 @@ class Keeper:
         self._watcher = Watcher(self.folder, self._wake.set)
         self._poll_only = poll or is_network(self.folder.root)
         self._watching = not poll
+        self._follower: RunFollower | None = None
         self._loaded = nothing_loaded()
         self._previous = Previous()
         self._seen: tuple[object, ...] = ()
@@ -156,6 +159,8 @@ class Keeper:
         self._wake.set()
         if self._watching:
             self._watcher.stop()
+        if self._follower is not None:
+            self._follower.stop()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=5)
 
@@ -213,6 +218,24 @@ class Keeper:
         self._wake.set()
         return n
 
+    def window(
+        self, keys: Sequence[SeriesKey], first: int, last: int, *, rank: int | None = None
+    ) -> int:
+        """Read the exact numbers of a window of steps; they come as a later view's ``windows[n]``.
+
+        Args:
+            keys: Which series; derived ones too.
+            first: The first step.
+            last: The last step.
+            rank: One rank's; None for all together.
+
+        Returns:
+            The number n of the answer; 0 when there is no history, and nothing will come.
+        """
+        if self._follower is None:
+            return 0
+        return self._follower.window(keys, first, last, rank=rank)
+
     def _look_now(self) -> None:
         self._forced.set()
         self._wake.set()
@@ -235,6 +258,8 @@ class Keeper:
 
     def _look(self) -> float:
         """One look at the folder; returns the seconds until the next."""
+        if self._follower is None and self.folder.history.is_dir():
+            self._follow()
         forced = self._forced.is_set()
         self._forced.clear()
         now = self._poll()
@@ -250,6 +275,14 @@ class Keeper:
             session = self._questions.merged(self.view.session)
             self._published.folder(session=session, answers=self._questions.answers)
         return self._pause()
+
+    def _follow(self) -> None:
+        # Here: most folders have no history, and what reads one takes a while to import.
+        from gradtui.store.run.follower import RunFollower
+
+        self._follower = RunFollower(self.folder, self._published)
+        self._follower.start()
+        self._forced.set()
 
     def _signature(self, now: Stamps) -> tuple[object, ...]:
         root = stamp(self.folder.root)
@@ -303,8 +336,8 @@ class Keeper:
             self._retry.later(BROKEN)
             adapter = read_adapter(self.folder)
             status = status_of_error(error, self._has_session)
-            if isinstance(error, FolderMissing) and self._wait and not self._has_session:
-                status = status_of_wait(adapter)
+            if isinstance(error, FolderMissing) and not self._has_session:
+                status = self._status_without_session(adapter) or status
             self._published.folder(status=status, adapter=adapter)
             return
         self._retry.forget()
@@ -345,10 +378,16 @@ class Keeper:
         status = self.view.status
         if self._has_session and status.kind in ("live", "stale", "finished"):
             status = status_of_load(self._loaded, adapter)
-        elif self._wait and not self._has_session and status.kind in ("waiting", "finished"):
-            status = status_of_wait(adapter)
+        elif not self._has_session and status.kind in ("live", "waiting", "finished"):
+            status = self._status_without_session(adapter) or status
         self._published.folder(adapter=adapter, status=status)
 
     @property
     def _has_session(self) -> bool:
         return bool(self._loaded.parts)
+
+    def _status_without_session(self, adapter: AdapterState) -> Status | None:
+        """The status where nothing was loaded and that is as it should be; None where a folder is missing."""
+        if self._follower is not None and self.folder.history.is_dir():
+            return status_of_run(adapter)
+        return status_of_wait(adapter) if self._wait else None

@@ -18,3 +18,12 @@ def is_debug_folder(location: str) -> bool:
         UsageError: The location is empty or holds a null byte.
     """
     return DebugFolder.at(location).exists()
+
+
+def has_history(location: str) -> bool:
+    """Whether a folder or prefix has the history of a training run.
+
+    Raises:
+        UsageError: The location is empty or holds a null byte.
+    """
+    return DebugFolder.at(location).history.is_dir()

@@ -34,6 +34,18 @@ def status_of_load(loaded: Loaded, adapter: AdapterState) -> Status:
     return Status("live", "live", now)
 
 
+def status_of_run(adapter: AdapterState) -> Status:
+    """The status of a folder that holds a training's history and nothing else."""
+    now = time.time()
+    if adapter.alive:
+        words = adapter.message or adapter.state or "training"
+        text = _last_line(adapter.error) if adapter.error else words
+        return Status("live", f"adapter: {text}", now)
+    if adapter.pid:
+        return _ended(adapter, now)
+    return Status("finished", "nobody writes here", now)
+
+
 def status_of_wait(adapter: AdapterState) -> Status:
     """The status of a folder that its adapter has not written yet."""
     now = time.time()
