@@ -184,7 +184,7 @@ def show_text(session: Session, notes: Sequence[str] = ()) -> str:
                 f"{finding.flag} {finding.word}".strip(),
             )
         )
-    lines += ["", *_table(rows)]
+    lines += ["", *text_table(rows)]
     pairs = [("pair", "flow", "links", "min", "max", "threshold", "chain rule", "bypass")]
     for pair in session.pairs:
         extent = pair.flow.extent()
@@ -200,7 +200,7 @@ def show_text(session: Session, notes: Sequence[str] = ()) -> str:
                 percent(pair.bypass_share) or "-",
             )
         )
-    lines += ["", *_table(pairs)] if session.pairs else ["", "no pairs"]
+    lines += ["", *text_table(pairs)] if session.pairs else ["", "no pairs"]
     if summary.findings:
         lines += ["", "findings"]
         lines += [f"  {f.flag} {printable(f.layer)}: {printable(f.text)}" for f in summary.findings]
@@ -217,8 +217,8 @@ def _rule(pair: Pair) -> str:
     return f"{word} ({pair.residual:.1e})"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns of text, the first to the left and the others to the right."""
+def text_table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows as columns of text, the first to the left and the others to the right."""
     widths = [max(cell_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
