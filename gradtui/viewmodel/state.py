@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from gradtui.core.region import Region
 from gradtui.viewmodel.choices import LARGEST_TOP, SORTS
+from gradtui.viewmodel.run import choice as run_choice
 from gradtui.viewmodel.selection import (
     DIRECTIONS,
     MAP_KEYS,
@@ -70,6 +71,7 @@ def to_state(selection: Selection) -> dict[str, object]:
         name: [visit.layer, visit.connected, visit.direction, list(visit.cell)]
         for name, visit in _newest(selection.marks)
     }
+    state["run"] = run_choice.to_state(selection.run)
     return state
 
 
@@ -112,6 +114,7 @@ def from_state(state: object) -> Selection:
     found["marks"] = {
         name: visit for name, value in _items(state.get("marks")) for visit in _visits(value)
     }
+    found["run"] = run_choice.from_state(state.get("run"))
     known = {item.name for item in fields(Selection)}
     return replace(Selection(), **cast("Any", {k: v for k, v in found.items() if k in known}))
 

@@ -44,6 +44,11 @@ _ROLES_16: Final[Mapping[str, str]] = {
     "dim": "bright_black", "positive": "bright_yellow", "negative": "bright_blue", "warn": "yellow",
     "bad": "bright_red", "good": "green", "key": "cyan", "edited": "bright_magenta",
 }  # fmt: skip
+CURVE_COLOURS: Final = ("5fafff", "ffaf5f", "87d787", "d787d7", "ffd75f", "5fd7d7")
+"""Of curves, the first of which the keys act on; apart in lightness too."""
+_CURVES_16: Final = (
+    "bright_blue", "bright_yellow", "bright_green", "bright_magenta", "bright_cyan", "bright_red",
+)  # fmt: skip
 _BOLD: Final = frozenset({"title", "highlight", "bad"})
 _UNDERLINED: Final = frozenset({"edited"})
 
@@ -169,7 +174,8 @@ class Palette:
     def role(self, role: str) -> Style:
         """The style of a role of `gradtui.viewmodel.text.ROLES`; an unknown one is plain.
 
-        ``level 0`` to ``level 31`` are the colours of the levels, for a legend.
+        ``level 0`` to ``level 31`` are the colours of the levels, for a legend; ``halves 0 31`` is ``▀`` in two of
+        them, and ``curve 0`` to ``curve 5`` are the colours of curves.
         """
         style = self._roles.get(role)
         if style is None:
@@ -179,6 +185,12 @@ class Palette:
     def _role(self, role: str) -> Style:
         if role.startswith("level "):
             return ink(self.area(int(role[6:]))) if self.rich else ink()
+        if role.startswith("halves "):
+            upper, lower = role.split()[1:]
+            return self.halves(int(upper), int(lower)) if self.rich else ink()
+        if role.startswith("curve "):
+            curves = CURVE_COLOURS if self.rich else _CURVES_16
+            return ink(curves[int(role[6:])] if self.colours != "none" else "")
         if role == "cursor":
             return ink(reverse=True)
         if self.rich:

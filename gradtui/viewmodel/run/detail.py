@@ -1,0 +1,215 @@
+"""What is known of one module of a run, the most important line first; a finding with its reasons and advice."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from gradtui.core.run.keys import VALUES, SeriesKey
+from gradtui.viewmodel.fitting import fitting
+from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
+from gradtui.viewmodel.run.density import bars_of, distribution_at
+from gradtui.viewmodel.run.flags import sign
+from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
+from gradtui.viewmodel.run.quantities import place_name
+from gradtui.viewmodel.text import TextLine, clip, line, number, printable, safe_label
+
+if TYPE_CHECKING:
+    from gradtui.core.run.records import ParameterInfo
+    from gradtui.core.run.run import Run
+    from gradtui.diagnosis.finding import Finding
+    from gradtui.viewmodel.run.density import Distribution
+    from gradtui.viewmodel.run.training import Training
+
+BINS: Final = 32
+_NEIGHBOURS: Final = 3
+
+
+def module_detail(
+    run: Run,
+    training: Training,
+    path: str,
+    width: int,
+    *,
+    rank: int | None = None,
+    clock: str = "",
+    ascii: bool = False,
+) -> tuple[TextLine, ...]:
+    """Return the lines about a module.
+
+    Args:
+        run: the run.
+        training: made of it.
+        path: the module; a path that is not in the tree gives no lines.
+        width: columns.
+        rank: of one rank; None: all together.
+        clock: when the newest record was made, as a time of day.
+        ascii: without block characters.
+    """
+    node = training.tree.node(path)
+    if node < 0:
+        return ()
+    own = training.tree.parameters.get(path, ())
+    lines = [_title(run, training, node, own, rank, width)]
+    found = training.flags.below(node, int(training.tree.ends[node]))
+    if found:
+        lines += finding_lines(found[0], path, width, more=len(found) - 1)
+    slot = _main(own)
+    if slot is not None:
+        lines += _gradient(run, path, slot.name, rank, width, ascii=ascii)
+    lines.append(_flow(run, training, node, width))
+    lines.append(_when(run, training, node, width, clock))
+    lines += [_parameter(run, info, rank) for info in own if info is not slot]
+    return tuple(clip(each, width) for each in lines if each)
+
+
+def finding_lines(finding: Finding, path: str, width: int, more: int = 0) -> list[TextLine]:
+    """Return a finding as lines: what and since when, why it was judged so, what to try."""
+    mark = sign(finding)
+    where = safe_label(finding.path, 32) + " " if finding.path != path else ""
+    until = "" if finding.ongoing else f" until {finding.until}"
+    also = f"   {more} more, e goes on" if more > 0 else ""
+    return [
+        fitting(
+            [
+                line(
+                    (f" {mark} ", ROLE_OF_FLAG[mark]),
+                    (where, "title"),
+                    (printable(finding.what), ROLE_OF_FLAG[mark]),
+                ),
+                line((f"since step {finding.since}{until}", "")),
+                line((also.strip(), "dim")),
+            ],
+            width,
+        ),
+        clip(line((" why  ", "dim"), printable(finding.why)), width),
+        clip(line((" try  ", "dim"), (printable(finding.advice), "good")), width),
+    ]
+
+
+def _main(own: tuple[ParameterInfo, ...]) -> ParameterInfo | None:
+    """The parameter of the most dimensions: a module's weight."""
+    return max(own, key=lambda info: len(info.shape), default=None)
+
+
+def _title(
+    run: Run,
+    training: Training,
+    node: int,
+    own: tuple[ParameterInfo, ...],
+    rank: int | None,
+    width: int,
+) -> TextLine:
+    tree = training.tree
+    name = safe_label(tree.paths[node], max(width // 2, 12)) if node else tree.labels[0]
+    parts = [line((f" {name}", "title"), (f"  {safe_label(tree.kinds[node], 24)}", "dim"))]
+    main = _main(own)
+    if main is not None:
+        frozen = "" if main.trainable else " frozen"
+        parts.append(line(f"{printable(main.dtype)} {tree.shapes[node]}", (frozen, "warn")))
+        key = SeriesKey(tree.paths[node], "parameter", "minimum", main.name)
+        low, high = run.latest(key, rank), run.latest(key.of("maximum"), rank)
+        if not math.isnan(low):
+            parts.append(line(("W ", "dim"), f"{_short(low)} .. {_short(high)}"))
+    elif int(tree.ends[node]) > node + 1:
+        count = int(tree.ends[node]) - node - 1
+        parts.append(line((f"{count} modules below", "dim")))
+    zeros = float(training.numbers.zeros[node])
+    if not math.isnan(zeros):
+        parts.append(line(("zeros of y ", "dim"), percent(zeros)))
+    dead = float(training.numbers.dead[node])
+    if dead > 0:
+        parts.append(line(("dead units ", "dim"), (percent(dead), "warn")))
+    return fitting(parts, width)
+
+
+def _gradient(
+    run: Run, path: str, slot: str, rank: int | None, width: int, *, ascii: bool
+) -> list[TextLine]:
+    """The weight's gradient: norm, extremes, quantiles, and its distribution in one row."""
+    key = SeriesKey(path, "gradient", "l2", slot)
+    parts = []
+    norm = run.latest(key, rank)
+    low, high = run.latest(key.of("minimum"), rank), run.latest(key.of("maximum"), rank)
+    bad = sum(run.latest(key.of(name), rank) for name in ("nan", "inf"))
+    if not math.isnan(norm):
+        parts.append(line((" dW ", "dim"), f"|.|2 {_short(norm)}"))
+        if not math.isnan(low):
+            parts.append(line(f"{_short(low)} .. {_short(high)}"))
+    if bad > 0:
+        parts.append(line((f"{int(bad):,} not finite", "bad")))
+    series = run.histogram(key.of(VALUES), rank)
+    found = distribution_at(series, run.last_step)
+    lines = []
+    if found.total:
+        quantiles = (f"p{p} {_short(found.quantile(p / 100))}" for p in (1, 50, 99))
+        parts.append(line(("  ".join(quantiles), "")))
+        lines.append(_histogram(found, ascii=ascii))
+    return [fitting(parts, width), *lines] if parts else lines
+
+
+def _histogram(found: Distribution, *, ascii: bool) -> TextLine:
+    held = found.counts.nonzero()[0]
+    low, high = float(found.edges[held[0]]), float(found.edges[held[-1] + 1])
+    counts = bars_of(found, BINS, low, high).tolist()
+    ramp = " " + (ASCII_BARS if ascii else BARS)
+    most = max(counts)
+    bars = "".join(ramp[math.ceil(count / most * (len(ramp) - 1) - 1e-9)] for count in counts)
+    return line(
+        (" hist ", "dim"), (bars, "value"),
+        (f"  {_short(low)} .. {_short(high)}  at step {found.step}", "dim"),
+    )  # fmt: skip
+
+
+def _flow(run: Run, training: Training, node: int, width: int) -> TextLine:
+    """What feeds the module and what it feeds, and the time of a call."""
+    path = training.tree.paths[node]
+    sources = [source.path for source, target in run.edges.pairs if target.path == path]
+    targets = [target.path for source, target in run.edges.pairs if source.path == path]
+    parts = []
+    if sources:
+        parts.append(line((" in<-", "dim"), _names(sources)))
+    if targets:
+        parts.append(line((" out->", "dim"), _names(targets)))
+    seconds = float(training.numbers.seconds[node])
+    if not math.isnan(seconds):
+        parts.append(line((" time ", "dim"), f"{number(1e3 * seconds, 6, digits=3)} ms"))
+    norm = float(training.numbers.output_gradient[node])
+    if not math.isnan(norm):
+        parts.append(line((" |dy|2 ", "dim"), _short(norm)))
+    return fitting(parts, width) if parts else ()
+
+
+def _names(paths: list[str]) -> str:
+    names = [safe_label(path or "(model)", 24) for path in dict.fromkeys(paths)]
+    more = f" +{len(names) - _NEIGHBOURS}" if len(names) > _NEIGHBOURS else ""
+    return ", ".join(names[:_NEIGHBOURS]) + more
+
+
+def _when(run: Run, training: Training, node: int, width: int, clock: str) -> TextLine:
+    step = int(training.numbers.steps[node])
+    behind = f" of {run.last_step}" if 0 <= step != run.last_step else ""
+    parts = [line((f" step {step if step >= 0 else run.last_step}{behind}", "dim"))]
+    if clock:
+        parts.append(line((f"recorded {clock}", "dim")))
+    info = run.start
+    if info is not None and info.device:
+        parts.append(line((f"{printable(info.device)}  torch {printable(info.torch)}", "dim")))
+    return fitting(parts, width)
+
+
+def _parameter(run: Run, info: ParameterInfo, rank: int | None) -> TextLine:
+    key = SeriesKey(info.path, "parameter", "l2", info.name)
+    gradient = run.latest(SeriesKey(info.path, "gradient", "l2", info.name), rank)
+    shape = "x".join(str(size) for size in info.shape) or "scalar"
+    return line(
+        (f" {place_name(key)[-24:]} ", "dim"),
+        f"{shape}  |W|2 {_short(run.latest(key, rank))}  |dW|2 ",
+        (_short(gradient) if not math.isnan(gradient) else "none", "value"),
+        ("" if info.trainable else "  frozen", "warn"),
+        (f"  shared with {safe_label(info.shared[0], 30)}" if info.shared else "", "dim"),
+    )
+
+
+def _short(value: float) -> str:
+    return number(value, 8, digits=2)

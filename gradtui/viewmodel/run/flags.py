@@ -1,0 +1,102 @@
+"""Findings put on the tree: the worst of each module, and of all that a folded row hides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.core.arrays import read_only
+from gradtui.viewmodel.run.numbers import below_max
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gradtui.core.arrays import Indices
+    from gradtui.diagnosis.finding import Finding
+    from gradtui.viewmodel.run.tree import ModuleTree
+
+RANKS: Final[Mapping[str, int]] = {"bad": 3, "warn": 2, "note": 1}
+"""How severe a finding is; 0 is none."""
+
+_WORDS: Final[Mapping[str, str]] = {
+    "non-finite": "NAN",
+    "exploding": "EXPL",
+    "vanishing": "VAN",
+    "dead units": "DEAD",
+    "saturation": "SAT",
+    "update ratio": "RATIO",
+    "no gradient": "NOGRAD",
+    "dominated merge": "MERGE",
+    "clipping": "CLIP",
+    "loss spike": "SPIKE",
+    "rank disagreement": "RANKS",
+}
+ROLES: Final[Mapping[str, str]] = {"bad": "bad", "warn": "warn", "note": "dim"}
+
+
+def word(finding: Finding) -> str:
+    """Return a rule's short word for tables."""
+    return _WORDS.get(finding.rule, finding.rule[:6].upper())
+
+
+def sign(finding: Finding) -> str:
+    """Return a finding's flag: X not finite, v vanishing, ! anything else that is bad or a warning."""
+    if finding.severity == "note":
+        return "."
+    return {"non-finite": "X", "vanishing": "v"}.get(finding.rule, "!")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flags:
+    """Findings by node of a tree.
+
+    Attributes:
+        own: the findings of each node that has some, the worst first.
+        worst: intp [n]: how severe the worst at or below each node is.
+        findings: all of them, worst first.
+    """
+
+    own: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
+    worst: Indices = field(default_factory=lambda: np.zeros(1, np.intp))
+    findings: tuple[Finding, ...] = ()
+
+    def at(self, node: int) -> tuple[Finding, ...]:
+        """Return the findings about a node itself."""
+        return self.own.get(node, ())
+
+    def below(self, node: int, end: int) -> tuple[Finding, ...]:
+        """Return the findings about a node and what is below it, the worst first."""
+        found = [f for k, group in self.own.items() if node <= k < end for f in group]
+        return tuple(sorted(found, key=lambda f: (-RANKS[f.severity], not f.ongoing, f.since)))
+
+    def count(self, severity: str) -> int:
+        """How many findings there are of a severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+def flags_of(tree: ModuleTree, findings: tuple[Finding, ...]) -> Flags:
+    """Return the findings by node; what is about no module of the tree stands at the nearest one above."""
+    own: dict[int, list[Finding]] = {}
+    for finding in findings:
+        for path in dict.fromkeys(finding.paths):
+            own.setdefault(nearest(tree, path), []).append(finding)
+    severity = np.zeros(len(tree), np.intp)
+    for node, found in own.items():
+        severity[node] = max(RANKS[finding.severity] for finding in found)
+    return Flags(
+        {node: tuple(found) for node, found in own.items()},
+        read_only(below_max(tree, severity)),
+        findings,
+    )
+
+
+def nearest(tree: ModuleTree, path: str) -> int:
+    """Return the node of a path, or of the nearest one above it that the tree has."""
+    while path:
+        node = tree.node(path)
+        if node >= 0:
+            return node
+        path = path.rpartition(".")[0]
+    return 0

@@ -1,0 +1,129 @@
+"""The second line of the views of a run, and what the first says of it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gradtui.viewmodel.fitting import fitting
+from gradtui.viewmodel.run.choice import APART, NEWEST
+from gradtui.viewmodel.run.quantities import place_name, quantity_name
+from gradtui.viewmodel.run.window import following
+from gradtui.viewmodel.text import Span, TextLine, line, number, safe_label
+
+if TYPE_CHECKING:
+    from gradtui.core.run.keys import SeriesKey
+    from gradtui.core.run.run import Run
+    from gradtui.viewmodel.run.choice import RunChoice
+    from gradtui.viewmodel.run.curves import Chart
+    from gradtui.viewmodel.run.flags import Flags
+    from gradtui.viewmodel.run.training import Training
+    from gradtui.viewmodel.run.window import Window
+
+
+def run_words(run: Run, flags: Flags, behind: int) -> list[TextLine]:
+    """Return the step, whether the screen is held, and how many findings there are, for the header.
+
+    ``behind`` is how many newer steps there are than the one shown; below 0 the run is followed.
+    """
+    spans = [Span(f"step {run.last_step}" if run.last_step >= 0 else "no step yet")]
+    if behind >= 0:
+        spans.append(Span(f" paused, {behind} newer", "warn"))
+    bad, warn = flags.count("bad"), flags.count("warn")
+    words = [Span(f"bad {bad}", "bad")] if bad else []
+    if warn:
+        words += [Span(" ")] if words else []
+        words.append(Span(f"warn {warn}", "warn"))
+    return [tuple(spans), tuple(words) or line(("ok", "good"))]
+
+
+def scalars(run: Run, rank: int | None = None) -> list[TextLine]:
+    """Return the newest loss and learning rate, and other scalars of the run."""
+    keys = [key for key in run.keys if key.role == "run"] if len(run.keys) < 4096 else []
+    keys.sort(key=lambda key: (key.slot != "loss", not key.slot.startswith("lr"), key.slot))
+    parts = []
+    for key in keys[:4]:
+        value = run.latest(key, rank)
+        role = "bad" if key.slot == "loss" and not math.isfinite(value) else ""
+        parts.append(
+            line((f"{safe_label(key.slot, 12)} ", "dim"), (number(value, 8, digits=3), role))
+        )
+    return parts
+
+
+def reading_words(reading: float) -> list[TextLine]:
+    """Say how much of the history was read; nothing once it all was."""
+    return [line((f"reading {reading:.0%}", "warn"))] if reading < 1 else []
+
+
+def rank_words(run: Run, choice: RunChoice) -> list[TextLine]:
+    """Say which ranks are shown, where there are several."""
+    if run.world <= 1:
+        return []
+    here = len(run.ranks)
+    count = f"{here} of {run.world} ranks" if here != run.world else f"{run.world} ranks"
+    if choice.rank == APART:
+        return [line((f"{count} apart", "highlight"))]
+    if choice.rank >= 0:
+        return [line((f"rank {choice.rank}", "highlight"), (f" of {count}", "dim"))]
+    return [line((f"{count} together", "dim"))]
+
+
+def overview_words(
+    run: Run, training: Training, choice: RunChoice, rows: int, reading: float, width: int
+) -> TextLine:
+    """Return the second line of the Overview of a run."""
+    flags = training.flags
+    parts = [line((" Overview", "title"))]
+    parts += reading_words(reading)
+    parts += rank_words(run, choice)
+    worrying = sum(finding.severity != "note" for finding in flags.findings)
+    notes = len(flags.findings) - worrying
+    if worrying:
+        parts.append(line((f"{worrying} findings, e goes to them", "warn")))
+    elif notes:
+        parts.append(line(("no findings", "good"), (f", {notes} notes", "dim")))
+    else:
+        parts.append(line(("no findings", "good")))
+    if choice.filter:
+        parts.append(line((f"only {safe_label(choice.filter, 20)}: {rows}", "highlight")))
+    if choice.sort != "order":
+        parts.append(line((f"sorted by {choice.sort.replace('_', ' ')}", "dim")))
+    parts += scalars(run, choice.one_rank)
+    if not choice.filter:
+        parts.append(line((f"{len(training.tree) - 1:,} modules", "dim")))
+    return fitting(parts, width)
+
+
+def history_words(
+    run: Run,
+    choice: RunChoice,
+    key: SeriesKey | None,
+    chart: Chart,
+    window: Window,
+    reading: float,
+    width: int,
+) -> TextLine:
+    """Return the second line of the History view."""
+    parts = [line((" History", "title"))]
+    if key is None:
+        parts.append(line(("nothing recorded for this module", "dim")))
+        return fitting(parts, width)
+    place = safe_label(place_name(key), 36, keep="both")
+    parts.append(line((quantity_name(key), "title"), f" {place}" if place else ""))
+    parts += reading_words(reading)
+    parts.append(line(("cursor ", "dim"), f"{window.cursor}"))
+    follow = "" if following(choice) else " held"
+    parts.append(
+        line((f"steps {window.first}..{min(window.last, window.newest)}", "dim"), (follow, "warn"))
+    )
+    if choice.mode == "series":
+        axis = "log" if chart.log else chart.note or "linear"
+        parts.append(line((axis, "dim")))
+    if choice.baseline != NEWEST:
+        words = "minus" if choice.comparing else "baseline"
+        parts.append(line((f"{words} step {choice.baseline}", "highlight")))
+    parts += rank_words(run, choice)
+    if choice.pins:
+        parts.append(line((f"{len(choice.pins)} pinned", "dim")))
+    return fitting(parts, width)

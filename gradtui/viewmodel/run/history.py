@@ -1,0 +1,294 @@
+"""The rows below a chart: what each curve is at the cursor, other numbers, the distribution, what happened."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.core.run.keys import ROW_NORMS, VALUES
+from gradtui.viewmodel.fitting import fitting
+from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
+from gradtui.viewmodel.run.choice import NEWEST
+from gradtui.viewmodel.run.density import bars_of, distribution_at
+from gradtui.viewmodel.run.flags import RANKS, sign, word
+from gradtui.viewmodel.run.lines import ASCII_BARS, BARS, sparkline
+from gradtui.viewmodel.run.quantities import SHARES, series_name
+from gradtui.viewmodel.text import Span, TextLine, clip, line, number, safe_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradtui.core.arrays import Floats
+    from gradtui.core.run.keys import SeriesKey
+    from gradtui.core.run.run import Run
+    from gradtui.core.run.series import Series
+    from gradtui.viewmodel.run.choice import RunChoice
+    from gradtui.viewmodel.run.curves import Chart, Curve
+    from gradtui.viewmodel.run.density import Distribution
+    from gradtui.viewmodel.run.flags import Flags
+    from gradtui.viewmodel.run.window import Window
+
+CURVES: Final = 6
+SPARK: Final = 16
+_BAR_CELLS: Final = 48
+
+
+def value_text(key: SeriesKey, value: float, width: int = 8) -> str:
+    """Return a value of a series as it is read: shares in per cent, nothing as ``none``."""
+    if math.isnan(value) and key.role != "run":
+        return "none"
+    if key.quantity in SHARES:
+        return percent(value)
+    return number(value, width, digits=3)
+
+
+def legend_lines(
+    run: Run, chart: Chart, choice: RunChoice, width: int, most: int, *, ascii: bool = False
+) -> list[TextLine]:
+    """Return a line for each curve: its colour, its name, its value at the cursor, and the range in view."""
+    lines = []
+    for place, curve in enumerate(chart.curves[:most]):
+        lines.append(_legend(run, curve, place, choice, width, ascii=ascii))
+    if len(chart.curves) > most > 0:
+        left = len(chart.curves) - most + 1
+        lines[-1] = line((f"   {left} more curves; F gives them room", "dim"))
+    return lines
+
+
+def _legend(
+    run: Run, curve: Curve, place: int, choice: RunChoice, width: int, *, ascii: bool
+) -> TextLine:
+    key = curve.key
+    pin = "*" if key in choice.pins else " "
+    mark = "*" if ascii else "●"
+    about = "~" if run.sampled(key) else ""
+    name = safe_label(curve.name, max(width - 44, 12), keep="both")
+    spans = [
+        Span(f" {mark}", f"curve {place % CURVES}"),
+        Span(f"{pin}{name.ljust(min(max(width - 44, 12), 34))} ", "title" if place == 0 else ""),
+    ]
+    if curve.at.step < 0:
+        return clip((*spans, Span("nothing measured up to here", "dim")), width)
+    spans.append(Span((about + value_text(key, curve.at.value)).ljust(9), "value"))
+    if choice.baseline != NEWEST and curve.before.step >= 0:
+        change = curve.at.value - curve.before.value
+        times = curve.at.value / curve.before.value if curve.before.value else math.nan
+        factor = f" {mark_times(ascii)}{number(times, 6, digits=2)}" if times == times else ""
+        spans.append(Span(f" {number(change, 8, digits=2, signed=True)}{factor}", "highlight"))
+    if math.isfinite(curve.least):
+        low, high = (value_text(key, v, 7) for v in (curve.least, curve.greatest))
+        spans.append(Span(f" in view {low} .. {high}", "dim"))
+    return clip(tuple(spans), width)
+
+
+def mark_times(ascii: bool) -> str:
+    """The sign of a factor."""
+    return "x" if ascii else "×"
+
+
+def spark_values(series: Series, window: Window, cells: int) -> Floats:
+    """Return a series' greatest value in equal parts of a window, as logarithms where none is below 0."""
+    start = int(np.searchsorted(series.steps, window.first, "left"))
+    stop = int(np.searchsorted(series.steps, window.last, "right"))
+    found = np.full(cells, np.nan)
+    if stop <= start:
+        return found
+    steps, values = series.steps[start:stop], series.high[start:stop]
+    places = np.clip((steps - window.first) * cells // (window.span + 1), 0, cells - 1)
+    np.fmax.at(found, places, values)
+    if not np.isfinite(found).any() or np.nanmin(found) < 0:
+        return found
+    with np.errstate(divide="ignore"):
+        logs: Floats = np.log10(found)
+    logs[np.isneginf(logs)] = np.nan
+    return logs
+
+
+def companion_lines(
+    run: Run,
+    choice: RunChoice,
+    keys: Sequence[SeriesKey],
+    window: Window,
+    width: int,
+    rows: int,
+    *,
+    ascii: bool = False,
+) -> list[TextLine]:
+    """Return other numbers in small, two a line where there is room: each at the cursor and over the window."""
+    each = max(width // 2, 38) if width >= 76 else width
+    a_line = max(width // each, 1)
+    lines: list[TextLine] = []
+    cells: list[Span] = []
+    name_width = max(each - SPARK - 12, 8)
+    for place, key in enumerate(keys[: rows * a_line]):
+        series = run.series(key, choice.one_rank)
+        at = int(np.searchsorted(series.steps, window.cursor, "right")) - 1
+        value = float(series.values[at]) if at >= 0 else math.nan
+        text = ("~" if run.sampled(key) else "") + value_text(key, value, 7)
+        spark = sparkline(spark_values(series, window, SPARK), ascii=ascii)
+        name = safe_label(series_name(key), name_width, keep="both")
+        cells += [
+            Span(f" {name.ljust(name_width)} ", "dim"),
+            Span(text.ljust(9), "value"),
+            Span(spark + " ", "value"),
+        ]
+        if place % a_line == a_line - 1:
+            lines.append(clip(tuple(cells), width))
+            cells = []
+    if cells:
+        lines.append(clip(tuple(cells), width))
+    return lines
+
+
+def distribution_lines(
+    run: Run, choice: RunChoice, key: SeriesKey, window: Window, width: int, *, ascii: bool = False
+) -> list[TextLine]:
+    """Return the distribution at the cursor: its quantiles, its bars, its ends; nothing where there is none."""
+    series = run.histogram(key, choice.one_rank)
+    found = distribution_at(series, window.cursor)
+    if found.step < 0:
+        return []
+    quantiles = "  ".join(
+        f"p{percent_} {number(found.quantile(percent_ / 100), 8, digits=2)}"
+        for percent_ in (1, 50, 99)
+    )
+    lines = [
+        fitting(
+            [
+                line((f" {series_name(key)}", ""), (f" at step {found.step}", "dim")),
+                line((quantiles, "value")),
+                *_tail_words(found),
+            ],
+            width,
+        )
+    ]
+    low, high = _ends(found)
+    cells = min(_BAR_CELLS, max(width - 22, 8))
+    lines.append(_bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii))
+    if choice.baseline != NEWEST:
+        before = distribution_at(series, choice.baseline)
+        if before.step >= 0 and before.step != found.step:
+            low, high = min(low, _ends(before)[0]), max(high, _ends(before)[1])
+            lines[-1] = _bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii)
+            lines.append(_bars(before, low, high, cells, f"{before.step:>8}", ascii=ascii))
+    lines.append(_ends_line(low, high, cells))
+    return lines
+
+
+def _tail_words(found: Distribution) -> list[TextLine]:
+    words = zip(("NaN", "+Inf", "-Inf", "below", "above"), found.tails.tolist(), strict=True)
+    return [
+        line((f"{count} {name}", "bad" if place < 3 else "dim"))
+        for place, (name, count) in enumerate(words)
+        if count
+    ]
+
+
+def _ends(found: Distribution) -> tuple[float, float]:
+    """The edges of the first and the last bin that hold something."""
+    held = np.flatnonzero(found.counts)
+    if not held.size:
+        return float(found.edges[0]), float(found.edges[-1])
+    return float(found.edges[held[0]]), float(found.edges[held[-1] + 1])
+
+
+def _bars(
+    found: Distribution, low: float, high: float, cells: int, label: str, *, ascii: bool
+) -> TextLine:
+    counts = bars_of(found, cells, low, high)
+    ramp = " " + (ASCII_BARS if ascii else BARS)
+    most = float(counts.max()) if counts.size else 0.0
+    if not most:
+        return line((f" {label} ", "dim"), ("no finite values", "bad"))
+    text = "".join(
+        ramp[math.ceil(count / most * (len(ramp) - 1) - 1e-9)] for count in counts.tolist()
+    )
+    return line((f" {label} ", "dim"), (text, "value"))
+
+
+def _ends_line(low: float, high: float, cells: int) -> TextLine:
+    left, right = number(low, 8, digits=2), number(high, 8, digits=2)
+    row = [" "] * cells
+    row[: len(left)] = left
+    row[max(cells - len(right), 0) :] = right
+    if low < 0 < high:
+        zero = round(-low / (high - low) * cells)
+        if len(left) < zero < cells - len(right) - 1:
+            row[zero] = "0"
+    return line((" " * 10 + "".join(row), "dim"))
+
+
+def marks_line(
+    run: Run, flags: Flags, window: Window, columns: int, left: int, *, ascii: bool = False
+) -> TextLine:
+    """Return what happened, under the steps at which it did: findings, skipped steps, epochs, kept tensors."""
+    row: dict[int, tuple[int, str, str]] = {}
+
+    def put(step: int, weight: int, text: str, role: str) -> None:
+        column = window.column(step, columns)
+        if 0 <= column < columns and row.get(column, (0, "", ""))[0] < weight:
+            row[column] = (weight, text, role)
+
+    for happening in run.events:
+        if happening.event.kind == "epoch":
+            put(happening.step, 1, "'" if ascii else "╵", "dim")
+        elif happening.event.kind == "skipped":
+            put(happening.step, 3, "s", "warn")
+        elif happening.event.kind in ("fault", "aside", "dropped"):
+            put(happening.step, 4, "?", "warn")
+    for kept in run.kept:
+        put(kept.step, 2, "k", "dim")
+    for finding in flags.findings:
+        if finding.severity != "note":
+            mark = sign(finding)
+            put(finding.since, 4 + RANKS[finding.severity], mark, ROLE_OF_FLAG[mark])
+    spans = [Span(" " * left)]
+    at = 0
+    for column in sorted(row):
+        _, text, role = row[column]
+        spans += [Span(" " * (column - at)), Span(text, role)]
+        at = column + 1
+    return tuple(span for span in spans if span.text) if row else ()
+
+
+def flags_line(flags: Flags, width: int) -> TextLine:
+    """Return the findings in a line, the worst first."""
+    parts = [
+        line(
+            (f"{sign(finding)} ", ROLE_OF_FLAG[sign(finding)]),
+            (f"step {finding.since} ", "dim"),
+            f"{safe_label(finding.path or finding.name, 24)} {word(finding)}",
+        )
+        for finding in flags.findings[:8]
+        if finding.severity != "note"
+    ]
+    if not parts:
+        return line((" no findings", "good"))
+    return clip((Span(" ", ""), *fitting(parts, width - 1)), width)
+
+
+def histogram_key(keys: Sequence[SeriesKey], wanted: SeriesKey) -> SeriesKey | None:
+    """Return the histogram that goes with a series: of its own tensor, else of its gradient or output; None for none."""
+    for key in keys:
+        if key == wanted:
+            return key
+    same = [key for key in keys if (key.role, key.slot) == (wanted.role, wanted.slot)]
+    if same:
+        return next((key for key in same if key.call == wanted.call), same[0])
+    for role in ("gradient", "parameter", "output gradient", "output", "input"):
+        for key in keys:
+            if key.role == role and (not wanted.slot or key.slot in (wanted.slot, "")):
+                return key
+    return keys[0] if keys else None
+
+
+def input_keys(keys: Sequence[SeriesKey]) -> list[SeriesKey]:
+    """Return a histogram for each input of a module: of its gradient's row norms where there are, else of its values."""
+    found: dict[tuple[str, int], SeriesKey] = {}
+    for role, quantity in (("input gradient", ROW_NORMS), ("input", VALUES)):
+        for key in keys:
+            if (key.role, key.quantity, key.phase) == (role, quantity, "train"):
+                found.setdefault((key.slot, key.call), key)
+    return [found[place] for place in sorted(found)]

@@ -1,0 +1,217 @@
+"""Rows of the Overview of a run as lines, and as tab-separated text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
+from gradtui.viewmodel.run.flags import ROLES, sign, word
+from gradtui.viewmodel.run.numbers import POINTS
+from gradtui.viewmodel.text import Span, TextLine, cell_width, number, printable, safe_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradtui.core.arrays import Floats, Indices
+    from gradtui.diagnosis.finding import Finding
+    from gradtui.viewmodel.run.training import Training
+
+BARS: Final = "▁▂▃▄▅▆▇█"
+ASCII_BARS: Final = "_.-:=+*#"
+LEAST_DECADES: Final = 1.0
+"""A trend of less than so many decades does not fill its bars: what is flat looks flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: what it sorts by, its title, its width."""
+
+    sort: str
+    title: str
+    width: int
+
+
+_NAME_WIDTH: Final = 22
+_COLUMNS: Final = (
+    Column("shape", "shape", 9),
+    Column("weight", "|W|2", 7),
+    Column("gradient", "|dW|2", 7),
+    Column("trend", "grad trend", POINTS),
+    Column("ratio", "upd/W", 7),
+    Column("zeros", "zero", 5),
+    Column("dead", "dead", 5),
+    Column("output_gradient", "|dy|2", 7),
+    Column("seconds", "ms", 6),
+    Column("flag", "flag", 8),
+)
+_DROPPED: Final = (
+    "seconds", "output_gradient", "dead", "zeros", "shape", "weight", "ratio", "trend", "gradient",
+)  # fmt: skip
+"""What goes first where the screen is narrow."""
+
+
+def columns_of(width: int) -> tuple[Column, ...]:
+    """Return the columns that fit beside the names."""
+    columns = list(_COLUMNS)
+    if width < 34:
+        columns = [Column("gradient", "|dW|2", 7), Column("flag", "", 1)]
+    for name in _DROPPED:
+        if sum(column.width + 1 for column in columns) + min(_NAME_WIDTH, width // 2) <= width:
+            break
+        columns = [column for column in columns if column.sort != name]
+    return tuple(columns)
+
+
+def header(
+    width: int, sort: str, descending: bool, *, sampled: bool = False, ascii: bool = False
+) -> TextLine:
+    """Return the line above the rows; the column that sorts is marked."""
+    columns = columns_of(width)
+    room = max(width - sum(column.width + 1 for column in columns), 1)
+    arrow = ("v" if descending else "^") if ascii else ("▾" if descending else "▴")
+    name = "  layer" + (arrow if sort == "name" else "")
+    spans = [Span(name[:room].ljust(room), "title" if sort == "name" else "dim")]
+    for column in columns:
+        # A ratio from a sample of each parameter is marked.
+        title = ("~" if column.sort == "ratio" and sampled else "") + column.title
+        title += arrow if column.sort == sort else ""
+        pad = title.ljust if column.sort in ("flag", "trend") else title.rjust
+        role = "title" if column.sort == sort else "dim"
+        spans.append(Span(" " + pad(column.width)[: column.width], role))
+    return tuple(spans)
+
+
+def row(
+    training: Training, node: int, width: int, *, flat: bool, folded: bool, ascii: bool = False
+) -> TextLine:
+    """Return the row of a node as a line of exactly ``width`` columns (of none below 8).
+
+    Args:
+        training: what `training_of` gave.
+        node: one of its nodes.
+        width: columns.
+        flat: the rows are a list, with whole paths.
+        folded: what is below the node is hidden.
+        ascii: without block characters.
+    """
+    if width < 8:
+        return ()
+    tree = training.tree
+    columns = columns_of(width)
+    room = width - sum(column.width + 1 for column in columns)
+    has_below = bool(node) and int(tree.ends[node]) > node + 1
+    group = has_below and not flat
+    fold = ("+", "-") if ascii else ("▸", "▾")
+    mark = (fold[0] if folded else fold[1]) if group else " "
+    repeats = int(tree.repeats[node])
+    count = f" ×{repeats}" if repeats else ""
+    indent = " " * (0 if flat else min(2 * int(tree.depths[node]), max(room // 3, 0)))
+    lead = f"{indent}{mark} "
+    text = printable(tree.paths[node]) if flat else tree.labels[node]
+    if repeats and tree.labels[node].startswith("["):
+        text = f"{text} {printable(tree.kinds[node])}"
+    label = safe_label(text, max(room - len(lead) - len(count), 1))
+    name = lead + label + count
+    spans = [Span(name + " " * max(room - cell_width(name), 0), "title" if group else "")]
+    whole = folded or not group
+    for column in columns:
+        shown, role = _cell(training, node, column, ascii=ascii, whole=whole)
+        left = column.sort in ("flag", "trend")
+        spans.append(
+            Span(" " + (shown.ljust(column.width) if left else shown.rjust(column.width)), role)
+        )
+    return tuple(spans)
+
+
+def _cell(
+    training: Training, node: int, column: Column, *, ascii: bool, whole: bool
+) -> tuple[str, str]:
+    """The text and the role of one cell; a group that is unfolded leaves the trend and flags to its rows."""
+    numbers, tree, width = training.numbers, training.tree, column.width
+    if column.sort == "shape":
+        text = tree.shapes[node]
+        return (text if len(text) <= width else text[: width - 1] + "…"), "dim"
+    if column.sort == "flag":
+        return _flag(training, node, width, whole=whole)
+    if column.sort == "trend":
+        return sparkline(training.trends[node], ascii=ascii), "value" if whole else "dim"
+    if column.sort == "gradient" and np.nan_to_num(numbers.nonfinite[node]) > 0:
+        return "nan", "bad"
+    value = float(getattr(numbers, column.sort)[node])
+    if math.isnan(value):
+        # No gradient is none, not 0.
+        has = column.sort == "gradient" and bool(tree.shapes[node])
+        return ("none" if has else "·"), "dim"
+    if column.sort in ("zeros", "dead"):
+        return percent(value), "" if value >= 0.5 else "dim"
+    if column.sort == "seconds":
+        return number(1e3 * value, width, digits=2), "dim"
+    return number(value, width, digits=2), ("value" if whole else "dim")
+
+
+def _flag(training: Training, node: int, width: int, *, whole: bool) -> tuple[str, str]:
+    flags = training.flags
+    severity = int(flags.worst[node])
+    if not severity:
+        return ".", "dim"
+    found = flags.below(node, int(training.tree.ends[node])) if whole else flags.at(node)
+    if not found:
+        return "", "dim"
+    return flag_text(found[0], width)
+
+
+def flag_text(finding: Finding, width: int) -> tuple[str, str]:
+    """Return a finding's flag and word, and its role; what is over is dim."""
+    mark = sign(finding)
+    role = ROLES[finding.severity] if finding.ongoing else "dim"
+    return f"{mark} {word(finding)}"[:width].rstrip(), ROLE_OF_FLAG[mark] if role != "dim" else role
+
+
+def sparkline(trend: Floats, *, ascii: bool = False) -> str:
+    """Return a course as bars, by its logarithms; ``x`` where it was not finite, blank where nothing is known."""
+    bars = ASCII_BARS if ascii else BARS
+    finite = trend[np.isfinite(trend)]
+    if not finite.size:
+        return "".join("x" if value == math.inf else " " for value in trend)
+    low, high = float(finite.min()), float(finite.max())
+    spread = max(high - low, LEAST_DECADES)
+    low = (low + high - spread) / 2
+    cells = []
+    for value in trend.tolist():
+        if math.isnan(value):
+            cells.append(" ")
+        elif value == math.inf:
+            cells.append("x")
+        else:
+            cells.append(bars[min(int((value - low) / spread * len(bars)), len(bars) - 1)])
+    return "".join(cells)
+
+
+def tsv(training: Training, nodes: Sequence[int] | Indices) -> str:
+    """Return the rows as tab-separated text with a header; NaN says that there is nothing."""
+    names = (
+        "weight",
+        "gradient",
+        "nonfinite",
+        "ratio",
+        "zeros",
+        "dead",
+        "output_gradient",
+        "seconds",
+    )
+    lines = ["\t".join(("module", "class", "shape", *names, "flag", "finding"))]
+    tree = training.tree
+    for node in nodes:
+        place = int(node)
+        values = [repr(float(getattr(training.numbers, name)[place])) for name in names]
+        found = training.flags.at(place)
+        cells = [
+            printable(tree.paths[place]), printable(tree.kinds[place]), tree.shapes[place], *values,
+            sign(found[0]) if found else ".", printable(found[0].what) if found else "",
+        ]  # fmt: skip
+        lines.append("\t".join(cells))
+    return "\n".join(lines) + "\n"

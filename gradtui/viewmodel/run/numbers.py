@@ -1,0 +1,257 @@
+"""The latest numbers of every module of a run, and of what is under it, as columns of a tree.
+
+Made when the run has grown; sorting, folding and drawing read arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.core.arrays import read_only
+from gradtui.viewmodel.run.tree import ModuleTree, module_tree
+
+if TYPE_CHECKING:
+    from gradtui.core.arrays import Array, Floats, Indices
+    from gradtui.core.run.keys import SeriesKey
+    from gradtui.core.run.records import ModuleInfo, ParameterInfo
+    from gradtui.core.run.run import Run
+
+POINTS: Final = 11
+"""Cells of a trend."""
+
+
+@dataclass(slots=True)
+class Placing:
+    """Remembers to which nodes of a tree the keys of a column belong: a run that grows keeps its keys."""
+
+    tree: ModuleTree = field(default_factory=ModuleTree)
+    _known: dict[int, tuple[tuple[SeriesKey, ...], Indices]] = field(default_factory=dict)
+    _modules: tuple[ModuleInfo, ...] = ()
+    _parameters: tuple[ParameterInfo, ...] = ()
+    _index: object = None
+
+    def nodes(self, keys: tuple[SeriesKey, ...]) -> Indices:
+        """Return the node of each key; -1 where the tree has none."""
+        found = self._known.get(id(keys))
+        if found is None or found[0] is not keys:
+            order = self.tree.order
+            places = read_only(np.array([order.get(key.path, -1) for key in keys], np.intp))
+            if len(self._known) > 256:
+                self._known.clear()
+            found = self._known[id(keys)] = (keys, places)
+        return found[1]
+
+    def of(self, run: Run) -> Placing:
+        """Return the placing for a run: this one as long as its modules are the same."""
+        if self._index is run.index:
+            return self
+        if self._modules == run.modules and self._parameters == run.parameters:
+            self._index = run.index
+            return self
+        return Placing(
+            module_tree(run.modules, run.parameters), {}, run.modules, run.parameters, run.index
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """Columns over the nodes of a tree, float64 [n]; NaN where there is nothing to tell.
+
+    A node's parameters are its own and all below it: norms are roots of sums of squares. Shares of
+    outputs are over the leaves below; time and the gradient of the output are the module's own.
+
+    Attributes:
+        tree: the modules.
+        weight: ‖parameters‖₂.
+        gradient: ‖gradients‖₂ as the optimizer sees them, over their finite part.
+        nonfinite: how many values of the latest gradients are NaN or infinite.
+        ratio: update-to-weight ratio.
+        zeros: the share of zeros in the outputs.
+        dead: the share of units that are 0 over a whole batch.
+        output_gradient: ‖d loss / d output‖₂.
+        seconds: of one step's calls.
+        steps: the step of ``gradient``; -1 for none.
+        sampled: whether ``ratio`` is from a sample.
+    """
+
+    tree: ModuleTree = field(default_factory=ModuleTree)
+    weight: Floats = field(default_factory=lambda: _none(1))
+    gradient: Floats = field(default_factory=lambda: _none(1))
+    nonfinite: Floats = field(default_factory=lambda: _none(1))
+    ratio: Floats = field(default_factory=lambda: _none(1))
+    zeros: Floats = field(default_factory=lambda: _none(1))
+    dead: Floats = field(default_factory=lambda: _none(1))
+    output_gradient: Floats = field(default_factory=lambda: _none(1))
+    seconds: Floats = field(default_factory=lambda: _none(1))
+    steps: Floats = field(default_factory=lambda: _none(1))
+    sampled: bool = False
+
+
+def _none(count: int) -> Floats:
+    return read_only(np.full(count, np.nan))
+
+
+def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
+    """Return the latest numbers of all nodes.
+
+    Args:
+        run: any run, the empty one too.
+        placing: of this run, from `Placing.of`.
+        rank: of one rank; None merges the ranks.
+    """
+    tree = placing.tree
+    read = _Reader(run, placing, rank)
+    weight, _ = read.squares("parameter", "l2")
+    gradient, steps = read.squares("gradient", "l2")
+    update, _ = read.squares("update", "l2")
+    base, _ = read.squares("update", "base_l2")
+    bad = _joined_counts(read.sums("gradient", "nan"), read.sums("gradient", "inf"))
+    count, zeros = read.leaves("count"), read.leaves("zeros")
+    units, dead = read.leaves("units"), read.leaves("dead")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Numbers(
+            tree,
+            np.sqrt(weight),
+            np.sqrt(gradient),
+            bad,
+            np.sqrt(update) / np.sqrt(base),
+            zeros / count,
+            dead / units,
+            np.sqrt(read.own("output gradient", "l2", squared=True)),
+            _own_or_below(tree, read.own("module", "seconds")),
+            steps,
+            read.is_sampled("update", "l2"),
+        )
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Columns of a run put on the nodes of a tree."""
+
+    run: Run
+    placing: Placing
+    rank: int | None
+
+    def column(self, role: str, quantity: str) -> tuple[Indices, Floats, Array]:
+        column = self.run.column(role, quantity, rank=self.rank)
+        nodes = self.placing.nodes(column.keys)
+        known = ~np.isnan(column.values) & (nodes >= 0)
+        if known.all():
+            return nodes, column.values, column.steps
+        return nodes[known], column.values[known], column.steps[known]
+
+    def own(self, role: str, quantity: str, *, squared: bool = False) -> Floats:
+        """Sum of a module's own values [n]; NaN where it has none."""
+        nodes, values, _ = self.column(role, quantity)
+        return self._on_nodes(nodes, values * values if squared else values)
+
+    def _on_nodes(self, nodes: Indices, values: Floats) -> Floats:
+        size = len(self.placing.tree)
+        total: Floats = np.bincount(nodes, weights=values, minlength=size).astype(np.float64)
+        total[np.bincount(nodes, minlength=size) == 0] = np.nan
+        return total
+
+    def squares(self, role: str, quantity: str) -> tuple[Floats, Floats]:
+        """Sum of squares of a node and all below it [n], and the newest step among them."""
+        nodes, values, steps = self.column(role, quantity)
+        newest = np.full(len(self.placing.tree), -1.0)
+        np.maximum.at(newest, nodes, steps.astype(np.float64))
+        below = below_sum(self.placing.tree, self._on_nodes(nodes, values * values))
+        return below, below_max(self.placing.tree, newest)
+
+    def sums(self, role: str, quantity: str) -> Floats:
+        """Sum of a node and all below it [n]."""
+        return below_sum(self.placing.tree, self.own(role, quantity))
+
+    def leaves(self, quantity: str) -> Floats:
+        """Sum over the outputs of the leaves at or below each node [n]."""
+        own = self.own("output", quantity)
+        own[~self.placing.tree.leaves] = np.nan
+        return below_sum(self.placing.tree, own)
+
+    def is_sampled(self, role: str, quantity: str) -> bool:
+        """Whether a quantity comes from samples."""
+        column = self.run.column(role, quantity, rank=self.rank)
+        return bool(column.keys) and self.run.sampled(column.keys[0])
+
+
+def below_sum(tree: ModuleTree, own: Floats) -> Floats:
+    """Add up each node's value and those below it [n]; NaN counts as nothing, and is left where all are."""
+    known = ~np.isnan(own)
+    total = _reduced(np.add, tree, np.where(known, own, 0.0))
+    total[_reduced(np.add, tree, known.astype(np.intp)) == 0] = np.nan
+    return total
+
+
+def below_max(tree: ModuleTree, own: Array) -> Array:
+    """Return the greatest of each node and those below it [n]."""
+    return _reduced(np.maximum, tree, own)
+
+
+def _reduced(operation: np.ufunc, tree: ModuleTree, own: Array) -> Array:
+    """Reduce over each node's subtree, a slice of the nodes; sums of squares of any sizes stay exact."""
+    bounds = np.empty(2 * len(tree), np.intp)
+    bounds[::2] = np.arange(len(tree))
+    bounds[1::2] = tree.ends
+    # The end of the last slice may be the end of the array, where reduceat takes no index.
+    padded = np.append(own, own[:1])
+    result: Array = operation.reduceat(padded, bounds)[::2]
+    return result
+
+
+def _own_or_below(tree: ModuleTree, own: Floats) -> Floats:
+    """A module that is never called itself takes as long as what is right under it."""
+    total: Floats = own.copy()
+    missing = np.isnan(total)
+    for node in np.flatnonzero(~tree.leaves)[::-1]:
+        if missing[node]:
+            below = [total[child] for child in tree.children(int(node))]
+            known = [value for value in below if value == value]
+            if known:
+                total[node] = sum(known)
+    return total
+
+
+def _joined_counts(first: Floats, second: Floats) -> Floats:
+    total: Floats = np.where(
+        np.isnan(first), second, np.where(np.isnan(second), first, first + second)
+    )
+    return total
+
+
+def trends_of(run: Run, placing: Placing, rank: int | None = None) -> Floats:
+    """Return the course of each node's gradient norm, float64 [n, `POINTS`], as base-10 logarithms.
+
+    NaN: nothing was measured in that span; +Inf: values were NaN or infinite there. A norm of 0 is the
+    smallest logarithm of float32.
+    """
+    tree = placing.tree
+    squares = np.zeros((len(tree), POINTS))
+    known = np.zeros((len(tree), POINTS))
+    trends = run.trends("gradient", "l2", POINTS, rank=rank)
+    nodes = placing.nodes(trends.keys)
+    inside = nodes >= 0
+    values = trends.values[inside]
+    finite = ~np.isnan(values)
+    np.add.at(squares, nodes[inside], np.where(finite, values * values, 0.0))
+    np.add.at(known, nodes[inside], finite)
+    result = np.full((len(tree), POINTS), np.nan)
+    bad = np.zeros((len(tree), POINTS))
+    for quantity in ("nan", "inf"):
+        counts = run.trends("gradient", quantity, POINTS, rank=rank)
+        places = placing.nodes(counts.keys)
+        kept = places >= 0
+        if kept.any():
+            np.add.at(bad, places[kept], np.nan_to_num(counts.values[kept]))
+    bounds = np.empty(2 * len(tree), np.intp)
+    bounds[::2], bounds[1::2] = np.arange(len(tree)), tree.ends
+    stacked = np.concatenate([squares, known, bad], axis=1)
+    stacked = np.concatenate([stacked, stacked[:1]])
+    squares, known, bad = np.split(np.add.reduceat(stacked, bounds, axis=0)[::2], 3, axis=1)
+    there = known > 0
+    result[there] = 0.5 * np.log10(np.maximum(squares[there], 1e-90))
+    result[bad > 0] = np.inf
+    return result

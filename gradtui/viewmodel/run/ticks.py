@@ -1,0 +1,73 @@
+"""Where the marks of an axis stand, and what is written at them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gradtui.viewmodel.text import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Tick = tuple[float, str]
+"""A place on an axis, in its own units, and the words there."""
+
+
+def nice_step(extent: float, most: int) -> float:
+    """Return the smallest of 1, 2, 5, 10, 20... times a power of ten with which at most ``most`` steps fit."""
+    if not (extent > 0 and math.isfinite(extent)) or most < 1:
+        return 1.0
+    rough = extent / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    for factor in (1.0, 2.0, 5.0):
+        if factor * power >= rough * (1 - 1e-9):
+            return factor * power
+    return 10.0 * power
+
+
+def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
+    """Return round values between two bounds, at most about ``most`` of them."""
+    step = nice_step(high - low, most)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    if last - first > 4 * most + 4:
+        return []
+    return [(k * step, number(k * step, 7, digits=3)) for k in range(first, last + 1)]
+
+
+def step_ticks(first: float, last: float, most: int) -> list[Tick]:
+    """Return round whole steps between two bounds."""
+    step = max(nice_step(last - first, most), 1.0)
+    begin = math.ceil(first / step - 1e-9)
+    end = math.floor(last / step + 1e-9)
+    return [(k * step, f"{int(k * step)}") for k in range(begin, end + 1)]
+
+
+def log_ticks(low: float, high: float, most: int) -> list[Tick]:
+    """Return round values between two base-10 logarithms, as logarithms with their values in words.
+
+    Whole decades, thinned where there are many; 1, 2 and 5 times a decade where there are few.
+    """
+    begin, end = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    if end - begin >= 1:
+        stride = max(-(-(end - begin + 1) // max(most, 1)), 1)
+        return [(float(k), _power(k)) for k in range(begin, end + 1) if k % stride == 0]
+    fine = [
+        (k + math.log10(m), number(m * 10.0**k, 7, digits=1))
+        for k in range(math.floor(low), math.floor(high) + 1)
+        for m in (1, 2, 5)
+        if low - 1e-9 <= k + math.log10(m) <= high + 1e-9
+    ]
+    if len(fine) >= 2:
+        return _thinned(fine, most)
+    return [(end, number(10.0**end, 7, digits=3)) for end in (low, high)]
+
+
+def _thinned(ticks: Sequence[Tick], most: int) -> list[Tick]:
+    stride = -(-len(ticks) // max(most, 1))
+    return list(ticks[::stride])
+
+
+def _power(exponent: int) -> str:
+    return f"1e{exponent:+d}" if not 0 <= exponent <= 2 else str(10**exponent)
