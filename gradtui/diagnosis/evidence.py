@@ -74,11 +74,18 @@ class Evidence:
     def spoilt(self, role: Role, table: Table) -> Flags:
         """Return where the tensors of a table had non-finite values [k, n]."""
         spoilt: Flags = np.zeros(table.last.shape, np.bool_)
-        for kind in ("nan", "inf"):
+        for kind in ("nan", "inf") if self._met_non_finite(role) else ():
             counts = self.table(role, kind)
             if not counts.empty and bool(np.any(counts.high > 0)):
                 spoilt |= self.aligned(counts, table).high > 0
         return spoilt
+
+    def _met_non_finite(self, role: Role) -> bool:
+        """Whether there is reason to look through the counts of all steps, which is what costs."""
+        return any(at.event.kind in ("non-finite", "dropped") for at in self.run.events) or any(
+            bool(np.any(self.run.column(role, kind, rank=self.rank).values > 0))
+            for kind in ("nan", "inf")
+        )
 
     @cached_property
     def gradients(self) -> Table:

@@ -109,14 +109,18 @@ def _number(value: object) -> float:
 
 
 def _from_counts(evidence: Evidence) -> list[Spoilt]:
-    """What the recorded counts say: the first measurement of each tensor that has any."""
+    """What the recorded counts say: the first measurement of each tensor that has any.
+
+    Only of roles that have some at the newest measurement: a run that has met a NaN keeps it, and to look
+    through all counts of all steps each time would cost more than all other rules.
+    """
     found = []
     many = len(evidence.structure.order) + 1
     for turn, role in enumerate(SCAN):
-        counts = {kind: evidence.table(role, kind) for kind in ("nan", "inf")}
-        for kind, table in counts.items():
-            if table.empty:
+        for kind in ("nan", "inf"):
+            if not bool(np.any(evidence.run.column(role, kind).values > 0)):
                 continue
+            table = evidence.table(role, kind)
             positive = table.high > 0
             for column in np.flatnonzero(positive.any(axis=0)).tolist():
                 row = int(np.argmax(positive[:, column]))
