@@ -16,8 +16,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.intp]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
-BLOCK: Final = 1 << 18
-"""Elements that a scan looks at in one piece: 2 MB in float64, whatever the size of the whole."""
+BLOCK: Final = 1 << 17
+"""Elements that a scan looks at in one piece: 1 MB in float64, whatever the size of the whole."""
 
 
 def read_only(array: npt.ArrayLike) -> Array:

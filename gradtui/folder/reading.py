@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import stat
 from dataclasses import dataclass
@@ -111,12 +112,14 @@ def size_text(count: int) -> str:
 
 
 def _memory(size: int) -> memoryview:
-    """Zeroed memory for a file. Small files are read where numpy is not loaded; its large blocks cost nothing yet."""
+    """Zeroed memory for a file.
+
+    That for a large one comes from the system itself, costs nothing until it is written to, and goes back as soon
+    as nobody looks at it: what is freed to the allocator may stay with the process, once for each file read.
+    """
     if size < _SMALL:
         return memoryview(bytearray(size))
-    import numpy as np
-
-    return np.zeros(size, np.uint8).data
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 def _next_data(descriptor: int, start: int, size: int) -> int:
