@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import numpy as np
 import pytest
 from kit import places
@@ -304,3 +307,46 @@ async def test_v3_nan_can_be_set_and_toggled_away(plain):
     assert np.isnan(d.desk.edits.value((0, 0)))
     await d.keys(" ")
     assert d.desk.edits.pending_count == 0
+
+
+@pytest.mark.parametrize("typed", ["q", ":q", ":wq"])
+async def test_quitting_waits_for_the_save_that_runs(tmp_path, monkeypatch, typed):
+    folder = places.branched_folder(tmp_path)
+    begin, save = threading.Event(), Keeper.save
+    saves = []
+
+    def slow(self, *arguments, **options):
+        saves.append(arguments)
+        assert begin.wait(30)
+        return save(self, *arguments, **options)
+
+    monkeypatch.setattr(Keeper, "save", slow)
+    async with driven(folder.shown, size=(80, 24)) as d:
+        await d.open()
+        await d.keys("j ")
+        await d.keys("W")
+        await (d.run(typed[1:]) if typed[0] == ":" else d.keys(typed))
+        assert not d.work.asking.text
+        assert d.app.is_running
+        begin.set()
+        while d.app.is_running and d.app.return_value is None:
+            await asyncio.sleep(0.002)
+    assert len(saves) == 1
+    assert written(folder)[1, 0] == 2
+
+
+async def test_quitting_asks_again_when_more_was_edited_than_is_being_saved(tmp_path, monkeypatch):
+    folder = places.branched_folder(tmp_path)
+    begin, save = threading.Event(), Keeper.save
+
+    def slow(self, *arguments, **options):
+        assert begin.wait(30)
+        return save(self, *arguments, **options)
+
+    monkeypatch.setattr(Keeper, "save", slow)
+    async with driven(folder.shown, size=(80, 24)) as d:
+        await d.open()
+        await d.keys("j W")
+        await d.keys("l q")
+        assert d.work.asking.text == "2 unsaved edits"
+        begin.set()

@@ -50,6 +50,9 @@ class ScreenRoom:
         """Leave once the save that runs has ended well."""
         self.name = ""
         """The other name that the save that runs was given."""
+        self._is_saving = False
+        self._written: object = None
+        """The pending cells that were last given to a save under the input's own name."""
 
     def ask(
         self,
@@ -80,10 +83,20 @@ class ScreenRoom:
             desk.say("no unsaved edits")
             if leave:
                 self.leave(ask=False)
+        elif self._is_saving and not (name or overwrite) and desk.edits.cells is self._written:
+            self.leaving = self.leaving or leave
+            desk.say("writing")
         else:
             self.leaving, self.name = leave, name
+            self._is_saving, self._written = True, None if name else desk.edits.cells
             desk.say("writing")
             self._work.door.save(desk.edits.applied(), name, seen=view, overwrite=overwrite)
+
+    def saved(self, *, well: bool) -> None:
+        """Take notice that a save ended."""
+        self._is_saving = False
+        if not well:
+            self._written = None
 
     def request(self, kind: str, **fields: object) -> None:
         """Ask the adapter for something."""
@@ -131,7 +144,15 @@ class ScreenRoom:
 
     def leave(self, *, ask: bool = True, drop: bool = False) -> None:
         """Quit; ask first when edits are unsaved, or drop them."""
-        pending = self._work.desk.edits.pending_count
+        edits = self._work.desk.edits
+        pending = edits.pending_count
+        if pending and not drop and edits.cells is self._written:
+            if self._is_saving:
+                self.leaving = True
+                self._work.desk.say("quits when it is written")
+                return
+            # Written; they are pending until the folder has been read again.
+            pending = 0
         if ask and pending and not drop:
             self.choose(
                 counted(pending, "unsaved edit"),

@@ -217,6 +217,8 @@ class Workspace:
 
     def work_done(self, done: WorkDone) -> None:
         """Take what became of work behind the door."""
+        if done.kind == "save":
+            self.room.saved(well=not done.error)
         if done.conflict:
             self.room.conflict(done.error)
         elif done.error:
@@ -304,6 +306,8 @@ class Workspace:
             # The keys went to another map: its cells are no corners of the box.
             desk.box = ()
         if desk.selection is not before:
+            if desk.selection.view == "log" != before.view:
+                desk.before_log = before.view
             if before.estimate != desk.selection.estimate:
                 self.door.estimate(desk.selection.estimate)
             self._remember_soon()
