@@ -66,9 +66,9 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("page.right", ("L",), "a page to the right", group="moving"),
     Binding("focus.next", ("tab",), "next map", ("values",), "moving", "map"),
     Binding("focus.previous", ("shift+tab",), "previous map", ("values",), "moving"),
-    Binding("open", ("enter",), "open, or follow the link", group="moving", hint="open"),
+    Binding("open", ("enter",), "open, or follow the link", ("overview", *MAPS), "moving", "open"),
     Binding("back", ("backspace",), "back to where you were", group="moving"),
-    Binding("find", ("/",), "find a layer by name", group="finding", hint="find"),
+    Binding("find", ("/",), "find a layer by name", ("overview", *MAPS), "finding", "find"),
     Binding("find.next", ("n",), "next found", group="finding"),
     Binding("find.previous", ("N",), "previous found", group="finding"),
     Binding("filter", ("&",), "show only the layers that match", ("overview",), "finding"),
@@ -137,7 +137,10 @@ BINDINGS: Final[tuple[Binding, ...]] = (
         "adapter", ("!",), "cancel: stop the adapter's process, or start it again", group="tool"
     ),
     Binding("cancel", ("escape", "ctrl+c"), "leave a box, a count, a question", group="tool"),
-    Binding("quit", ("q",), "quit; asks when edits are unsaved", group="tool", hint="quit"),
+    Binding(
+        "quit", ("q",), "quit; asks when edits are unsaved", ("overview", *MAPS), "tool", "quit"
+    ),
+    Binding("log.leave", ("q",), "back to the view before", ("log",), "tool", "back"),
     Binding("suspend", ("ctrl+z",), "suspend to the shell", group="tool"),
 )
 

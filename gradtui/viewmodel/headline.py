@@ -134,7 +134,16 @@ def values_headline(session: Session, selection: Selection, width: int) -> TextL
         notes.append("offsets")
     if notes:
         pieces.append(line((", ".join(notes), "dim")))
+    if selection.filter:
+        pieces.append(only_piece(selection))
     return fitting(pieces, width)
+
+
+def only_piece(selection: Selection) -> TextLine:
+    """Return words for the filter in force, which the rail of layers obeys in every view; empty without."""
+    if not selection.filter:
+        return ()
+    return line((f" only {safe_label(selection.filter, 20)}", "highlight"))
 
 
 def pair_pieces(session: Session, selection: Selection) -> list[TextLine]:
@@ -149,7 +158,9 @@ def pair_pieces(session: Session, selection: Selection) -> list[TextLine]:
     passed = "links not in the folder"
     if node >= 0 and not found.missing:
         links = pair.flow.column(node) if found.direction == "in" else pair.flow.row(node)
-        passed = f"{found.connected.nodes.size} of {len(links):,}"
+        # As wide as it can become: or a digit more would move all that stands behind it.
+        total = f"{len(links):,}"
+        passed = f"{found.connected.nodes.size:>{len(total)},} of {total}"
     fan = FAN_WORDS[shown_direction(session, selection)]
     return [
         line(threshold_words(threshold), (f" ({passed})", "dim")),
@@ -170,5 +181,5 @@ def overview_headline(summary: Summary, selection: Selection, loss: str, width: 
     if selection.sort != "order":
         pieces.append(line((f"sorted by {selection.sort}", "dim")))
     if selection.filter:
-        pieces.append(line((f"only {safe_label(selection.filter, 20)}", "highlight")))
+        pieces.append(only_piece(selection))
     return fitting(pieces, width)

@@ -8,7 +8,10 @@ from kit import places
 from kit.pilot import driven
 
 from gradtui.core.estimate import ESTIMATES
+from gradtui.tui.keymap import Keymap
+from gradtui.tui.screens.help import help_lines
 from gradtui.viewmodel.flow_table import flow_rows
+from gradtui.viewmodel.text import line_width
 from gradtui.viewmodel.text import plain as text_of
 
 
@@ -314,3 +317,34 @@ async def test_v1_the_flow_says_why_there_is_nothing(tmp_path):
         await d.run("layer dead")
         await d.run("direction in")
         assert "no gradient" in "\n".join(d.screen()) or "links" in "\n".join(d.screen())
+
+
+async def test_the_log_has_its_own_keys_and_q_leaves_it(overview):
+    d = overview
+    await d.keys("v")
+    await d.run("log")
+    keys = text_of(d.app.shell.keys.lines[0])
+    assert "j k scroll" in keys
+    assert "q back" in keys
+    assert "quit" not in keys
+    assert "enter open" not in keys
+    await d.keys("q")
+    assert d.app.is_running
+    assert d.desk.selection.view == "values"
+
+
+async def test_a_filter_is_named_wherever_the_rail_obeys_it(overview):
+    d = overview
+    await d.run("filter o")
+    for view in "ovf":
+        await d.keys(view)
+        assert "only o" in text_of(d.app.shell.headline.lines[0]), view
+
+
+def test_the_help_has_two_columns_where_there_is_room():
+    narrow, wide = (help_lines(Keymap(), "values", width) for width in (99, 120))
+    assert len(wide) < 0.65 * len(narrow)
+    words = " ".join(" ".join(text_of(text).split()) for text in wide)
+    for name in ("editing", "commands", "write the edited input", ":svg", "what is drawn"):
+        assert name in words
+    assert all(line_width(text) <= 120 for text in wide)

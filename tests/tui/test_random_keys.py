@@ -14,7 +14,7 @@ from gradtui.tui.actions.commands import COMMANDS
 from gradtui.tui.keymap import BINDINGS
 
 # What leaves the screen, or the terminal, is not for chance.
-KEPT_OUT = {"quit", "suspend", "save.svg"}
+KEPT_OUT = {"quit", "log.leave", "suspend", "save.svg"}
 KEYS = [
     *sorted({key for b in BINDINGS if b.id not in KEPT_OUT for key in b.keys}),
     *"123456789ab%é",

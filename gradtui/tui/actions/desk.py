@@ -92,6 +92,7 @@ class Desk:
         summary: The numbers of the layers of the session on the screen.
         notice: One line about what just happened, and its role; gone with the next key.
         found: What was searched for last.
+        before_log: The view that the log was opened from.
         box: The map in which a region is being chosen, and the region's first corner; empty when none is.
     """
 
@@ -105,6 +106,7 @@ class Desk:
     summary: Summary = field(default_factory=Summary)
     notice: tuple[str, Role] = ("", "")
     found: str = ""
+    before_log: str = "overview"
     box: tuple[str, Cell] | tuple[()] = ()
     _compared: tuple[Session, Session, Session] | tuple[()] = ()
 

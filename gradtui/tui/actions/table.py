@@ -31,6 +31,14 @@ def _cancel(desk: Desk, _count: int) -> None:
         desk.say("nothing to cancel; ! stops the adapter, q quits")
 
 
+def _leave_log(desk: Desk, _count: int) -> None:
+    """Go back to the view that the log was opened from; quit where there is nothing else to see."""
+    if desk.generations.kept:
+        desk.selection = replace(desk.selection, view=desk.before_log, row=0)
+    else:
+        desk.room.leave()
+
+
 def _arrange(change: str) -> Callable[[Desk, int], None]:
     return lambda desk, _count: desk.room.arrange(change)
 
@@ -131,6 +139,7 @@ ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "adapter": lambda desk, _count: desk.room.adapter(),
     "cancel": _cancel,
     "quit": lambda desk, _count: desk.room.leave(),
+    "log.leave": _leave_log,
     "suspend": lambda desk, _count: desk.room.suspend(),
 }
 MARKS: Final[Mapping[str, Callable[[Desk, str], None]]] = {

@@ -13,6 +13,7 @@ from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.headline import (
     FolderState,
     header_line,
+    only_piece,
     overview_headline,
     values_headline,
 )
@@ -63,10 +64,13 @@ class Drawing:
         shell.keys.show(self._keys(width))
 
     def _log_lines(self) -> tuple[str, ...]:
-        """Notes about the folder, then what the adapter's process printed."""
+        """Notes about the folder, then what the adapter's process printed, or the traceback that it left."""
         work = self._workspace
         notes = work.view.notes if work.view is not None else ()
-        return (*notes, *(work.child.lines if work.child is not None else ()))
+        printed = work.child.lines if work.child is not None else ()
+        if work.view is not None and work.child is None:
+            printed = tuple(work.view.adapter.error.splitlines())
+        return (*(text for note in notes for text in note.splitlines()), *printed)
 
     def _header(self, width: int) -> TextLine:
         work, desk = self._workspace, self._workspace.desk
@@ -90,13 +94,22 @@ class Drawing:
         if selection.view == "values":
             return values_headline(desk.session, selection, width)
         if selection.view == "flow":
-            return clip((Span(" Flow  ", "title"), *work.views.flow.headline), width)
+            shown = (Span(" Flow  ", "title"), *work.views.flow.headline)
+            return clip((*shown, *only_piece(selection)), width)
         if selection.view == "log":
-            ended = work.child.ended if work.child is not None else ""
-            return clip(line((" Log", "title"), f"   {ended or 'of the adapter process'}"), width)
+            return self._log_headline(width)
         loss = desk.session.meta.get("loss")
         words = number(float(loss)) if isinstance(loss, (int, float)) else ""
         return overview_headline(desk.summary, selection, words, width)
+
+    def _log_headline(self, width: int) -> TextLine:
+        """How the adapter's process ended, or its error: of a traceback the last line, which names it."""
+        work = self._workspace
+        ended = work.child.ended if work.child is not None else ""
+        error = work.view.adapter.error if work.view is not None else ""
+        last = printable(next(iter(error.strip().splitlines()[-1:]), ""))
+        words = line((" Log", "title"), f"   {ended or 'of the adapter process'}")
+        return clip((*words, Span(f"   {last}", "bad")) if last else words, width)
 
     def _progress(self, adapter: AdapterState, width: int) -> TextLine:
         """What the adapter does before it serves, with a bar where it knows how far it is."""
@@ -165,6 +178,10 @@ class Drawing:
             line((binding.keys[0], "key"), (f" {binding.hint}", "dim"))
             for binding in work.keys.keymap.hints(desk.selection.view)
         ]
+        if desk.selection.view == "log":
+            moves = {one.id: one.keys[0] for one in work.keys.keymap.of_view("log")}
+            both = f"{moves['move.down']} {moves['move.up']}"
+            parts.insert(0, line((both, "key"), (" scroll", "dim")))
         typed = f"{work.keys.pending} " if work.keys.pending else ""
         return clip(line(" ", (typed, "highlight"), *fitting(parts, width - 1 - len(typed))), width)
 

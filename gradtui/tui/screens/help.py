@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,9 +11,11 @@ from textual.screen import Screen
 from gradtui.tui.actions.commands import COMMANDS
 from gradtui.tui.widgets.table import Table
 from gradtui.tui.widgets.textline import LineView
-from gradtui.viewmodel.text import clip, line
+from gradtui.viewmodel.text import Span, clip, line, line_width
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual import events
     from textual.app import ComposeResult
 
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.text import TextLine
 
-WIDE: Final = 110
+WIDE: Final = 100
+"""Columns from which the help stands in two of its own."""
 LEAST_TEXT: Final = 12
 """Columns below which text is cut rather than wrapped."""
 
@@ -45,20 +49,39 @@ def _entry(key: str, column: int, text: str, width: int) -> tuple[TextLine, ...]
 
 
 def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
-    """Return the keys of a view in their groups, then the commands; nothing is wider than ``width``."""
-    lines: list[TextLine] = []
+    """Return the keys of a view in their groups, then the commands; nothing is wider than ``width``.
+
+    Wide screens have them in two columns, read one after the other.
+    """
+    room = (width - 1) // 2 if width >= WIDE else width
     groups: dict[str, list[TextLine]] = {}
     for binding in keymap.of_view(view):
-        keys = " ".join(binding.keys)
-        rows = groups.setdefault(binding.group, [])
-        rows += _entry(keys, 14, binding.help, width)
-    for group, rows in groups.items():
-        lines += [line((f" {group}", "title")), *rows, ()]
-    lines += [line((" commands", "title"), ("   tab completes, up brings back", "dim"))]
+        rows = groups.setdefault(binding.group, [line((f" {binding.group}", "title"))])
+        rows += _entry(" ".join(binding.keys), 14, binding.help, room)
+    commands = [line((" commands", "title"), ("   tab completes, up brings back", "dim"))]
     for command in COMMANDS:
         usage = f":{command.name} {command.arguments}".strip()
-        lines += _entry(usage, 34 if width >= WIDE else 20, command.help, width)
-    return tuple(clip(text, width) for text in (*lines, (), *_SYMBOLS))
+        commands += _entry(usage, 20, command.help, room)
+    blocks = [(*rows, ()) for rows in (*groups.values(), commands)]
+    if room == width:
+        lines = tuple(text for block in blocks for text in block)
+    else:
+        lines = _side_by_side(blocks, room)
+    return tuple(clip(text, width) for text in (*lines, *_SYMBOLS))
+
+
+def _side_by_side(blocks: Sequence[Sequence[TextLine]], room: int) -> tuple[TextLine, ...]:
+    """Blocks of lines in two columns of ``room`` each, cut between blocks so that both are about as long."""
+    heights = [sum(map(len, blocks[:count])) for count in range(len(blocks) + 1)]
+    cut = min(
+        range(len(heights)), key=lambda count: max(heights[count], heights[-1] - heights[count])
+    )
+    left = [clip(text, room) for block in blocks[:cut] for text in block]
+    right = [clip(text, room) for block in blocks[cut:] for text in block]
+    return tuple(
+        (*first, Span(" " * (room + 1 - line_width(first))), *second) if second else first
+        for first, second in zip_longest(left, right, fillvalue=())
+    )
 
 
 class HelpScreen(Screen[Any]):
