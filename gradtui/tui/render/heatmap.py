@@ -176,7 +176,9 @@ def _cell(
     is_cursor, is_linked = heat.cursor == (row, column), bool(marks & MARK_LINKED)
     if width == 1:
         if is_cursor or is_linked:
-            return [("X" if is_cursor else "+", palette.cursor if is_cursor else palette.linked)]
+            if is_cursor:
+                return [(glyphs.SINGLE_CURSOR[ascii_only], palette.cursor)]
+            return [("+", palette.linked)]
         text = (
             glyphs.nonfinite_text(level, 1, ascii_only=ascii_only)
             or glyphs.single_mark(marks)

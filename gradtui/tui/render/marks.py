@@ -15,6 +15,8 @@ from gradtui.viewmodel.levels import (
 )
 
 CURSOR: Final = "[]"
+SINGLE_CURSOR: Final = ("▣", "[")
+"""The cursor in a cell of one column: no letter, as flags are, and in no ramp."""
 LINKED: Final = ("‹›", "<>")
 HALF_CURSOR: Final = ("▴", "▾")
 HALF_LINKED: Final = ("▵", "▿")
