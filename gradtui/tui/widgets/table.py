@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
 from gradtui.tui.render.spans import strip_of
+from gradtui.tui.widgets.changes import refresh_changed
 from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ class Table(Direct):
         self._rows, self._header = rows, header
         self._cursor = min(cursor, len(rows) - 1)
         self._follow()
-        self._repaint(before)
+        refresh_changed(self, before, self._in_view())
 
     def scroll_rows(self, count: int) -> None:
         """Move the rows without the cursor; they come back to it when it next moves."""
         before = self._in_view()
         self._first = max(0, min(self._first + count, len(self._rows) - self.page))
-        self._repaint(before)
+        refresh_changed(self, before, self._in_view())
 
     def on_resize(self) -> None:
         """Keep the cursor in view."""
@@ -133,16 +133,6 @@ class Table(Direct):
         stop = min(self._first + self.page, len(self._rows))
         lines += [(self._rows[row], row == self._cursor) for row in range(self._first, stop)]
         return lines
-
-    def _repaint(self, before: list[tuple[TextLine, bool]]) -> None:
-        after = self._in_view()
-        changed = [
-            Region(0, y, self.size.width, 1)
-            for y in range(max(len(before), len(after)))
-            if before[y : y + 1] != after[y : y + 1]
-        ]
-        if changed and self.size:
-            self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         """One line of the header or of the rows."""

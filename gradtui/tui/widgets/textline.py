@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.geometry import Region
 from textual.strip import Strip
 
 from gradtui.tui.render.spans import strip_of
+from gradtui.tui.widgets.changes import refresh_changed
 from gradtui.tui.widgets.direct import Direct
 
 if TYPE_CHECKING:
@@ -41,13 +41,7 @@ class LineView(Direct):
     def show(self, *lines: TextLine) -> None:
         """Show these lines; those that differ from the ones before are repainted."""
         before, self._lines = self._lines, lines
-        changed = [
-            Region(0, y, self.size.width, 1)
-            for y in range(max(len(before), len(lines)))
-            if before[y : y + 1] != lines[y : y + 1]
-        ]
-        if changed and self.size:
-            self.refresh(*changed)
+        refresh_changed(self, before, lines)
 
     def render_line(self, y: int) -> Strip:
         """One line."""
