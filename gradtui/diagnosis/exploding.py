@@ -53,23 +53,26 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """
     table = evidence.gradients
     if len(table) >= 2 * bounds.explode_rows:
-        grown = _growths(evidence, table, bounds)
+        grown, further = _growths(evidence, table, bounds)
         going = [g for g in grown if _goes_on(table, g, bounds)]
         if going:
             # Its profile is steep then, too: once is enough.
-            yield _grown(evidence, table, going, bounds)
+            yield _grown(evidence, table, going, further, bounds)
             return
         if grown:
-            yield _grown(evidence, table, grown, bounds, over=True)
+            yield _grown(evidence, table, grown, further, bounds, over=True)
     if len(table) >= bounds.rows:
         yield from _profile(evidence, table, bounds)
 
 
-def _growths(evidence: Evidence, table: Table, bounds: Bounds) -> list[Growth]:
+def _growths(
+    evidence: Evidence, table: Table, bounds: Bounds
+) -> tuple[list[Growth], tuple[str, ...]]:
+    """The growths with the largest peaks, and the modules of all others."""
     behind = _rows_before(table, bounds.explode_window)
     known = behind >= bounds.explode_rows
     if not known.any():
-        return []
+        return [], ()
     largest = np.fmax.accumulate(table.high, axis=0)
     before = np.where(known[:, None], largest[np.maximum(behind, 0)], np.nan)
     weights = evidence.weights(table.keys)
@@ -78,10 +81,15 @@ def _growths(evidence: Evidence, table: Table, bounds: Bounds) -> list[Growth]:
     with np.errstate(invalid="ignore"):
         mask = (steady >= bounds.explode_growth * before) & (before > 0)
         mask &= steady >= bounds.explode_level * level[:, None]
-    return [
+    columns = np.flatnonzero(mask.any(axis=0))
+    if len(columns) > bounds.most:
+        peaks = np.where(mask[:, columns], table.high[:, columns], 0).max(axis=0)
+        columns = columns[np.argsort(-peaks, kind="stable")]
+    grown = [
         _growth(table, mask[:, column], before[:, column], column, bounds)
-        for column in np.flatnonzero(mask.any(axis=0)).tolist()
+        for column in columns[: bounds.most].tolist()
     ]
+    return grown, tuple([table.keys[i].path for i in columns[bounds.most :].tolist()])
 
 
 def _growth(table: Table, mask: Flags, before: Floats, column: int, bounds: Bounds) -> Growth:
@@ -116,16 +124,22 @@ def _rows_before(table: Table, window: int) -> Indices:
 
 
 def _goes_on(table: Table, growth: Growth, bounds: Bounds) -> bool:
-    known = np.flatnonzero(table.known[:, growth.column])
+    known = np.flatnonzero(~np.isnan(table.last[:, growth.column]))
     return growth.end >= int(known[-1]) - bounds.gap
 
 
 def _grown(
-    evidence: Evidence, table: Table, grown: list[Growth], bounds: Bounds, *, over: bool = False
+    evidence: Evidence,
+    table: Table,
+    grown: list[Growth],
+    further: tuple[str, ...],
+    bounds: Bounds,
+    *,
+    over: bool = False,
 ) -> Finding:
     worst = max(grown, key=lambda g: g.peak)
     key = table.keys[worst.column]
-    also = others([table.keys[g.column].path for g in grown], key.path)
+    also = others((*(table.keys[g.column].path for g in grown), *further), key.path)
     begin = min(g.begin for g in grown)
     clipped = key.role == "raw gradient" and _is_clipped(evidence, worst, table)
     steps = max(int(table.ends[worst.end]) - since(table, worst.begin), 1)
