@@ -1,0 +1,228 @@
+"""The rows of an architecture: which nodes stand for themselves, for what they hold, or for those alike.
+
+A row is a leaf with what was merged into it, a folded call with all inside, or calls alike, one after
+another. Calls that are open have no row of their own, unless they own parameters that no row inside has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import numpy as np
+
+from gradtui.core.architecture.lanes import LaneRow, lanes
+from gradtui.core.architecture.merging import merge
+from gradtui.core.architecture.repeats import repeats
+from gradtui.viewmodel.architecture.choices import FOLDED_REPEATS, ArchitectureChoices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Sums
+    from gradtui.core.arrays import Indices
+
+Role: TypeAlias = Literal["leaf", "folded", "repeat", "own"]
+
+
+@dataclass(slots=True)
+class ArchitectureRow:
+    """One row.
+
+    Attributes:
+        number: the node that it is about; of calls alike the first.
+        role: a leaf, a folded call, folded calls alike, or an open call's own parameters.
+        depth: calls around it.
+        key: what folds and unfolds it, and keeps the cursor on it.
+        members: numbers of calls alike, or of the leaves merged into this one.
+        names: classes and operations, the node's first, then those of the merged ones.
+        parameters, shared, flops, bytes: of all that the row stands for.
+        last: the number of the node whose output the row gives.
+    """
+
+    number: int
+    role: Role
+    depth: int
+    key: str
+    members: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    parameters: int = 0
+    shared: int = 0
+    flops: int = 0
+    bytes: int = 0
+    last: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """The rows that are shown, in dataflow order, and what joins them.
+
+    Attributes:
+        rows: top-down.
+        edges: (producer row, consumer row), without doubles.
+        lanes: one for each row.
+        row_of: for each node the row that shows it; -1 for open calls.
+    """
+
+    rows: tuple[ArchitectureRow, ...]
+    edges: tuple[tuple[int, int], ...]
+    lanes: tuple[LaneRow, ...]
+    row_of: Indices
+
+    def inputs(self, row: int) -> tuple[int, ...]:
+        """Rows that a row takes from."""
+        return tuple(source for source, target in self.edges if target == row)
+
+    def outputs(self, row: int) -> tuple[int, ...]:
+        """Rows that a row gives to."""
+        return tuple(target for source, target in self.edges if source == row)
+
+
+_NO_ROW: Final = -1
+
+
+class Rows:
+    """The rows of one graph; what does not depend on the choices is worked out once."""
+
+    def __init__(self, graph: ModuleGraph) -> None:
+        self.graph = graph
+        self._sums: tuple[Sums, ...] = graph.sums()
+        self._edges = np.array(graph.edges, dtype=np.intp).reshape(-1, 2)
+        self._runs = {repeat.first: repeat.members for repeat in repeats(graph, FOLDED_REPEATS)}
+        self._heads: dict[float, tuple[int, ...]] = {}
+
+    def layout(self, choices: ArchitectureChoices) -> Layout:
+        """Lay the rows out by the person's choices; sorting and filtering come after it."""
+        heads = self._heads.get(choices.merge)
+        if heads is None:
+            heads = self._heads[choices.merge] = merge(self.graph, choices.merge)
+        row_of = np.full(len(self.graph.nodes), _NO_ROW, dtype=np.intp)
+        rows: list[ArchitectureRow] = []
+        for row, merged_into in self._walk(choices, heads):
+            if merged_into >= 0 and row_of[merged_into] >= 0:
+                self._join(rows[row_of[merged_into]], row)
+                row_of[row.number] = row_of[merged_into]
+                continue
+            if row.role == "leaf":
+                row_of[row.number] = len(rows)
+            elif row.role != "own":
+                end = self.graph.ends[(row.members or (row.number,))[-1]]
+                row_of[row.number : end] = len(rows)
+            rows.append(row)
+        edges = self._row_edges(row_of)
+        nodes = [row.role != "own" for row in rows]
+        return Layout(tuple(rows), edges, lanes(len(rows), edges, nodes), row_of)
+
+    def _walk(
+        self, choices: ArchitectureChoices, heads: tuple[int, ...]
+    ) -> Iterator[tuple[ArchitectureRow, int]]:
+        """Yield each row with the number of the node that it merges into, or -1."""
+        graph = self.graph
+        waiting = [(number, False) for number in reversed(self._siblings(-1))]
+        while waiting:
+            number, single = waiting.pop()
+            node = graph.nodes[number]
+            depth = graph.depths[number]
+            if node.leaf:
+                yield self._leaf(node, depth), heads[number] if heads[number] != number else -1
+                continue
+            members = () if single else self._runs.get(number, ())
+            key = ("×" if members else "") + key_of(node)
+            if members and key not in choices.opened:
+                yield self._folded(node, depth, key, members), -1
+                continue
+            if members:
+                waiting.extend((member, True) for member in reversed(members))
+                continue
+            beyond = choices.depth >= 0 and depth > choices.depth
+            inside = graph.children.get(number, ())
+            if key in choices.closed or (beyond and key not in choices.opened) or not inside:
+                yield self._folded(node, depth, key, ()), -1
+                continue
+            if node.parameters or node.shared or (node.flops and number):
+                yield self._own(node, depth, key), -1
+            waiting.extend((child, False) for child in reversed(self._siblings(number)))
+
+    def _siblings(self, parent: int) -> list[int]:
+        """What a call made, calls alike by their first."""
+        found: list[int] = []
+        skipped: set[int] = set()
+        for child in self.graph.children.get(parent, ()):
+            if child not in skipped:
+                found.append(child)
+                skipped.update(self._runs.get(child, ()))
+        return found
+
+    def _leaf(self, node: GraphNode, depth: int) -> ArchitectureRow:
+        return ArchitectureRow(
+            node.number,
+            "leaf",
+            depth,
+            key_of(node),
+            (),
+            (node.name,),
+            node.parameters,
+            node.shared,
+            node.flops,
+            node.bytes,
+            node.number,
+        )
+
+    def _own(self, node: GraphNode, depth: int, key: str) -> ArchitectureRow:
+        return ArchitectureRow(
+            node.number,
+            "own",
+            depth,
+            "=" + key,
+            (),
+            (node.name,),
+            node.parameters,
+            node.shared,
+            node.flops,
+            0,
+            node.number,
+        )
+
+    def _folded(
+        self, node: GraphNode, depth: int, key: str, members: tuple[int, ...]
+    ) -> ArchitectureRow:
+        shown = members or (node.number,)
+        sums = [self._sums[number] for number in shown]
+        return ArchitectureRow(
+            node.number,
+            "repeat" if members else "folded",
+            depth,
+            key,
+            members,
+            (node.name,),
+            sum(one.parameters for one in sums),
+            0,
+            sum(one.flops for one in sums),
+            sum(one.activation_bytes for one in sums),
+            shown[-1],
+        )
+
+    @staticmethod
+    def _join(into: ArchitectureRow, row: ArchitectureRow) -> None:
+        if into.role == "leaf":
+            into.members = (*into.members, row.number)
+            into.names = (*into.names, *row.names)
+            into.last = row.number
+        into.parameters += row.parameters
+        into.shared += row.shared
+        into.flops += row.flops
+        into.bytes += row.bytes
+
+    def _row_edges(self, row_of: Indices) -> tuple[tuple[int, int], ...]:
+        if not len(self._edges):
+            return ()
+        ends = row_of[self._edges]
+        ends = ends[(ends[:, 0] != ends[:, 1]) & (ends >= 0).all(axis=1)]
+        return tuple((int(a), int(b)) for a, b in np.unique(ends, axis=0))
+
+
+def key_of(node: GraphNode) -> str:
+    """What a node is known by over traces: its path and call, with an operation's name and place."""
+    if node.kind == "module":
+        return f"{node.path}#{node.call}"
+    return f"{node.path}:{node.name}@{node.number}"

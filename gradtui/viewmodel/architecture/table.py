@@ -1,0 +1,354 @@
+"""The architecture as lines: lanes, name, shape, costs and hotspot of each row, and what is told of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
+from gradtui.viewmodel.text import Span, cell_width, safe_label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gradtui.core.architecture.categories import Colours
+    from gradtui.core.architecture.graph import ModuleGraph, Shape
+    from gradtui.core.architecture.lanes import LaneRow
+    from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+    from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
+    from gradtui.viewmodel.text import TextLine
+
+_UNITS: Final = ("", "K", "M", "G", "T", "P", "E")
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_HOT_CELLS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a watched run knows of a module: its gradient's norm, its time, and its worst finding.
+
+    NaN says that it is not known.
+    """
+
+    gradient: float = float("nan")
+    seconds: float = float("nan")
+    flag: str = ""
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArchitectureView:
+    """What the screen shows of a graph.
+
+    Attributes:
+        layout: all rows in dataflow order.
+        shown: places in ``layout.rows`` of the rows that are listed, top-down.
+        heat: for each shown row the share of the largest, 0 to 1.
+        gutters: for each shown row its lanes as text; "" where the order is not the dataflow's.
+        live: what a run knows, by module path.
+    """
+
+    graph: ModuleGraph
+    layout: Layout
+    choices: ArchitectureChoices
+    shown: tuple[int, ...]
+    heat: tuple[float, ...]
+    gutters: tuple[str, ...]
+    live: Mapping[str, Live] = field(default_factory=dict)
+
+    def row(self, place: int) -> ArchitectureRow:
+        """The row at a place of the list."""
+        return self.layout.rows[self.shown[place]]
+
+    def place_of(self, row: int) -> int:
+        """Where a row of the layout is listed; -1 where the filter hides it."""
+        try:
+            return self.shown.index(row)
+        except ValueError:
+            return -1
+
+
+def architecture_view(
+    rows: Rows,
+    choices: ArchitectureChoices,
+    *,
+    live: Mapping[str, Live] | None = None,
+    ascii: bool = False,
+) -> ArchitectureView:
+    """Lay out, filter and sort the rows of a graph, and judge their heat."""
+    layout = rows.layout(choices)
+    live = live or {}
+    kept = [
+        place for place, row in enumerate(layout.rows) if _fits(rows.graph, row, choices.filter)
+    ]
+    heats = _heats(rows, layout, choices.hot, live)
+    if choices.sort != "dataflow":
+        kept.sort(key=lambda place: _sort_key(rows.graph, layout, heats, place, choices.sort))
+        if choices.descending:
+            kept.reverse()
+        gutters: tuple[str, ...] = ("",) * len(kept)
+    else:
+        if choices.upward:
+            kept.reverse()
+        gutters = _gutters(layout, kept, upward=choices.upward, ascii=ascii)
+    return ArchitectureView(
+        rows.graph,
+        layout,
+        choices,
+        tuple(kept),
+        tuple(heats[place] for place in kept),
+        gutters,
+        live,
+    )
+
+
+def _fits(graph: ModuleGraph, row: ArchitectureRow, text: str) -> bool:
+    if not text:
+        return True
+    wanted = text.lower()
+    return wanted in graph.nodes[row.number].path.lower() or any(
+        wanted in name.lower() for name in row.names
+    )
+
+
+def cost(rows: Rows, row: ArchitectureRow, hot: str, live: Mapping[str, Live]) -> float:
+    """The number that a row's heat is judged by; 0 where it is not known."""
+    if hot == "parameters":
+        return float(row.parameters)
+    if hot == "activations":
+        return float(row.bytes)
+    if hot == "flops":
+        return float(row.flops)
+    known = live.get(rows.graph.nodes[row.number].path)
+    value = 0.0 if known is None else known.seconds if hot == "time" else known.gradient
+    return value if value > 0 and value != float("inf") else 0.0
+
+
+def _heats(rows: Rows, layout: Layout, hot: str, live: Mapping[str, Live]) -> list[float]:
+    values = [cost(rows, row, hot, live) for row in layout.rows]
+    largest = max(values, default=0.0)
+    return [value / largest if largest else 0.0 for value in values]
+
+
+def _sort_key(
+    graph: ModuleGraph, layout: Layout, heats: Sequence[float], place: int, column: str
+) -> tuple[object, int]:
+    row = layout.rows[place]
+    node = graph.nodes[row.number]
+    shape = graph.nodes[row.last].shape
+    elements = 1
+    for size in shape:
+        elements *= size
+    key: object = {
+        "layer": node.path,
+        "out": elements if graph.nodes[row.last].dtype else 0,
+        "params": row.parameters,
+        "FLOPs": row.flops,
+        "bytes": row.bytes,
+        "hot": heats[place],
+    }[column]
+    return key, -place
+
+
+def _gutters(layout: Layout, kept: list[int], *, upward: bool, ascii: bool) -> tuple[str, ...]:
+    drawn: Sequence[LaneRow] = layout.lanes
+    edges = layout.edges
+    if upward or len(kept) != len(layout.rows):
+        at = {place: k for k, place in enumerate(kept)}
+        pairs = [(at[a], at[b]) for a, b in edges if a in at and b in at]
+        edges = tuple(sorted((b, a) if upward else (a, b) for a, b in pairs))
+        drawn = lanes(len(kept), edges, [layout.rows[place].role != "own" for place in kept])
+    width = lane_count(drawn)
+    meets = [0] * len(layout.rows)
+    for _, target in layout.edges:
+        meets[target] += 1
+    glyphs = ASCII if ascii else UPWARDS if upward else UNICODE
+    lines = []
+    above: LaneRow | None = None
+    for lane_row, place in zip(drawn, kept, strict=True):
+        mark = node_mark(layout.rows[place], meets[place], ascii=ascii)
+        lines.append(gutter(lane_row, above, mark, width=width, glyphs=glyphs))
+        above = lane_row
+    return tuple(lines)
+
+
+def node_mark(row: ArchitectureRow, inputs: int, *, ascii: bool) -> str:
+    """The sign of a row: folded, several inputs, or a leaf."""
+    if row.role in ("folded", "repeat"):
+        return "+" if ascii else "▸"
+    if inputs > 1:
+        return "#" if ascii else "⊕"
+    return "o" if ascii else "◆"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    title: str
+    sort: str
+    width: int
+
+
+_COLUMNS: Final = (
+    _Column("out", "out", 17),
+    _Column("params", "params", 7),
+    _Column("FLOPs", "FLOPs", 7),
+    _Column("bytes", "bytes", 7),
+    _Column("hot", "hot", _HOT_CELLS),
+)
+_LIVE: Final = (_Column("|g|2", "gradient", 8), _Column("flag", "flag", 6))
+_DROPPED: Final = ("bytes", "flag", "out", "gradient", "hot", "FLOPs", "params")
+
+
+def _columns(width: int, live: bool) -> list[_Column]:
+    columns = [*_COLUMNS, *(_LIVE if live else ())]
+    for name in _DROPPED:
+        if sum(column.width + 1 for column in columns) + 32 <= width:
+            break
+        columns = [column for column in columns if column.sort != name]
+    return columns
+
+
+def architecture_header(view: ArchitectureView, width: int, *, ascii: bool = False) -> TextLine:
+    """The line above the rows; the column that sorts is marked."""
+    columns = _columns(width, bool(view.live))
+    room = width - sum(column.width + 1 for column in columns)
+    choices = view.choices
+    down, up = ("v", "^") if ascii else ("▾", "▴")
+    arrow = down if choices.descending else up
+    name = "layer" + (arrow if choices.sort == "layer" else "")
+    spans = [Span(("  " + name).ljust(room)[:room], "dim")]
+    for column in columns:
+        title = (
+            f"{choices.hot[:4]}·"
+            if column.sort == "hot" and choices.hot != "flops"
+            else column.title
+        )
+        title += arrow if column.sort == choices.sort else ""
+        text = (
+            title.ljust(column.width)
+            if column.sort in ("hot", "flag")
+            else title.rjust(column.width)
+        )
+        role = "title" if column.sort == choices.sort else "dim"
+        spans.append(Span(" " + text[: column.width], role))
+    return tuple(spans)
+
+
+def architecture_line(
+    view: ArchitectureView, place: int, width: int, colours: Colours, *, ascii: bool = False
+) -> TextLine:
+    """One row as a line of exactly ``width`` columns (of none below 8)."""
+    if width < 8:
+        return ()
+    row = view.row(place)
+    node = view.graph.nodes[row.number]
+    columns = _columns(width, bool(view.live))
+    room = width - sum(column.width + 1 for column in columns)
+    lead = view.gutters[place]
+    lead = lead + " " if lead else ""
+    if len(lead) > room // 2:
+        lead = lead[: room // 2]
+    name, classes = _names(view, row)
+    space = max(room - len(lead), 1)
+    name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep="end")
+    left = space - cell_width(name) - 1
+    classes = safe_label(classes, left, keep="start") if left > 2 else ""
+    spans = [
+        Span(lead, "dim"),
+        Span(name, _role_of(node.state, node.guessed)),
+        Span(" " + classes if classes else "", colours.of(node.name, node.kind)),
+    ]
+    used = len(lead) + cell_width(name) + (cell_width(classes) + 1 if classes else 0)
+    spans.append(Span(" " * max(room - used, 0)))
+    for column in columns:
+        text, role = _cell(view, row, place, column, ascii=ascii)
+        padded = (
+            text.ljust(column.width) if column.sort in ("hot", "flag") else text.rjust(column.width)
+        )
+        spans.append(Span(" " + padded, role))
+    return tuple(span for span in spans if span.text)
+
+
+def _role_of(state: str, guessed: bool) -> str:
+    if state == "failed":
+        return "bad"
+    return "dim" if state == "not run" else "warn" if guessed else ""
+
+
+def _names(view: ArchitectureView, row: ArchitectureRow) -> tuple[str, str]:
+    node = view.graph.nodes[row.number]
+    call = f"#{node.call}" if node.call else ""
+    classes = "+".join(row.names)
+    if row.role == "repeat":
+        first, last = node.path, view.graph.nodes[row.members[-1]].path
+        return _between(first, last) + call, f"{classes} ×{len(row.members)}"
+    if row.role == "own":
+        return (node.path or "(model)") + call, "its own parameters"
+    if node.kind == "module":
+        return (node.path or "(model)") + call, classes
+    if node.kind == "operation":
+        return classes, node.path
+    return node.name, node.kind
+
+
+def _between(first: str, last: str) -> str:
+    """``layers.0`` and ``layers.79`` as ``layers.[0…79]``; of calls of one module its path."""
+    if first == last:
+        return first
+    head, _, a = first.rpartition(".")
+    other, _, b = last.rpartition(".")
+    return f"{head + '.' if head else ''}[{a}…{b}]" if head == other else f"{first} … {last}"
+
+
+def _cell(
+    view: ArchitectureView, row: ArchitectureRow, place: int, column: _Column, *, ascii: bool
+) -> tuple[str, str]:
+    node, last = view.graph.nodes[row.number], view.graph.nodes[row.last]
+    if column.sort == "out":
+        if row.role == "own":
+            return "", ""
+        text = (
+            shape_text(last.shape) if last.dtype else ("not run" if node.state == "not run" else "")
+        )
+        return (text if len(text) <= column.width else text[: column.width - 1] + "…"), "dim"
+    if column.sort == "hot":
+        return bar(view.heat[place], _HOT_CELLS, ascii=ascii), "highlight"
+    if column.sort in ("gradient", "flag"):
+        known = view.live.get(node.path)
+        if known is None or node.kind != "module":
+            return "", ""
+        if column.sort == "flag":
+            return f"{known.flag} {known.word}"[
+                : column.width
+            ], "bad" if known.flag in "!X" else "dim"
+        return (f"{known.gradient:.1e}" if known.gradient == known.gradient else "-"), "value"
+    value = {"params": row.parameters, "FLOPs": row.flops, "bytes": row.bytes}[column.sort]
+    if column.sort == "params" and not value and row.shared:
+        return "(" + short(row.shared) + ")", "dim"
+    return (short(value), "value") if value else ("·", "dim")
+
+
+def short(value: int) -> str:
+    """A count with three digits and a unit of thousands: ``37``, ``9.54K``, ``236M``, ``68.5G``."""
+    amount, unit = float(value), 0
+    while amount >= 999.5 and unit < len(_UNITS) - 1:
+        amount /= 1000
+        unit += 1
+    if unit == 0:
+        return str(value)
+    digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
+    return f"{amount:.{digits}f}{_UNITS[unit]}"
+
+
+def shape_text(shape: Shape) -> str:
+    """``1×64×56×56``; "scalar" of no dimensions."""
+    return "×".join(map(str, shape)) if shape else "scalar"
+
+
+def bar(share: float, cells: int, *, ascii: bool = False) -> str:
+    """A bar of a share of ``cells`` columns; anything above 0 shows."""
+    if ascii:
+        return "#" * max(round(share * cells), int(share > 0))
+    eighths = max(round(share * cells * 8), int(share > 0))
+    whole, part = divmod(eighths, 8)
+    return "█" * whole + (_EIGHTHS[part] if part else "")

@@ -1,0 +1,177 @@
+"""What is said of a graph and of one of its rows: the headline, the fault, the details, the minimap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gradtui.viewmodel.architecture.table import shape_text, short
+from gradtui.viewmodel.fitting import fitting
+from gradtui.viewmodel.text import Span, counted, line, safe_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradtui.core.architecture.graph import ModuleGraph, TraceFault
+    from gradtui.viewmodel.architecture.table import ArchitectureView
+    from gradtui.viewmodel.text import TextLine
+
+STAGE_WORDS: Final = {
+    "static": "the tree alone, nothing was run",
+    "meta": "traced without data",
+    "fake": "traced with pretended data",
+    "real": "traced with data",
+}
+
+
+def graph_headline(view: ArchitectureView, width: int) -> TextLine:
+    """The model, how it was found, and its sums, in one line."""
+    graph, choices = view.graph, view.choices
+    totals = graph.totals
+    parts = [
+        line(("Architecture  ", "dim"), (safe_label(graph.model), "title")),
+        line((f"{short(totals.parameters)} parameters", "value")),
+    ]
+    if graph.stage != "static":
+        words = f"{short(totals.flops)} FLOPs" + (" so far" if graph.fault else "")
+        parts.append(line((words, "value")))
+    parts.append(line((STAGE_WORDS[graph.stage], "dim")))
+    if graph.guessed:
+        parts.append(line(("guessed", "warn")))
+    shown = len(view.shown)
+    if choices.filter:
+        parts.append(
+            line((f"& {safe_label(choices.filter)}: {counted(shown, 'row')}", "highlight"))
+        )
+    if choices.merge != 0.01:
+        parts.append(line((f"merge {choices.merge:g}", "dim")))
+    if choices.depth >= 0:
+        parts.append(line((f"depth {choices.depth}", "dim")))
+    return fitting(parts, width)
+
+
+def fault_lines(fault: TraceFault, width: int) -> tuple[TextLine, ...]:
+    """Why a forward pass ended early: where, what, and the user's line; nothing where it did not."""
+    if not fault:
+        return ()
+    where = fault.path or "the model's own forward"
+    operation = f" in {fault.operation}" if fault.operation else ""
+    shapes = f"({', '.join(shape_text(shape) for shape in fault.inputs)})" if fault.inputs else ""
+    head = f"{fault.kind} at {where}{operation}{shapes}: {fault.text.splitlines()[0] if fault.text else ''}"
+    lines = [line((safe_label(head, width, keep="start"), "bad"))]
+    if fault.source:
+        lines.append(
+            line((safe_label(f"{fault.source}  {fault.line}", width, keep="start"), "warn"))
+        )
+    return tuple(lines)
+
+
+def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine, ...]:
+    """Two lines of one row: what it is and costs, and where its values come from and go to."""
+    if not 0 <= place < len(view.shown):
+        return (line(("nothing fits the filter", "dim")),) if view.choices.filter else ()
+    row = view.row(place)
+    graph = view.graph
+    node, last = graph.nodes[row.number], graph.nodes[row.last]
+    extra = f"({safe_label(node.extra)})" if node.extra else ""
+    taken = " ".join(shape_text(shape) for shape in node.inputs)
+    first = [
+        line((safe_label(node.label if row.role != "repeat" else row.key[1:]), "title")),
+        line(("+".join(safe_label(name) for name in row.names) + extra, "")),
+        line(
+            (
+                f"{taken or '-'} → {shape_text(last.shape) if last.dtype else '-'} {last.dtype}",
+                "value",
+            )
+        ),
+        line(
+            (
+                f"{row.parameters:,} parameters"
+                + (f", {row.shared:,} shared" if row.shared else ""),
+                "value",
+            )
+        ),
+        line((f"{row.flops:,} FLOPs", "value")),
+        line((f"{short(row.bytes)}B", "dim")),
+    ]
+    if node.state == "failed":
+        first.insert(1, line(("failed", "bad")))
+    elif node.state == "not run":
+        first.insert(1, line(("not run", "warn")))
+    if node.guessed:
+        first.append(line(("after a guess", "warn")))
+    second = [
+        line(("in ", "dim"), _named(view, view.layout.inputs(view.shown[place]))),
+        line(("out ", "dim"), _named(view, view.layout.outputs(view.shown[place]))),
+    ]
+    if node.source:
+        second.append(line((node.source, "dim")))
+    known = view.live.get(node.path) if node.kind == "module" else None
+    if known is not None:
+        if known.word:
+            second.insert(
+                0, line((f"{known.flag} {known.word}", "bad" if known.flag in "!X" else "warn"))
+            )
+        if known.gradient == known.gradient:
+            second.append(line((f"|grad|2 {known.gradient:.3g}", "value")))
+        if known.seconds == known.seconds:
+            second.append(line((f"{known.seconds * 1e3:.3g} ms a call", "value")))
+    return fitting(first, width, in_order=True), fitting(second, width, in_order=True)
+
+
+def _named(view: ArchitectureView, rows: Sequence[int]) -> Span:
+    names = []
+    for row in rows[:4]:
+        node = view.graph.nodes[view.layout.rows[row].number]
+        names.append(safe_label(node.label, 32))
+    more = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
+    return Span((", ".join(names) or "-") + more, "")
+
+
+def minimap(
+    heat: Sequence[float], height: int, top: int, page: int
+) -> tuple[tuple[float, bool], ...]:
+    """The whole list in ``height`` cells: each cell's hottest row, and whether it is on the screen.
+
+    Args:
+        heat: of each row, 0 to 1.
+        height: cells.
+        top: the first row on the screen.
+        page: rows on the screen.
+
+    Returns: (heat, on the screen) for each cell; fewer cells than ``height`` for fewer rows.
+    """
+    rows = len(heat)
+    cells = min(height, rows)
+    found = []
+    for cell in range(cells):
+        start, end = cell * rows // cells, (cell + 1) * rows // cells
+        found.append((max(heat[start:end]), start < top + page and end > top))
+    return tuple(found)
+
+
+def turn(view: ArchitectureView) -> int:
+    """The row at which the graph turns, as a UNet does at its bottom: inside the most nested skips; -1 without.
+
+    A skip is an edge over other rows; it takes two nested ones to make a turn.
+    """
+    skips = [(a, b) for a, b in view.layout.edges if b - a > 1]
+    best, found = 1, -1
+    for a, b in skips:
+        depth = sum(c <= a and b <= d for c, d in skips)
+        if depth > best:
+            best, found = depth, (a + b) // 2
+    return found
+
+
+def summary_lines(graph: ModuleGraph) -> tuple[str, ...]:
+    """The sums below a printed table."""
+    totals = graph.totals
+    lines = [
+        f"parameters   {totals.parameters:,} ({totals.trainable:,} trainable), {short(totals.parameter_bytes)}B",
+        f"stage        {graph.stage}: {STAGE_WORDS[graph.stage]}",
+    ]
+    if graph.stage != "static":
+        far = " up to the failure" if graph.fault else ""
+        lines.insert(1, f"FLOPs        {totals.flops:,}{far}")
+        lines.insert(2, f"activations  {short(totals.activation_bytes)}B{far}")
+    return tuple(lines)
