@@ -1,0 +1,76 @@
+"""The frame of a record: 32 bytes that say how long it is, when it was made, and whether it is whole.
+
+Two checksums: the header's own says that the length can be believed, the payload's that the contents can.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Buffer = bytes | bytearray | memoryview
+
+MAGIC: Final = b"GTL1"
+_FIELDS: Final = struct.Struct("<4sIqdI")
+_HEADER: Final = struct.Struct("<4sIqdII")
+HEADER: Final = _HEADER.size
+MAX_PAYLOAD: Final = 256 << 20
+
+
+class Frame(NamedTuple):
+    """A header that is whole.
+
+    Attributes:
+        length: bytes of the payload.
+        step: of the record; -1 before the first.
+        time: wall time, seconds since 1970.
+        crc32: CRC-32 of the payload.
+    """
+
+    length: int
+    step: int
+    time: float
+    crc32: int
+
+
+def frame(payload: Sequence[Buffer], step: int, time: float) -> bytes:
+    """Return a record: the header and the payload, which comes in pieces.
+
+    Raises:
+        ValueError: the payload is larger than `MAX_PAYLOAD`, or the step does not fit 64 bits.
+    """
+    length = sum(map(len, payload))
+    if length > MAX_PAYLOAD:
+        raise ValueError("the record is too large")
+    crc = 0
+    for piece in payload:
+        crc = zlib.crc32(piece, crc)
+    try:
+        fields = _FIELDS.pack(MAGIC, length, step, time, crc)
+    except struct.error as error:
+        raise ValueError(str(error)) from None
+    return b"".join((fields, struct.pack("<I", zlib.crc32(fields)), *payload))
+
+
+def header_at(data: memoryview, start: int) -> Frame | None:
+    """Return the header at a place; None where its checksum, magic or length are not right.
+
+    Args:
+        data: with at least `HEADER` bytes from ``start``.
+        start: in bytes.
+    """
+    magic, length, step, time, crc, own = _HEADER.unpack_from(data, start)
+    if magic != MAGIC or length > MAX_PAYLOAD:
+        return None
+    if zlib.crc32(data[start : start + HEADER - 4]) != own:
+        return None
+    return Frame(length, step, time, crc)
+
+
+def is_whole(frame: Frame, payload: memoryview) -> bool:
+    """Whether a payload is the one that its header was written for."""
+    return len(payload) == frame.length and zlib.crc32(payload) == frame.crc32

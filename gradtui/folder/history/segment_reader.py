@@ -1,0 +1,230 @@
+"""One segment, read from its start in bounded pieces, while it may still grow.
+
+What does not check out at the end of a growing file is not there yet. Elsewhere it is damage: a payload that is broken
+is passed over, since its header's own checksum says where the next record begins; behind a broken header nothing can be
+believed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from gradtui.core.run.records import Edges, Entry, Layout, Start
+from gradtui.errors import InvalidContents, UnreadableFile
+from gradtui.folder.history.batches import Batches
+from gradtui.folder.history.frames import HEADER, header_at, is_whole
+from gradtui.folder.history.known import Stretch, starts_another
+from gradtui.folder.history.payload import decode, layout_number, scalars_slot
+from gradtui.folder.history.segments import open_segment
+from gradtui.folder.history.tensors import header_of, header_size
+from gradtui.folder.reading import reason_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gradtui.core.run.track import Rows
+    from gradtui.folder.history.frames import Frame
+    from gradtui.folder.history.known import Known
+    from gradtui.folder.history.tensors import Slot
+
+_MOST_PREFIXES = 4096
+
+
+class SegmentReader:
+    """Reads one segment.
+
+    Attributes:
+        number: of the segment.
+        path: of the file.
+        inode: of the file that was opened.
+        position: bytes that were read or passed over.
+        size: bytes of the file when it was last looked at.
+        broken: records that were passed over.
+        stuck: whether a header at ``position`` does not check out.
+        is_foreign: whether the segment belongs to another run than the known one; then nothing more is read.
+        stretches: where scalars were found.
+    """
+
+    def __init__(self, number: int, path: Path) -> None:
+        """Open a segment.
+
+        Raises:
+            UnreadableFile: it is missing or not a regular file.
+        """
+        self.number = number
+        self.path = path
+        self._descriptor, result = open_segment(path)
+        self.inode = result.st_ino
+        self.size = result.st_size
+        self.position = 0
+        self.broken = 0
+        self.stuck = False
+        self.is_foreign = False
+        self.stretches: list[Stretch] = []
+        self._looked_at = -1
+        self._prefixes: dict[tuple[bytes, int], tuple[int, Slot]] = {}
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @property
+    def left(self) -> int:
+        """Bytes that were not read yet."""
+        return 0 if self.is_foreign else max(self.size - self.position, 0)
+
+    def first_run(self) -> str:
+        """The run that the segment belongs to; "" where it does not begin with a whole start.
+
+        Raises:
+            UnreadableFile: the file cannot be read.
+        """
+        data = self._bytes(HEADER, 0)
+        frame = header_at(data, 0) if len(data) == HEADER else None
+        if frame is None:
+            return ""
+        payload = self._bytes(frame.length, HEADER)
+        try:
+            if not is_whole(frame, payload):
+                return ""
+            texts = header_of(payload).texts
+        except InvalidContents:
+            return ""
+        return texts.get("run", "") if texts.get("kind") == "start" else ""
+
+    def read(self, limit: int, known: Known, *, is_live: bool, follows: bool) -> list[Entry | Rows]:
+        """Read the next records, about ``limit`` bytes of them, at least one where there is one.
+
+        Args:
+            limit: in bytes.
+            known: the preamble; it is added to.
+            is_live: whether the segment may still grow: what is not whole at its end is waited for.
+            follows: whether a start of another run takes the place of the known one; else the segment is foreign.
+
+        Raises:
+            UnreadableFile: the file cannot be read.
+        """
+        try:
+            self.size = os.fstat(self._descriptor).st_size
+        except OSError as error:
+            raise UnreadableFile(self.path, reason_of(error)) from None
+        if self.size == self._looked_at and is_live:
+            return []
+        data = self._bytes(min(limit, self.size - self.position), self.position)
+        frame = header_at(data, 0) if len(data) >= HEADER else None
+        if frame is not None and HEADER + frame.length > len(data):
+            data = self._bytes(HEADER + frame.length, self.position)
+        entries: list[Entry | Rows] = []
+        batches = Batches(data)
+        begin = self.position
+        used = self._records(data, entries, batches, known, is_live=is_live, follows=follows)
+        self.position += used
+        first, last = batches.steps
+        if first <= last:
+            self.stretches.append(Stretch(begin, self.position, first, last))
+        if used == 0 or self.position >= self.size:
+            self._looked_at = self.size
+        entries += batches.rows()
+        return entries
+
+    def _records(
+        self,
+        data: memoryview,
+        entries: list[Entry | Rows],
+        batches: Batches,
+        known: Known,
+        *,
+        is_live: bool,
+        follows: bool,
+    ) -> int:
+        """Read the records of a buffer; returns how many bytes are done with."""
+        at = 0
+        self.stuck = False
+        while at + HEADER <= len(data) and not self.is_foreign:
+            frame = header_at(data, at)
+            if frame is None:
+                self.stuck = True
+                break
+            end = at + HEADER + frame.length
+            if end > len(data):
+                break
+            payload = data[at + HEADER : end]
+            if not is_whole(frame, payload):
+                if is_live and self.position + end >= self.size:
+                    break
+                self.broken += 1
+            else:
+                try:
+                    self._record(payload, at, frame, entries, batches, known, follows=follows)
+                except InvalidContents:
+                    self.broken += 1
+            at = end
+        return at
+
+    def _record(
+        self,
+        payload: memoryview,
+        at: int,
+        frame: Frame,
+        entries: list[Entry | Rows],
+        batches: Batches,
+        known: Known,
+        *,
+        follows: bool,
+    ) -> None:
+        # Scalars of one layout begin with the same bytes: what they say is read once.
+        prefix = (bytes(payload[: header_size(payload)]), len(payload))
+        found = self._prefixes.get(prefix)
+        if found is None:
+            header = header_of(payload)
+            found = scalars_slot(header)
+            if found is None:
+                kind = header.texts.get("kind")
+                if kind == "start" and starts_another(header.texts, known):
+                    if not follows:
+                        self.is_foreign = True
+                        return
+                    known.forget(header.texts.get("run", ""))
+                elif (
+                    (kind == "start" and known.start)
+                    or (kind == "layout" and layout_number(header) in known.layouts)
+                    or (kind == "edges" and frame.step <= known.edges_step)
+                ):
+                    return
+                entry = Entry(frame.step, frame.time, decode(payload, header))
+                _learn(entry, known)
+                entries.append(entry)
+                return
+            if len(self._prefixes) < _MOST_PREFIXES:
+                self._prefixes[prefix] = found
+        layout, slot = found
+        batches.add(layout, slot, at + HEADER, frame.step, frame.time)
+
+    def _bytes(self, count: int, start: int) -> memoryview:
+        """Bytes of the file, fewer at its end."""
+        pieces = []
+        count = max(min(count, self.size - start), 0)
+        try:
+            while count > 0:
+                piece = os.pread(self._descriptor, min(count, 1 << 30), start)
+                if not piece:
+                    break
+                pieces.append(piece)
+                count -= len(piece)
+                start += len(piece)
+        except OSError as error:
+            raise UnreadableFile(self.path, reason_of(error)) from None
+        return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def _learn(entry: Entry, known: Known) -> None:
+    record = entry.record
+    if isinstance(record, Start):
+        known.start = (entry,)
+    elif isinstance(record, Layout):
+        known.layouts[record.number] = record
+    elif isinstance(record, Edges):
+        known.edges_step = entry.step
