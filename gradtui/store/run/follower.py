@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from gradtui.core.run.growing_run import GrowingRun
+from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
 from gradtui.folder.history.reader import HistoryReader
 from gradtui.store.run.judging import Judge
@@ -23,6 +25,8 @@ BUDGET = 112 << 20
 """Bytes of numbers that a run may hold in memory."""
 # Bytes that are read at once: nobody waits longer than for these.
 _SLICE = 2 << 20
+# Bytes that are read for a window: as many steps as a person can look at, of a model of some hundred modules.
+_WINDOW = 64 << 20
 
 
 class RunFollower:
@@ -52,8 +56,8 @@ class RunFollower:
         self._pace = Pace()
         self._judge = Judge(diagnose, lambda found: published.run(findings=found))
         self._fresh = False
-        self._fault = ""
-        self._told: tuple[float, tuple[str, ...]] = (1.0, ())
+        self._run_told = Run.empty()
+        self._state_told: tuple[float, tuple[str, ...]] = (1.0, ())
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gradtui-run", daemon=True)
@@ -83,45 +87,55 @@ class RunFollower:
         """Read a piece of what is new, and tell when it is time; returns the seconds until the next look."""
         self._pace.begin()
         for piece in self._reader.poll(self._piece):
-            if self._members.add(piece.rank, piece.segment, piece.records):
+            if self._members.add(piece.rank, piece.run, piece.entries):
                 self._windows.forget()
                 self._judge.forget()
             self._pace.came()
             self._fresh = True
         behind = self._reader.is_behind
         parts: dict[str, Any] = {}
-        if self._windows.read_next(self._read_window, self._published.view.run.last_step):
+        if self._windows.read_next(self._read_window, self._run_told.last_step):
             parts["windows"] = self._windows.answers
-        reading = self._reader.progress if behind else 1.0
-        notes = self._notes()
         if self._fresh and self._pace.may_tell(behind):
             self._fresh = False
-            parts |= {"watched": self._members.run(), "reading": reading, "notes": notes}
-        elif not self._fresh and (reading, notes) != self._told:
-            parts |= {"reading": reading, "notes": notes}
+            self._pace.told()
+            self._run_told = parts["watched"] = self._members.run()
+            self._judge.take(self._run_told)
+        if parts or not self._fresh:
+            self._tell(parts)
+        return 0.0 if self._windows.is_waiting else self._pace.end(behind)
+
+    def _tell(self, parts: dict[str, Any]) -> None:
+        """Hand on what changed, with how much was read and what is to be known."""
+        state = (self._reader.progress if self._reader.is_behind else 1.0, self._notes())
+        if state != self._state_told:
+            self._state_told = state
+            parts["reading"], parts["notes"] = state
         if parts:
             self._published.run(**parts)
-        if "watched" in parts:
-            self._pace.told()
-            self._judge.take(parts["watched"])
-        if "notes" in parts:
-            self._told = (reading, notes)
-        return 0.0 if self._windows.is_waiting else self._pace.end(behind)
+
+    def _notes(self) -> tuple[str, ...]:
+        older = {*self._members.older, *self._reader.older_runs}
+        words = "an older run is" if len(older) == 1 else f"{len(older)} older runs are"
+        others = f"{words} in this folder too; the newest is shown" if older else ""
+        notes = (others, *self._reader.notes, *self._run_told.notes, self._judge.problem)
+        return tuple(filter(None, notes))
+
+    def _read_window(self, keys: tuple[SeriesKey, ...], first: int, last: int, most: int) -> Run:
+        growing = GrowingRun(12 * most)
+        for rank in self._members.ranks:
+            growing.add(rank, self._reader.read_window(rank, keys, first, last, _WINDOW))
+        return growing.run()
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 pause = self.look()
-                self._fault = ""
             except Exception as error:  # noqa: BLE001
                 # A mistake of ours must not take the last good view from the person.
                 words = " ".join(str(error).split())[:200]
-                self._fault = f"history: {type(error).__name__}: {words}"
-                self._published.run(notes=self._notes())
+                self._state_told = (0.0, ())
+                self._published.run(notes=(f"history: {type(error).__name__}: {words}",))
                 pause = 1.0
             self._wake.wait(pause)
             self._wake.clear()
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = (*self._members.notes, *self._reader.notes, *self._members.run().notes)
-        return notes + tuple(filter(None, (self._judge.problem, self._fault)))

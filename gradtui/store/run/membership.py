@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.records import Entry, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from gradtui.core.run.run import Run
     from gradtui.core.run.track import Rows
@@ -30,7 +29,7 @@ class Beginning(NamedTuple):
 class Members:
     """The newest run of a folder, from records of any of its ranks and segments.
 
-    A rank's own records tell which run they are of by the `Start` before them. A run that began later takes the
+    A run that began later takes the
     place of the one before; what still comes of an older one is passed over.
 
     Attributes:
@@ -46,24 +45,25 @@ class Members:
         self.shown = Beginning()
         self._budget = budget
         self._growing = GrowingRun(budget)
-        # The last start of each rank and segment that was read.
-        self._starts: dict[tuple[int, int], Beginning] = {}
         self._ranks: dict[int, Beginning] = {}
-        self._older: dict[str, Beginning] = {}
+        self._older: set[str] = set()
 
-    def add(self, rank: int, segment: int, records: Iterable[Entry | Rows]) -> bool:
-        """Take records of one segment, in its order; returns whether another run begins with them."""
+    def add(self, rank: int, run: str, records: Sequence[Entry | Rows]) -> bool:
+        """Take records that were read together; returns whether a newer run begins with them.
+
+        Args:
+            rank: Whose.
+            run: The run that they belong to; its `Start` is among them, or was in earlier ones of this rank.
+            records: In the order in which they were read.
+        """
         began = False
-        waiting: list[Entry | Rows] = []
         for record in records:
             if isinstance(record, Entry) and isinstance(record.record, Start):
-                self._hand_on(rank, segment, waiting)
                 start = record.record
                 beginning = Beginning(start.run, rank, start.world, start.started)
-                self._starts[rank, segment] = beginning
                 began = self._meet(rank, beginning) or began
-            waiting.append(record)
-        self._hand_on(rank, segment, waiting)
+        if records and rank in self._ranks and self._ranks[rank].run == run:
+            self._growing.add(rank, records)
         return began
 
     def run(self) -> Run:
@@ -71,21 +71,14 @@ class Members:
         return self._growing.run()
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know of other runs in the folder, one line each."""
-        if not self._older:
-            return ()
-        began = max(start.started for start in self._older.values())
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(max(began, 0.0), 4e9)))
-        count = len(self._older)
-        text = "an older run is" if count == 1 else f"{count} older runs are"
-        return (f"{text} in this folder too, the last began {when}; the newest is shown",)
+    def ranks(self) -> tuple[int, ...]:
+        """The ranks of which something is shown, ascending."""
+        return tuple(sorted(self._ranks))
 
-    def _hand_on(self, rank: int, segment: int, records: list[Entry | Rows]) -> None:
-        start = self._starts.get((rank, segment))
-        if records and start is not None and start.run == self._ranks.get(rank, Beginning()).run:
-            self._growing.add(rank, records)
-        records.clear()
+    @property
+    def older(self) -> tuple[str, ...]:
+        """The names of runs whose place was taken."""
+        return tuple(sorted(self._older))
 
     def _meet(self, rank: int, start: Beginning) -> bool:
         """Take notice of a start; returns whether it is that of a newer run."""
@@ -94,12 +87,13 @@ class Members:
         if self._is_shown(start) and not again:
             self._ranks[rank] = start
             return False
-        if start.started < self.shown.started or start.run in self._older:
-            self._older[start.run] = start
+        # A rank's own starts come in their order, whatever its clock says.
+        if not again and (start.started < self.shown.started or start.run in self._older):
+            self._older.add(start.run)
             return False
         began = bool(self._ranks)
         if began:
-            self._older |= {each.run: each for each in self._ranks.values()}
+            self._older |= {each.run for each in self._ranks.values()}
             self._growing = GrowingRun(self._budget)
         self.shown, self._ranks = start, {rank: start}
         return began
