@@ -18,7 +18,11 @@ STYLES = [
     Style(bold=True), Style(bold=True, color="green"), Style(reverse=True), Style(underline=True, bgcolor="red"),
     Style(italic=True, strike=True),
 ]  # fmt: skip
-PIECES = st.tuples(st.text("ab ▀…", min_size=1, max_size=6), st.sampled_from(STYLES))
+# A few characters of one pen, so that runs, gaps and blanks of all kinds come about.
+PIECES = st.tuples(
+    st.text("ab ▀…", min_size=1, max_size=6) | st.sampled_from([" ", "  ", " a ", "a"]),
+    st.sampled_from(STYLES),
+)
 PATCH = st.tuples(
     st.integers(-1, HEIGHT), st.integers(-3, WIDTH + 1), st.lists(PIECES, min_size=1, max_size=4)
 )
@@ -47,12 +51,12 @@ def looks(screen):
     return rows
 
 
-def directly(screen, row, column, pieces):
+def directly(screen, row, column, pieces, width=WIDTH, height=HEIGHT):
     """The slow way: every cell with an address, a full pen and a reset."""
     for text, style in pieces:
         pen = pen_of(style, ColorSystem.EIGHT_BIT)
         for character in text:
-            if 0 <= column < WIDTH and 0 <= row < HEIGHT:
+            if 0 <= column < width and 0 <= row < height:
                 codes = ";".join(part for part in pen if part)
                 yield f"\x1b[{row + 1};{column + 1}H\x1b[0;{codes}m{character}\x1b[0m".replace(
                     ";m", "m"
@@ -77,6 +81,78 @@ def test_the_terminal_shows_what_was_painted(updates):
             shadow.update([(row, column, cells(*pieces)) for row, column, pieces in patches])
         )
         assert looks(ours) == looks(slow)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 39), PIECES), max_size=60))
+def test_runs_may_be_written_in_any_order(spots):
+    """Cells here and there, as a move on a map changes them: the cheapest way is no other picture."""
+    ours, slow = pyte.Screen(40, 10), pyte.Screen(40, 10)
+    for screen in (ours, slow):
+        screen.reset_mode(pyte.modes.DECAWM)
+    shadow = Shadow()
+    shadow.forget(40, 10)
+    background = [(row, 0, cells(("ab▀ " * 10, STYLES[4]))) for row in range(10)]
+    pyte.Stream(ours).feed(shadow.update(background))
+    for row in range(10):
+        pyte.Stream(slow).feed(f"\x1b[{row + 1};1H\x1b[31;44m" + "ab▀ " * 10 + "\x1b[m")
+    patches = [(row, column, cells(piece)) for row, column, piece in spots]
+    pyte.Stream(ours).feed(shadow.update(patches))
+    for row, column, piece in spots:
+        for sequence in directly(slow, row, column, [piece], width=40, height=10):
+            pyte.Stream(slow).feed(sequence)
+    assert looks(ours) == looks(slow)
+
+
+WIDE = st.tuples(st.text("a 中▀", min_size=1, max_size=5), st.sampled_from(STYLES))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11), WIDE), max_size=4), max_size=5
+    )
+)
+def test_differences_end_in_what_a_whole_paint_shows(updates):
+    """With wide characters among them, cut and written over."""
+    step, whole = pyte.Screen(WIDTH, HEIGHT), pyte.Screen(WIDTH, HEIGHT)
+    for screen in (step, whole):
+        screen.reset_mode(pyte.modes.DECAWM)
+    stepwise, at_once = Shadow(), Shadow()
+    stepwise.forget(WIDTH, HEIGHT)
+    blank = [(row, 0, cells((" " * WIDTH, None))) for row in range(HEIGHT)]
+    stream = pyte.Stream(step)
+    stream.feed(stepwise.update(blank))
+    for spots in updates:
+        stream.feed(stepwise.update([(row, x, cells(piece)) for row, x, piece in spots]))
+    at_once.forget(WIDTH, HEIGHT)
+    rows = [(row, 0, list(stepwise._rows[row])) for row in range(HEIGHT)]
+    pyte.Stream(whole).feed(at_once.update(rows))
+    assert looks(step) == looks(whole)
+
+
+def test_neighbours_of_one_pen_come_one_after_the_other():
+    shadow = Shadow()
+    shadow.forget(60, 3)
+    shadow.update([(row, 0, cells(("." * 60, None))) for row in range(3)])
+    red, blue = Style(color="color(160)"), Style(color="color(27)")
+    text = shadow.update(
+        [
+            (row, column, cells(("x", ink)))
+            for row in range(3)
+            for column, ink in ((10, red), (20, blue))
+        ]
+    )
+    assert text.count("160m") == 1
+    assert text.count("27m") == 1
+
+
+def test_marks_within_a_run_do_not_move_what_follows():
+    shadow = Shadow()
+    shadow.forget(8, 1)
+    screen = pyte.Screen(8, 1)
+    pyte.Stream(screen).feed(shadow.update([(0, 0, cells(("ae\u0301bc", STYLES[4])))]))
+    assert [screen.buffer[0][x].data for x in (0, 2, 3)] == ["a", "b", "c"]
 
 
 def test_nothing_new_costs_nothing():

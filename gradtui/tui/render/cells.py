@@ -28,6 +28,11 @@ COLOR_SYSTEMS: Final = {
 }
 SHORT_GAP: Final = 4
 """Unchanged cells of the same pen that are cheaper to write again than to jump over."""
+AHEAD: Final = 24
+"""Among so many runs the one to be written next is chosen."""
+MANY_RUNS: Final = 96
+"""More runs than that are written in the order of the screen: choosing would take longer than sending."""
+WAY_BACK: Final = 3
 
 # SGR numbers in the order of rich's own, without blinking, which a calm screen never does.
 _ATTRIBUTES: Final = (
@@ -230,7 +235,8 @@ class Shadow:
     def _write_row(self, row: int, after: list[Cell], writer: _Writer) -> None:
         before = self._rows[row]
         wide = any(_is_wide(cell.text) for cell in after)
-        if wide or row in self._wide:
+        whole = wide or row in self._wide
+        if whole:
             _mend(after)
         columns = [
             column
@@ -239,7 +245,7 @@ class Shadow:
         ]
         if not columns:
             return
-        if wide or row in self._wide:
+        if whole:
             # Half of a wide character cannot be written: the run grows to whole ones, old and new.
             first, last = columns[0], columns[-1] + 1
             while first > 0 and not (before[first].text and after[first].text):
@@ -249,42 +255,131 @@ class Shadow:
             columns = list(range(first, last))
             (self._wide.add if wide else self._wide.discard)(row)
         self._rows[row] = after
-        writer.row(row, columns, after)
+        writer.row(row, columns, after, whole=whole)
+
+
+class _Run(NamedTuple):
+    """Cells side by side in one pen, as part of a row's cells.
+
+    ``blank`` runs show no foreground. After one that is not ``plain`` terminals disagree on the column.
+    """
+
+    row: int
+    column: int
+    text: str
+    pen: Pen
+    cells: list[Cell]
+    blank: bool
+    plain: bool
+
+    @classmethod
+    def of(cls, row: int, column: int, text: str, pen: Pen, cells: list[Cell]) -> _Run:
+        """A run of characters of one column each, or of one other cell."""
+        one_each = len(cells[column].text) == 1
+        end = column + len(text)
+        plain = one_each and end < len(cells) and bool(cells[end].text)
+        return cls(row, column, text, pen, cells, not text.strip(" "), plain)
+
+
+@lru_cache(maxsize=32768)
+def _way(row: int, column: int, to_row: int, to_column: int) -> str:
+    """The shortest sequence that takes the cursor from one place to another; -1 is an unknown column."""
+    if (row, column) == (to_row, to_column):
+        return ""
+    ways = [f"\x1b[{to_row + 1};{to_column + 1}H"]
+    if column >= 0 and row >= 0:
+        ways.append(_shift(to_row - row, "B", "A") + _shift(to_column - column, "C", "D"))
+    return min(reversed(ways), key=len)
+
+
+def _shift(distance: int, onward: str, back: str) -> str:
+    if not distance:
+        return ""
+    size = abs(distance)
+    return f"\x1b[{size if size > 1 else ''}{onward if distance > 0 else back}"
 
 
 class _Writer:
-    """Writes runs of cells; knows where the cursor is and what pen it holds."""
+    """Writes runs of cells; knows where the cursor is and what pen it holds.
+
+    A pen costs more than a way, so a few runs are not written in the order of the screen: the next is
+    the cheapest of those that come next.
+    """
 
     def __init__(self) -> None:
         self._out: list[str] = []
         self._pen = PLAIN
         self._row = -1
         self._column = -1
+        self._runs: list[_Run] = []
 
-    def row(self, row: int, columns: list[int], cells: list[Cell]) -> None:
-        """Write the cells of one row at ``columns``, which ascend."""
-        out = self._out
+    def row(self, row: int, columns: list[int], cells: list[Cell], *, whole: bool) -> None:
+        """Take in the cells of one row at ``columns``, which ascend.
+
+        Args:
+            row: the row.
+            columns: which of its cells differ.
+            cells: all of them.
+            whole: they hold wide characters and are written at once, from left to right.
+        """
+        found: list[_Run] = []
+        text, pen, start = "", PLAIN, -1
         for column in columns:
-            text, pen = cells[column]
-            if not text or text == UNKNOWN.text:
+            new, wanted = cells[column]
+            if not new or new == UNKNOWN.text:
                 continue
-            if self._row != row or self._column != column:
-                self._go(row, column, cells)
-            if text == " ":
-                pen = _on_blank(self._pen, pen)
-            if pen is not self._pen and pen != self._pen:
-                out.append(change_pen(self._pen, pen))
-                self._pen = pen
-            out.append(text)
-            # Terminals disagree on the width of what is not plain: after it, the address is given anew.
-            plain = len(text) == 1 and (column + 1 >= len(cells) or cells[column + 1].text)
-            self._column = column + 1 if plain and column + 1 < len(cells) else -1
+            fits = wanted == pen or (new == " " and _on_blank(pen, wanted) == pen)
+            beside = column == start + len(text) and len(new) == 1 and len(cells[start].text) == 1
+            if text and fits and beside and not whole:
+                text += new
+                continue
+            if text:
+                found.append(_Run.of(row, start, text, pen, cells))
+            text, pen, start = new, wanted, column
+        if text:
+            found.append(_Run.of(row, start, text, pen, cells))
+        if whole:
+            for run in found:
+                self._write(run)
+        else:
+            self._runs += found
+
+    def finish(self) -> str:
+        """All that was written, with the terminal's own pen restored."""
+        runs = self._runs
+        if len(runs) > MANY_RUNS:
+            for run in runs:
+                self._write(run)
+            runs.clear()
+        while runs:
+            costs = [self._cost(run) for run in runs[:AHEAD]]
+            # Out of turn only for more than what the way back costs.
+            costs[0] -= WAY_BACK
+            self._write(runs.pop(costs.index(min(costs))))
+        self._out.append(change_pen(self._pen, PLAIN))
+        self._pen = PLAIN
+        return "".join(self._out)
+
+    def _cost(self, run: _Run) -> int:
+        pen = _on_blank(self._pen, run.pen) if run.blank else run.pen
+        way = _way(self._row, self._column, run.row, run.column)
+        return len(way) + len(change_pen(self._pen, pen))
+
+    def _write(self, run: _Run) -> None:
+        if (self._row, self._column) != (run.row, run.column):
+            self._go(run.row, run.column, run.cells)
+        pen = _on_blank(self._pen, run.pen) if run.blank else run.pen
+        if pen is not self._pen and pen != self._pen:
+            self._out.append(change_pen(self._pen, pen))
+            self._pen = pen
+        self._out.append(run.text)
+        self._row, self._column = run.row, run.column + len(run.text) if run.plain else -1
 
     def _go(self, row: int, column: int, cells: list[Cell]) -> None:
         gap = column - self._column
-        if self._row == row and 0 <= self._column < column:
+        if self._row == row and self._column >= 0 and 0 < gap <= SHORT_GAP:
             between = cells[self._column : column]
-            if gap <= SHORT_GAP and all(
+            if all(
                 self._pen == (_on_blank(self._pen, cell.pen) if cell.text == " " else cell.pen)
                 and cell.text.isascii()
                 and cell.text.isprintable()
@@ -292,14 +387,5 @@ class _Writer:
                 for cell in between
             ):
                 self._out.append("".join(cell.text for cell in between))
-            else:
-                self._out.append(f"\x1b[{gap if gap > 1 else ''}C")
-        else:
-            self._out.append(f"\x1b[{row + 1};{column + 1}H")
-        self._row, self._column = row, column
-
-    def finish(self) -> str:
-        """All that was written, with the terminal's own pen restored."""
-        self._out.append(change_pen(self._pen, PLAIN))
-        self._pen = PLAIN
-        return "".join(self._out)
+                return
+        self._out.append(_way(self._row, self._column, row, column))
