@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from gradtui.core.arrays import as_floats, as_table, blocks_of_rows
+from gradtui.viewmodel.findings import FLAGS as FLAGS
+from gradtui.viewmodel.findings import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
     from gradtui.core.arrays import Array
     from gradtui.core.layer import Layer
     from gradtui.core.session import Pair, Session
-
-Flag = Literal["X", "!", "v", "."]
-FLAGS: Final[tuple[Flag, ...]] = ("X", "!", "v", ".")
-"""Worst first: non-finite, too large or not adding up, vanishing, nothing found."""
+    from gradtui.viewmodel.findings import Flag
 
 FAR: Final = 1e3
 """A layer's root mean square is far from its neighbours' beyond this factor of their median."""
@@ -185,23 +184,27 @@ def find(session: Session, numbers: Mapping[str, LayerNumbers]) -> tuple[Finding
                 Finding(
                     layer.name,
                     "X",
-                    f"NAN {one.nonfinite}",
+                    f"{WORDS['non-finite']} {one.nonfinite}",
                     f"{one.nonfinite} of {one.nodes} cells are NaN or infinite",
                 )
             )
         if one.nodes and one.zeros == one.nodes:
-            found.append(Finding(layer.name, "v", "ZERO", "no gradient: every cell is 0"))
+            found.append(Finding(layer.name, "v", WORDS["zero"], "no gradient: every cell is 0"))
         elif one.spread == 0:
-            found.append(Finding(layer.name, "v", "ZERO", "every finite cell is 0"))
+            found.append(Finding(layer.name, "v", WORDS["zero"], "every finite cell is 0"))
         elif one.spread > middle * FAR:
-            found.append(Finding(layer.name, "!", "EXPL", _far(one.spread, middle, "above")))
+            found.append(
+                Finding(layer.name, "!", WORDS["exploding"], _far(one.spread, middle, "above"))
+            )
         elif one.spread < middle / FAR:
-            found.append(Finding(layer.name, "v", "VAN", _far(middle, one.spread, "below")))
+            found.append(
+                Finding(layer.name, "v", WORDS["vanishing"], _far(middle, one.spread, "below"))
+            )
         found.extend(
             Finding(
                 layer.name,
                 "!",
-                "RULE",
+                WORDS["chain rule"],
                 f"the chain rule to {pair.target} is off by {pair.residual:.2g} of the gradient",
             )
             for pair in session.pairs_from(layer.name)

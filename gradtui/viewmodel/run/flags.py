@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.core.arrays import read_only
+from gradtui.viewmodel.findings import sign as sign
+from gradtui.viewmodel.findings import word as word
 from gradtui.viewmodel.run.numbers import below_max
 
 if TYPE_CHECKING:
@@ -20,32 +22,7 @@ if TYPE_CHECKING:
 RANKS: Final[Mapping[str, int]] = {"bad": 3, "warn": 2, "note": 1}
 """How severe a finding is; 0 is none."""
 
-_WORDS: Final[Mapping[str, str]] = {
-    "non-finite": "NAN",
-    "exploding": "EXPL",
-    "vanishing": "VAN",
-    "dead units": "DEAD",
-    "saturation": "SAT",
-    "update ratio": "RATIO",
-    "no gradient": "NOGRAD",
-    "dominated merge": "MERGE",
-    "clipping": "CLIP",
-    "loss spike": "SPIKE",
-    "rank disagreement": "RANKS",
-}
 ROLES: Final[Mapping[str, str]] = {"bad": "bad", "warn": "warn", "note": "dim"}
-
-
-def word(finding: Finding) -> str:
-    """Return a rule's short word for tables."""
-    return _WORDS.get(finding.rule, finding.rule[:6].upper())
-
-
-def sign(finding: Finding) -> str:
-    """Return a finding's flag: X not finite, v vanishing, ! anything else that is bad or a warning."""
-    if finding.severity == "note":
-        return "."
-    return {"non-finite": "X", "vanishing": "v"}.get(finding.rule, "!")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
