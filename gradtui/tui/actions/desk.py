@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gradtui.core.session import Session
+    from gradtui.diagnosis.finding import Finding
     from gradtui.viewmodel.maps import MapView
     from gradtui.viewmodel.overview import OverviewRow
+    from gradtui.viewmodel.run.watch import Watch
     from gradtui.viewmodel.selection import Cell
 
 Role = Literal["", "good", "warn", "bad"]
@@ -30,6 +32,17 @@ Answer = tuple[str, "Callable[[], None]"]
 
 class Room(Protocol):
     """What actions need of the screen they stand in."""
+
+    @property
+    def width(self) -> int:
+        """Columns of the screen."""
+
+    @property
+    def chart_columns(self) -> int:
+        """Columns of the field of the chart, as it was last drawn."""
+
+    def play(self) -> None:
+        """Step through the snapshots, or the steps, one after the other; or stop doing so."""
 
     def ask(
         self,
@@ -92,6 +105,7 @@ class Desk:
         summary: The numbers of the layers of the session on the screen.
         notice: One line about what just happened, and its role; gone with the next key.
         found: What was searched for last.
+        finding: The finding that was last gone to.
         before_log: The view that the log was opened from.
         box: The map in which a region is being chosen, and the region's first corner; empty when none is.
     """
@@ -106,21 +120,39 @@ class Desk:
     summary: Summary = field(default_factory=Summary)
     notice: tuple[str, Role] = ("", "")
     found: str = ""
+    finding: Finding | None = None
     before_log: str = "overview"
     box: tuple[str, Cell] | tuple[()] = ()
     _compared: tuple[Session, Session, Session] | tuple[()] = ()
+    _watch: Watch | None = None
 
     @property
     def session(self) -> Session:
         """The generation on the screen, as a difference to the baseline where that is wanted."""
         shown, baseline = self.generations.shown, self.generations.baseline
         if not (self.generations.comparing and baseline.layers):
+            self._compared = ()
             return shown
         # Asked for many times a key: made once for the two that it is made of.
         made = self._compared
         if not made or made[0] is not shown or made[1] is not baseline:
             made = self._compared = (shown, baseline, difference(shown, baseline))
         return made[2]
+
+    @property
+    def watch(self) -> Watch:
+        """The training run of the folder, and what was worked out of it; an empty one where there is none."""
+        if self._watch is None:
+            # Most folders have no run: what shows one is imported when there is one.
+            from gradtui.viewmodel.run.watch import Watch
+
+            self._watch = Watch()
+        return self._watch
+
+    @property
+    def watching(self) -> bool:
+        """Whether the folder has a training run."""
+        return self._watch is not None and not self._watch.empty
 
     @property
     def previous(self) -> Session:
