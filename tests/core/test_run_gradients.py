@@ -54,11 +54,11 @@ def entries(gradients, epochs=(), start=None):
     found = [Entry(-1, 0.0, start or Start("r", "Net", parameters=parameters()))]
     found.append(Entry(-1, 0.0, Layout(1, "scalars", tuple(KEYS))))
     for step, one in enumerate(gradients):
-        for number, end in epochs:
-            if end == step:
-                found.append(Entry(step, 0.0, Event("epoch", "", fields={"epoch": number})))
         values = np.concatenate([statistics(g) for g in one])
         found.append(Entry(step, float(step), Scalars(1, values.astype(np.float32))))
+        for number, end in epochs:
+            if end == step + 1:
+                found.append(Entry(step, 0.0, Event("epoch", "", fields={"epoch": number})))
     return found
 
 

@@ -65,7 +65,8 @@ def epoch_ends(run: Run) -> list[tuple[int, int]]:
     for happening in run.events:
         if happening.event.kind == "epoch" and happening.rank == lowest:
             number = happening.event.fields.get("epoch")
-            ends[happening.step] = number if isinstance(number, int) else len(ends)
+            # It is told after the epoch's last step.
+            ends[happening.step + 1] = number if isinstance(number, int) else len(ends)
     return [(number, step) for step, number in sorted(ends.items())]
 
 
