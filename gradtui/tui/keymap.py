@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-VIEWS: Final = ("overview", "values", "flow", "log")
+VIEWS: Final = ("overview", "values", "flow", "history", "log")
 """The views, in the order of their letters in the header."""
 
 MAPS: Final = ("values", "flow")
+RUNS: Final = ("overview", "history")
+"""Views of a training run; the Overview shows layers where there is none."""
 GROUPS: Final = (
     "editing",
+    "series and steps",
     "list",
     "layers and links",
     "moving",
@@ -52,6 +55,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("view.overview", ("o",), "Overview: the layers, their norms and flags"),
     Binding("view.values", ("v",), "Values: the maps as heatmaps"),
     Binding("view.flow", ("f",), "Flow: where a node's gradient goes, as a table"),
+    Binding("view.history", ("t",), "hisTory: a training run's numbers over its steps"),
     Binding("move.left", ("h", "left"), "left; a count before it repeats it (12h)", group="moving"),
     Binding("move.down", ("j", "down"), "down", group="moving"),
     Binding("move.up", ("k", "up"), "up", group="moving"),
@@ -66,9 +70,16 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("page.right", ("L",), "a page to the right", group="moving"),
     Binding("focus.next", ("tab",), "next map", ("values",), "moving", "map"),
     Binding("focus.previous", ("shift+tab",), "previous map", ("values",), "moving"),
-    Binding("open", ("enter",), "open, or follow the link", ("overview", *MAPS), "moving", "open"),
+    Binding("open", ("enter",), "open, or follow the link", (*RUNS, *MAPS), "moving", "open"),
     Binding("back", ("backspace",), "back to where you were", group="moving"),
-    Binding("find", ("/",), "find a layer by name", ("overview", *MAPS), "finding", "find"),
+    Binding(
+        "find",
+        ("/",),
+        "find a layer by name; in History any series",
+        (*RUNS, *MAPS),
+        "finding",
+        "find",
+    ),
     Binding("find.next", ("n",), "next found", group="finding"),
     Binding("find.previous", ("N",), "previous found", group="finding"),
     Binding("filter", ("&",), "show only the layers that match", ("overview",), "finding"),
@@ -95,6 +106,81 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("fold.toggle", ("space",), "fold or unfold", ("overview",), "list", "fold"),
     Binding("fold.all", ("*",), "fold or unfold everything", ("overview",), "list"),
     Binding("sort.next", ("s",), "sort by the next column", ("overview",), "list", "sort"),
+    Binding(
+        "step.previous", (",",), "the step before with a number", ("history",), "series and steps"
+    ),
+    Binding(
+        "step.next", (".",), "the next step with a number", ("history",), "series and steps", "step"
+    ),
+    Binding(
+        "series.next",
+        ("tab",),
+        "next number of the module",
+        ("history",),
+        "series and steps",
+        "number",
+    ),
+    Binding("series.previous", ("shift+tab",), "number before", ("history",), "series and steps"),
+    Binding(
+        "pin.toggle",
+        ("space",),
+        "pin the series, or unpin it",
+        ("history",),
+        "series and steps",
+        "pin",
+    ),
+    Binding(
+        "window.shorter",
+        ("+",),
+        "half as many steps in view",
+        ("history",),
+        "series and steps",
+        "zoom",
+    ),
+    Binding(
+        "window.longer", ("-",), "twice as many steps in view", ("history",), "series and steps"
+    ),
+    Binding(
+        "window.type",
+        ("w",),
+        "type the steps in view: all, 400, 800..1200",
+        ("history",),
+        "series and steps",
+    ),
+    Binding(
+        "axis.next",
+        ("s",),
+        "logarithmic or linear values",
+        ("history",),
+        "series and steps",
+        "log/lin",
+    ),
+    Binding(
+        "history.mode",
+        ("M",),
+        "curves, or the distribution over the steps",
+        ("history",),
+        "series and steps",
+        "map",
+    ),
+    Binding(
+        "history.inputs",
+        ("I",),
+        "the module's inputs side by side",
+        ("history",),
+        "series and steps",
+    ),
+    Binding(
+        "history.alone", ("F",), "the chart alone; again for all", ("history",), "series and steps"
+    ),
+    Binding("ranks.next", ("R",), "ranks together, apart, one by one", RUNS, "looks"),
+    Binding(
+        "play",
+        ("A",),
+        "play the snapshots, or the steps; any key stops",
+        ("values", "history"),
+        "time",
+    ),
     Binding("copy.value", ("y",), "copy the value and its place", group="taking away"),
     Binding("copy.table", ("Y",), "copy the table, tab-separated", group="taking away"),
     Binding("save.svg", ("S",), "save the screen as an SVG file", group="taking away"),
@@ -137,9 +223,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
         "adapter", ("!",), "cancel: stop the adapter's process, or start it again", group="tool"
     ),
     Binding("cancel", ("escape", "ctrl+c"), "leave a box, a count, a question", group="tool"),
-    Binding(
-        "quit", ("q",), "quit; asks when edits are unsaved", ("overview", *MAPS), "tool", "quit"
-    ),
+    Binding("quit", ("q",), "quit; asks when edits are unsaved", (*RUNS, *MAPS), "tool", "quit"),
     Binding("log.leave", ("q",), "back to the view before", ("log",), "tool", "back"),
     Binding("suspend", ("ctrl+z",), "suspend to the shell", group="tool"),
 )

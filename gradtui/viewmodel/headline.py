@@ -13,6 +13,7 @@ from gradtui.viewmodel.text import (
     Span,
     TextLine,
     clip,
+    join,
     line,
     line_width,
     number,
@@ -21,6 +22,8 @@ from gradtui.viewmodel.text import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradtui.core.session import Session
     from gradtui.viewmodel.generations import Generations
     from gradtui.viewmodel.selection import Selection
@@ -38,7 +41,7 @@ STATUS_ROLES: Final = {
 }
 LEAST_NAME: Final = 7
 """Columns that the folder's name needs, or is left out."""
-_LETTERS: Final = (("overview", "o"), ("values", "v"), ("flow", "f"))
+_LETTERS: Final = (("overview", "o"), ("values", "v"), ("flow", "f"), ("history", "t"))
 NO_OFFSETS: Final = ((0, 0), (0, 0))
 FAN_WORDS: Final = {"out": "fan-out", "in": "fan-in", "both": "fan-out and fan-in"}
 
@@ -54,9 +57,18 @@ class FolderState:
 
 
 def header_line(
-    state: FolderState, generations: Generations, selection: Selection, unsaved: int, width: int
+    state: FolderState,
+    generations: Generations,
+    selection: Selection,
+    unsaved: int,
+    width: int,
+    *,
+    run: Sequence[TextLine] = (),
 ) -> TextLine:
-    """Return the first line: folder, generation, how it is, unsaved edits, and the views' letters."""
+    """Return the first line: folder, generation, how it is, unsaved edits, and the views' letters.
+
+    ``run`` is what stands in place of the generation where a training run is shown.
+    """
     letters = _letters(selection.view)
     shown = generations.shown
     role = STATUS_ROLES.get(state.kind, "")
@@ -74,8 +86,8 @@ def header_line(
         return clip(line(*(span for part in parts[-1:] for span in part)), width)
     # What the folder is doing must stay readable, and how old the view is: all else gives way.
     rest = sum(line_width(part) + 2 for part in parts)
-    own = _generation(generations)
-    if shown.layers and rest + line_width(own) + 2 + LEAST_NAME < room:
+    own = join(run, "  ") if run else _generation(generations)
+    if (run or shown.layers) and rest + line_width(own) + 2 + LEAST_NAME < room:
         parts.insert(0, own)
         rest += line_width(own) + 2
     if rest > room:
@@ -93,7 +105,10 @@ def header_line(
 
 def _generation(generations: Generations) -> TextLine:
     shown = generations.shown
+    step = shown.meta.get("step")
     name = f"generation {shown.generation}" if shown.generation else "foreign files"
+    if step is not None:
+        name = f"snapshot of step {step}"
     spans = [Span(name)]
     if not generations.following:
         behind = f", {generations.behind} newer" if generations.behind else ""

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from gradtui.tui.actions.desk import Desk
 
-Action = "Callable[[Desk, int], None]"
-
 
 def _view(name: str) -> Callable[[Desk, int], None]:
     def show(desk: Desk, _count: int) -> None:
@@ -65,10 +63,46 @@ def _command(desk: Desk, _count: int) -> None:
     desk.room.ask("command", ":", complete=lambda text: commands.complete(desk, text))
 
 
+def _no_run(desk: Desk, _count: int) -> None:
+    desk.say("no training run in this folder: gradtui.torch.watch(model) writes one", "warn")
+
+
+def action_of(desk: Desk, name: str) -> Callable[[Desk, int], None]:
+    """Return what an action does in the view that is shown."""
+    if desk.watching:
+        from gradtui.tui.actions.of_runs import run_actions
+
+        found = run_actions(desk.selection.view).get(name)
+        if found is not None:
+            return found
+    return ACTIONS.get(name, _no_run)
+
+
+def mark_of(desk: Desk, name: str) -> Callable[[Desk, str], None]:
+    """Return what setting or jumping to a mark does in the view that is shown."""
+    if desk.watching and desk.selection.view in ("overview", "history"):
+        from gradtui.tui.actions.of_runs import RUN_MARKS
+
+        return RUN_MARKS[name]
+    return MARKS[name]
+
+
+def answer_of(desk: Desk, kind: str) -> Callable[[Desk, str], None]:
+    """Return what an answer to a prompt does."""
+    if desk.watching:
+        from gradtui.tui.actions.of_runs import run_answers
+
+        found = run_answers(desk.selection.view).get(kind)
+        if found is not None:
+            return found
+    return ANSWERS[kind]
+
+
 ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "view.overview": _view("overview"),
     "view.values": _view("values"),
     "view.flow": _view("flow"),
+    "view.history": _view("history"),
     "move.left": moving.left,
     "move.down": moving.down,
     "move.up": moving.up,

@@ -84,13 +84,26 @@ class Drawing:
             text=printable(status.text),
             clock=clock(view.loaded_at),
         )
-        return header_line(state, desk.generations, desk.selection, desk.edits.pending_count, width)
+        run: list[TextLine] = []
+        if desk.watching and desk.selection.view not in ("values", "flow"):
+            from gradtui.tui.screens.watched import header_parts
+
+            state = replace(state, clock=clock(desk.watch.run.last_time))
+            run = header_parts(work)
+        return header_line(
+            state, desk.generations, desk.selection, desk.edits.pending_count, width, run=run
+        )
 
     def _headline(self, width: int) -> TextLine:
         work, desk = self._workspace, self._workspace.desk
-        if work.view is not None and work.view.adapter.state in ("starting", "training"):
+        busy = ("starting",) if desk.watching else ("starting", "training")
+        if work.view is not None and work.view.adapter.state in busy:
             return self._progress(work.view.adapter, width)
         selection = desk.selection
+        if desk.watching and selection.view in ("overview", "history"):
+            from gradtui.tui.screens.watched import headline
+
+            return headline(work, width)
         if selection.view == "values":
             return values_headline(desk.session, selection, width)
         if selection.view == "flow":
@@ -126,7 +139,11 @@ class Drawing:
         """The readout of the view; a notice takes its last line."""
         work, desk = self._workspace, self._workspace.desk
         session, selection = desk.session, desk.selection
-        if not session.layers:
+        if desk.watching and selection.view in ("overview", "history"):
+            from gradtui.tui.screens.watched import detail
+
+            lines = detail(work, width, clock(desk.watch.run.last_time))
+        elif not session.layers:
             lines = self._waiting(width)
         elif selection.view in ("values", "flow"):
             lines = (

@@ -54,6 +54,20 @@ class ScreenRoom:
         self._written: object = None
         """The pending cells that were last given to a save under the input's own name."""
 
+    @property
+    def width(self) -> int:
+        """Columns of the screen."""
+        return self._work.shell.size.width
+
+    @property
+    def chart_columns(self) -> int:
+        """Columns of the field of the chart."""
+        return self._work.views.history.columns
+
+    def play(self) -> None:
+        """Step through the snapshots or the steps; or stop."""
+        self._work.following.play()
+
     def ask(
         self,
         kind: str,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gradtui.tui.widgets.table import Table
 
 SMALL_ROWS = 10
+ROOMY_ROWS = 20
 TALL_ROWS = 34
 
 
@@ -45,6 +46,7 @@ class Shell(Screen[Any]):
         super().__init__()
         self.folder = folder
         self.workspace: Workspace | None = None
+        self._is_tall = False
         self.header = LineView(id="header", palette=palette)
         self.headline = LineView(id="headline", palette=palette)
         self.body = Container(id="body")
@@ -72,11 +74,17 @@ class Shell(Screen[Any]):
         else:
             self.workspace.resized()
 
+    def tall_detail(self) -> None:
+        """Give the detail more rows: a finding has its reasons and advice."""
+        self._is_tall = True
+        self._fit(self.size.height)
+
     def _fit(self, rows: int) -> None:
         """Share the rows of the screen out."""
         self._give(self.header, 1 if rows >= 3 else 0)
         self._give(self.headline, 1 if rows >= 5 else 0)
-        self._give(self.detail, 0 if rows < SMALL_ROWS else 4 if rows >= TALL_ROWS else 2)
+        least, most = (4, 6) if self._is_tall and rows >= ROOMY_ROWS else (2, 4)
+        self._give(self.detail, 0 if rows < SMALL_ROWS else most if rows >= TALL_ROWS else least)
         typing = self.workspace is not None and self.workspace.is_typing
         self._give(self.keys, 1 if rows >= 2 and not typing else 0)
 

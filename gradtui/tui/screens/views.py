@@ -10,8 +10,8 @@ from textual.containers import Horizontal
 from textual.geometry import Size
 
 from gradtui.tui.actions.moving import overview_place
-from gradtui.tui.screens.maps import Resized, ValuesView, desk_edits
-from gradtui.tui.widgets.table import Table
+from gradtui.tui.screens.lists import ListView
+from gradtui.tui.screens.maps import ValuesView, desk_edits
 from gradtui.viewmodel.overview import overview_header, overview_line, overview_rows
 from gradtui.viewmodel.text import TextLine, line, printable
 from gradtui.viewmodel.values import value_maps
@@ -22,23 +22,14 @@ if TYPE_CHECKING:
     from textual.widget import AwaitMount, Widget
 
     from gradtui.tui.actions.desk import Desk
-    from gradtui.tui.widgets.heatmap import Heatmap
+    from gradtui.tui.render.palette import Palette
+    from gradtui.tui.screens.history import HistoryView
+    from gradtui.tui.screens.training import TrainingView
+    from gradtui.tui.widgets.direct import Direct
     from gradtui.viewmodel.overview import OverviewRow
 
 RAIL_WIDTH: Final = 110
 NAME_WIDTH: Final = 7
-
-
-class ListView(Table):
-    """A view of rows; what it shows is made for the size that it has, or will have."""
-
-    drawn_for: Size = Size(0, 0)
-
-    def on_resize(self) -> None:
-        """Keep the cursor in view, and ask for rows of the new width."""
-        super().on_resize()
-        if self.size != self.drawn_for:
-            self.post_message(Resized())
 
 
 class _Rows(Sequence[TextLine]):
@@ -135,6 +126,14 @@ class LogView(ListView):
         self.show(shown, max(len(shown) - 1 - row, 0))
 
 
+def shown_view(desk: Desk) -> str:
+    """Return which view is drawn: a run has an Overview of its own, and what has no run no History."""
+    view = desk.selection.view
+    if desk.watching:
+        return "training" if view == "overview" else view
+    return "overview" if view == "history" else view
+
+
 class Views(Horizontal):
     """All views in one place, of which one is shown; the rail stands beside them where there is room."""
 
@@ -147,19 +146,47 @@ class Views(Horizontal):
         self.values = ValuesView()
         self.flow = FlowView(id="flow")
         self.log_view = LogView(id="log")
+        self._of_runs: tuple[TrainingView, HistoryView] | tuple[()] = ()
+        self._palette: Palette | None = None
         self.rail_width = 30
         self.rail_wanted = True
         self._shown: tuple[str, bool] = ("", False)
         self._mounting: list[AwaitMount] = []
 
-    def palette_users(self) -> Iterator[Heatmap | Table]:
-        """Every widget that draws with the palette."""
-        yield from (self.rail, self.overview, self.flow, self.log_view)
+    def recoloured(self, palette: Palette) -> None:
+        """Draw with a palette from now on."""
+        self._palette = palette
+        for widget in self._palette_users():
+            widget.palette = palette
+
+    def _palette_users(self) -> Iterator[Direct]:
+        yield from (self.rail, self.overview, self.flow, self.log_view, *self._of_runs)
         yield from self.values.maps.values()
+
+    @property
+    def training(self) -> TrainingView:
+        """The Overview of a run."""
+        return self._views_of_runs()[0]
+
+    @property
+    def history(self) -> HistoryView:
+        """The History of a run."""
+        return self._views_of_runs()[1]
+
+    def _views_of_runs(self) -> tuple[TrainingView, HistoryView]:
+        if not self._of_runs:
+            # Here: most folders have no run, and need not wait for what shows one.
+            from gradtui.tui.screens.history import HistoryView
+            from gradtui.tui.screens.training import TrainingView
+
+            self._of_runs = (TrainingView(id="training"), HistoryView(id="history"))
+            if self._palette is not None:
+                self.recoloured(self._palette)
+        return self._of_runs
 
     def draw(self, desk: Desk, lines: tuple[str, ...], size: Size, *, ascii: bool) -> None:
         """Draw the view that is chosen, for the size that all views together have."""
-        view = desk.selection.view
+        view = shown_view(desk)
         rail = (
             self.rail_wanted and view in ("values", "flow") and self.screen.size.width >= RAIL_WIDTH
         )
@@ -168,6 +195,10 @@ class Views(Horizontal):
             size = Size(max(size.width - self.rail_width - 1, 0), size.height)
         if view == "overview":
             self.overview.draw(desk, size, ascii=ascii)
+        elif view == "training":
+            self.training.draw(desk, size, ascii=ascii)
+        elif view == "history":
+            self.history.draw(desk, size, ascii=ascii)
         elif view == "log":
             self.log_view.draw(lines, desk.selection.row)
         elif view == "values":
@@ -189,9 +220,13 @@ class Views(Horizontal):
         if (view, rail) == self._shown:
             return
         self._shown = (view, rail)
-        views = {"overview": self.overview, "values": self.values, "flow": self.flow}
+        views: dict[str, Widget] = {
+            "overview": self.overview, "values": self.values, "flow": self.flow, "log": self.log_view,
+        }  # fmt: skip
+        if self._of_runs:
+            views |= {"training": self.training, "history": self.history}
         shown: list[Widget] = [self.rail] if rail else []
-        shown.append(views.get(view, self.log_view))
+        shown.append(views[view])
         for widget in self.children:
             widget.display = widget in shown
         for widget in shown:

@@ -12,6 +12,8 @@ from gradtui.tui.actions.desk import Desk
 from gradtui.tui.keymap import KeyReader
 from gradtui.tui.screens.ahead import Ahead
 from gradtui.tui.screens.drawing import Drawing
+from gradtui.tui.screens.following import Following
+from gradtui.tui.screens.pending import PendingEdits
 from gradtui.tui.screens.room import Question, ScreenRoom
 from gradtui.tui.screens.views import Views
 from gradtui.viewmodel.choices import first_selection
@@ -20,7 +22,6 @@ from gradtui.viewmodel.moves import at_strongest_link
 from gradtui.viewmodel.selection import Selection, reconcile
 from gradtui.viewmodel.state import from_state, to_state
 from gradtui.viewmodel.summary import summarize
-from gradtui.viewmodel.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,15 +69,15 @@ class Workspace:
         self.prompt: Prompt | None = None
         self.ask: Ask | None = None
         self.drawing = Drawing(self)
+        self.following = Following(self)
+        self.pending = PendingEdits(self)
         self.ahead = Ahead(door)
         self.view: FolderView | None = None
         self.child: ChildState | None = None
         self.asking = Question()
         self._asked: set[object] = set()
         self._state_timer: Any = None
-        self._offered = False
         self._has_state = bool(state)
-        self._journalled: object = None
         self._summarized: object = None
         if problems:
             self.desk.say(problems[0], "warn")
@@ -96,18 +97,22 @@ class Workspace:
         desk = self.desk
         before, self.view = self.view, view
         self._tell(before, view)
-        if not view.session.layers:
+        held = self.desk.generations
+        if self.following.took(view):
+            if desk.generations is not held:
+                self._shown_changed()
+        elif not view.session.layers:
             pass
         elif not desk.generations.kept:
             desk.generations = desk.generations.arrived(view.session, view.previous)
             desk.edits = EditHistory.of(view.session.input)
             # What a crash left stays in the journal until the person has answered for it.
-            self._journalled = desk.edits.cells
-            if not self._has_state:
+            self.pending.journalled = desk.edits.cells
+            if not self._has_state and not desk.watching:
                 desk.selection = first_selection(desk.selection, view.session)
             self._shown_changed()
             desk.selection = at_strongest_link(desk.selection, desk.session)
-            self._offer_recovered()
+            self.pending.offer_recovered()
         elif before is None or view.session is not before.session:
             if before is None or view.previous is not before.previous:
                 desk.generations = desk.generations.arrived(view.session, view.previous)
@@ -116,9 +121,10 @@ class Workspace:
                 # The same flows: a row that was asked for, another estimate, an input that was saved.
                 desk.generations = desk.generations.refreshed(view.session)
             if view.session.input is not desk.edits.base:
-                self._rebase(before or view, view)
+                self.pending.rebase(before or view, view)
             self._shown_changed()
-        self.draw()
+        if not self.following.must_wait(view):
+            self.draw()
         self.look_ahead()
 
     def _tell(self, before: FolderView | None, view: FolderView) -> None:
@@ -143,67 +149,6 @@ class Workspace:
         if desk.generations.comparing:
             # A difference of nothing is no vanishing gradient.
             desk.summary = replace(desk.summary, findings=())
-
-    def _rebase(self, before: FolderView, view: FolderView) -> None:
-        """Put unsaved edits on what the folder holds now, and say what became of them."""
-        desk = self.desk
-        pending = desk.edits.pending_count
-        old, seen = desk.edits, before
-        moved = desk.edits.rebased(view.session.input)
-        desk.edits = moved.history
-        if moved.conflicts:
-            desk.say(
-                f"the input changed on disk under {len(moved.conflicts)} of your {counted(pending, 'edit')}:"
-                " W writes yours over it, R takes the disk's",
-                "warn",
-            )
-        elif moved.lost:
-            # The journal keeps them until the next edit.
-            self._journalled = desk.edits.cells
-            self.room.interrupt(
-                f"the input has another shape now, and {counted(len(moved.lost), 'edit')} no place in it",
-                {
-                    "w": (
-                        "write the edited input of before as edited_input.npy",
-                        lambda: self.door.save(
-                            old.applied(), "edited_input", seen=seen, overwrite=False
-                        ),
-                    )
-                },
-                "drops them",
-            )
-        elif moved.kept:
-            desk.say(f"reloaded; {counted(len(moved.kept), 'unsaved edit')} kept")
-
-    def _offer_recovered(self) -> None:
-        if self._offered:
-            return
-        self._offered = True
-        cells = self.door.recovered()
-        if cells:
-            fits = self.door.recovered_fit(self.desk.edits.base)
-            self.room.interrupt(
-                f"{counted(len(cells), 'unsaved edit')} of an earlier session found"
-                + ("" if fits else ", made on another input"),
-                {
-                    "y": ("take them up", lambda: self._take_up(cells)),
-                    "n": ("drop them", self._answer_recovered),
-                },
-                "asks again next time",
-            )
-
-    def _take_up(self, cells: Mapping[tuple[int, ...], float]) -> None:
-        try:
-            self.desk.edits = self.desk.edits.set_values(cells)
-        except GradtuiError as error:
-            self.desk.say(f"they do not fit this input: {error}", "warn")
-        else:
-            self._answer_recovered()
-
-    def _answer_recovered(self) -> None:
-        edits = self.desk.edits
-        self._journalled = edits.cells
-        self.door.journal(edits.pending, edits.base, answered=True)
 
     def child_changed(self, state: ChildState) -> None:
         """Take a new state of the adapter's process; a failure shows what it printed."""
@@ -239,10 +184,11 @@ class Workspace:
 
     async def pressed(self, key: str) -> None:
         """Act on one key."""
-        from gradtui.tui.actions.table import ACTIONS, MARKS
+        from gradtui.tui.actions.table import MARKS, action_of, mark_of
 
         desk = self.desk
         before = desk.selection
+        self.following.stop()
         if self.asking.text:
             if self.asking.is_too_fresh:
                 return
@@ -250,31 +196,31 @@ class Workspace:
             desk.notice = ("", "")
             if key in asked.answers:
                 asked.answers[key][1]()
-            self._after(before)
+            self.after(before)
             return
         desk.notice = ("", "")
         pressed = self.keys.feed(desk.selection.view, key)
         if pressed is not None:
             try:
                 if pressed.action in MARKS:
-                    MARKS[pressed.action](desk, pressed.argument)
+                    mark_of(desk, pressed.action)(desk, pressed.argument)
                 else:
-                    ACTIONS[pressed.action](desk, pressed.count)
+                    action_of(desk, pressed.action)(desk, pressed.count)
             except GradtuiError as error:
                 desk.say(str(error), "warn")
-        self._after(before)
+        self.after(before)
 
     def answered(self, kind: str, text: str) -> None:
         """Act on a line that was typed."""
-        from gradtui.tui.actions.table import ANSWERS
+        from gradtui.tui.actions.table import answer_of
 
         before = self.desk.selection
         self.desk.notice = ("", "")
         try:
-            ANSWERS[kind](self.desk, text)
+            answer_of(self.desk, kind)(self.desk, text)
         except GradtuiError as error:
             self.desk.say(str(error), "warn")
-        self._after(before)
+        self.after(before)
 
     def picked_cell(self, key: Any, cell: tuple[int, int]) -> None:
         """A cell of a map was clicked: the keys go there; a second click toggles an input cell."""
@@ -288,18 +234,22 @@ class Workspace:
         if again and key == "input":
             with contextlib.suppress(GradtuiError):
                 ACTIONS["edit.toggle"](desk, 0)
-        self._after(before)
+        self.after(before)
 
     def picked_row(self, row: int) -> None:
         """A row of the Overview or the rail was clicked."""
         from gradtui.tui.actions.moving import go_to_row
 
         before = self.desk.selection
-        if row < len(self.desk.rows):
-            go_to_row(self.desk, row)
-        self._after(before)
+        if self.desk.watching and before.view == "overview":
+            from gradtui.tui.actions import watching
 
-    def _after(self, before: Selection) -> None:
+            watching.go_to_row(self.desk, row)
+        elif row < len(self.desk.rows):
+            go_to_row(self.desk, row)
+        self.after(before)
+
+    def after(self, before: Selection) -> None:
         """Redraw, remember, journal and ask for what the new selection needs."""
         desk = self.desk
         if desk.box and desk.box[0] != desk.selection.place_of(desk.selection.focus):
@@ -315,8 +265,8 @@ class Workspace:
             self._shown_changed()
         if self._place(desk.selection) != self._place(before):
             desk.selection = at_strongest_link(desk.selection, desk.session)
-        if desk.edits.cells is not self._journalled and desk.edits.base.size:
-            self._journalled = desk.edits.cells
+        if desk.edits.cells is not self.pending.journalled and desk.edits.base.size:
+            self.pending.journalled = desk.edits.cells
             self.door.journal(desk.edits.pending, desk.edits.base)
         self._ask_for_links()
         self.draw()
@@ -339,13 +289,14 @@ class Workspace:
 
     def remember(self) -> None:
         """Keep the selection for the next start."""
-        if self.desk.generations.kept:
+        if self.desk.generations.kept or self.desk.watching:
             self.door.keep_state(to_state(self.desk.selection))
 
     # Drawing
 
     def draw(self) -> None:
         """Draw everything; only what changed is sent."""
+        self.following.drew()
         self.drawing.draw()
 
     def look_ahead(self) -> None:
@@ -361,8 +312,7 @@ class Workspace:
         shell = self.shell
         for widget in (shell.header, shell.headline, shell.detail, shell.keys):
             widget.palette = self.palette
-        for user in self.views.palette_users():
-            user.palette = self.palette
+        self.views.recoloured(self.palette)
 
     @property
     def is_typing(self) -> bool:

@@ -48,10 +48,6 @@ class Flags:
         found = [f for k, group in self.own.items() if node <= k < end for f in group]
         return tuple(sorted(found, key=lambda f: (-RANKS[f.severity], not f.ongoing, f.since)))
 
-    def count(self, severity: str) -> int:
-        """How many findings there are of a severity."""
-        return sum(finding.severity == severity for finding in self.findings)
-
 
 def flags_of(tree: ModuleTree, findings: tuple[Finding, ...]) -> Flags:
     """Return the findings by node; what is about no module of the tree stands at the nearest one above."""

@@ -12,16 +12,18 @@ from gradtui.viewmodel.run.window import following
 from gradtui.viewmodel.text import Span, TextLine, line, number, safe_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradtui.core.run.keys import SeriesKey
     from gradtui.core.run.run import Run
+    from gradtui.diagnosis.finding import Finding
     from gradtui.viewmodel.run.choice import RunChoice
     from gradtui.viewmodel.run.curves import Chart
-    from gradtui.viewmodel.run.flags import Flags
     from gradtui.viewmodel.run.training import Training
     from gradtui.viewmodel.run.window import Window
 
 
-def run_words(run: Run, flags: Flags, behind: int) -> list[TextLine]:
+def run_words(run: Run, findings: Sequence[Finding], behind: int) -> list[TextLine]:
     """Return the step, whether the screen is held, and how many findings there are, for the header.
 
     ``behind`` is how many newer steps there are than the one shown; below 0 the run is followed.
@@ -29,7 +31,8 @@ def run_words(run: Run, flags: Flags, behind: int) -> list[TextLine]:
     spans = [Span(f"step {run.last_step}" if run.last_step >= 0 else "no step yet")]
     if behind >= 0:
         spans.append(Span(f" paused, {behind} newer", "warn"))
-    bad, warn = flags.count("bad"), flags.count("warn")
+    bad = sum(each.severity == "bad" for each in findings)
+    warn = sum(each.severity == "warn" for each in findings)
     words = [Span(f"bad {bad}", "bad")] if bad else []
     if warn:
         words += [Span(" ")] if words else []

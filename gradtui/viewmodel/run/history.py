@@ -11,9 +11,8 @@ from gradtui.core.run.keys import ROW_NORMS, VALUES
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.choice import NEWEST
-from gradtui.viewmodel.run.density import bars_of, distribution_at
 from gradtui.viewmodel.run.flags import RANKS, sign, word
-from gradtui.viewmodel.run.lines import ASCII_BARS, BARS, sparkline
+from gradtui.viewmodel.run.lines import sparkline
 from gradtui.viewmodel.run.quantities import SHARES, series_name
 from gradtui.viewmodel.text import Span, TextLine, clip, line, number, safe_label
 
@@ -26,13 +25,11 @@ if TYPE_CHECKING:
     from gradtui.core.run.series import Series
     from gradtui.viewmodel.run.choice import RunChoice
     from gradtui.viewmodel.run.curves import Chart, Curve
-    from gradtui.viewmodel.run.density import Distribution
     from gradtui.viewmodel.run.flags import Flags
     from gradtui.viewmodel.run.window import Window
 
 CURVES: Final = 6
 SPARK: Final = 16
-_BAR_CELLS: Final = 48
 
 
 def value_text(key: SeriesKey, value: float, width: int = 8) -> str:
@@ -140,84 +137,6 @@ def companion_lines(
     if cells:
         lines.append(clip(tuple(cells), width))
     return lines
-
-
-def distribution_lines(
-    run: Run, choice: RunChoice, key: SeriesKey, window: Window, width: int, *, ascii: bool = False
-) -> list[TextLine]:
-    """Return the distribution at the cursor: its quantiles, its bars, its ends; nothing where there is none."""
-    series = run.histogram(key, choice.one_rank)
-    found = distribution_at(series, window.cursor)
-    if found.step < 0:
-        return []
-    quantiles = "  ".join(
-        f"p{percent_} {number(found.quantile(percent_ / 100), 8, digits=2)}"
-        for percent_ in (1, 50, 99)
-    )
-    lines = [
-        fitting(
-            [
-                line((f" {series_name(key)}", ""), (f" at step {found.step}", "dim")),
-                line((quantiles, "value")),
-                *_tail_words(found),
-            ],
-            width,
-        )
-    ]
-    low, high = _ends(found)
-    cells = min(_BAR_CELLS, max(width - 22, 8))
-    lines.append(_bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii))
-    if choice.baseline != NEWEST:
-        before = distribution_at(series, choice.baseline)
-        if before.step >= 0 and before.step != found.step:
-            low, high = min(low, _ends(before)[0]), max(high, _ends(before)[1])
-            lines[-1] = _bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii)
-            lines.append(_bars(before, low, high, cells, f"{before.step:>8}", ascii=ascii))
-    lines.append(_ends_line(low, high, cells))
-    return lines
-
-
-def _tail_words(found: Distribution) -> list[TextLine]:
-    words = zip(("NaN", "+Inf", "-Inf", "below", "above"), found.tails.tolist(), strict=True)
-    return [
-        line((f"{count} {name}", "bad" if place < 3 else "dim"))
-        for place, (name, count) in enumerate(words)
-        if count
-    ]
-
-
-def _ends(found: Distribution) -> tuple[float, float]:
-    """The edges of the first and the last bin that hold something."""
-    held = np.flatnonzero(found.counts)
-    if not held.size:
-        return float(found.edges[0]), float(found.edges[-1])
-    return float(found.edges[held[0]]), float(found.edges[held[-1] + 1])
-
-
-def _bars(
-    found: Distribution, low: float, high: float, cells: int, label: str, *, ascii: bool
-) -> TextLine:
-    counts = bars_of(found, cells, low, high)
-    ramp = " " + (ASCII_BARS if ascii else BARS)
-    most = float(counts.max()) if counts.size else 0.0
-    if not most:
-        return line((f" {label} ", "dim"), ("no finite values", "bad"))
-    text = "".join(
-        ramp[math.ceil(count / most * (len(ramp) - 1) - 1e-9)] for count in counts.tolist()
-    )
-    return line((f" {label} ", "dim"), (text, "value"))
-
-
-def _ends_line(low: float, high: float, cells: int) -> TextLine:
-    left, right = number(low, 8, digits=2), number(high, 8, digits=2)
-    row = [" "] * cells
-    row[: len(left)] = left
-    row[max(cells - len(right), 0) :] = right
-    if low < 0 < high:
-        zero = round(-low / (high - low) * cells)
-        if len(left) < zero < cells - len(right) - 1:
-            row[zero] = "0"
-    return line((" " * 10 + "".join(row), "dim"))
 
 
 def marks_line(

@@ -1,0 +1,114 @@
+"""A training run in a workspace: taken as it grows, shown no more often than eyes follow, played."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from gradtui.store.view import FolderView
+    from gradtui.tui.screens.workspace import Workspace
+
+GAPS: Final = {"overview": 0.1, "history": 0.25}
+"""Seconds between two pictures of a run that grows; a chart costs more, and moves less."""
+FRAME: Final = 0.5
+"""Seconds a snapshot is shown while they are played."""
+_GROWTH: Final = frozenset({"run", "findings", "windows"})
+
+
+class Following:
+    """What a workspace does for a training run."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._work = workspace
+        self._drawn = 0.0
+        self._timer: Any = None
+        self._player: Any = None
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether snapshots follow one another by themselves."""
+        return self._player is not None
+
+    def took(self, view: FolderView) -> bool:
+        """Take the run of a folder; whether its kept tensors are what the Values view shows."""
+        work, desk = self._work, self._work.desk
+        if view.watched is None:
+            return False
+        if not desk.watching:
+            work.shell.tall_detail()
+        desk.watch.arrived(view.watched, view.findings, view.reading)
+        if not view.watched.kept or view.session.pairs:
+            return False
+        from gradtui.viewmodel.run.snapshots import snapshots_of
+
+        generations = desk.generations
+        kept = snapshots_of(
+            view.watched, view.session.folder or work.shell.folder, generations.kept
+        )
+        if kept == generations.kept:
+            return True
+        shown = generations.shown
+        position = -1
+        if not generations.following:
+            # What is looked at stays, wherever it stands now.
+            position = next((n for n, each in enumerate(kept) if each is shown), 0)
+        desk.generations = replace(generations, kept=kept, position=position)
+        return True
+
+    def must_wait(self, view: FolderView) -> bool:
+        """Whether a picture of a run that only grew comes too soon; then it is drawn in a moment."""
+        gap = GAPS.get(self._work.desk.selection.view, GAPS["overview"])
+        since = time.monotonic() - self._drawn
+        if not view.changed or not view.changed <= _GROWTH or since >= gap:
+            return False
+        if self._timer is None:
+            self._timer = self._work.shell.set_timer(gap - since, self._late)
+        return True
+
+    def drew(self) -> None:
+        """Take notice that the screen was drawn."""
+        self._drawn = time.monotonic()
+
+    def _late(self) -> None:
+        self._timer = None
+        self._work.draw()
+
+    def play(self) -> None:
+        """Step through the snapshots in Values, through the steps in History, or stop."""
+        if self.is_playing:
+            self.stop()
+            return
+        desk = self._work.desk
+        if desk.selection.view == "values":
+            if len(desk.generations.kept) < 2:
+                desk.say("there is one snapshot: nothing to play", "warn")
+                return
+            desk.generations = desk.generations.stepped(-len(desk.generations.kept))
+        self._player = self._work.shell.set_interval(FRAME, self._frame)
+        desk.say("playing; any key stops")
+
+    def stop(self) -> None:
+        """Stay where it is."""
+        if self._player is not None:
+            self._player.stop()
+            self._player = None
+
+    def _frame(self) -> None:
+        desk = self._work.desk
+        before = desk.selection
+        if desk.selection.view == "values" and desk.generations.following:
+            self.stop()
+        elif desk.selection.view == "values":
+            desk.generations = desk.generations.stepped(1)
+        elif desk.selection.view == "history" and desk.watching:
+            from gradtui.tui.actions import scrubbing
+            from gradtui.viewmodel.run.choice import NEWEST
+
+            scrubbing.right(desk, 1)
+            if desk.selection.run.cursor == NEWEST:
+                self.stop()
+        else:
+            self.stop()
+        self._work.after(before)

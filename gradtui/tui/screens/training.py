@@ -1,0 +1,85 @@
+"""The Overview of a run: the tree of modules with their numbers, of which only the rows in view are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
+
+from gradtui.tui.actions.watching import row_of
+from gradtui.tui.screens.lists import ListView
+from gradtui.viewmodel.run.lines import header, row
+from gradtui.viewmodel.run.training import folded_nodes
+from gradtui.viewmodel.text import TextLine
+
+if TYPE_CHECKING:
+    from textual.geometry import Size
+
+    from gradtui.core.arrays import Flags, Indices
+    from gradtui.tui.actions.desk import Desk
+    from gradtui.viewmodel.run.training import Training
+
+
+class _Rows(Sequence[TextLine]):
+    """Rows of the tree, each made when it first comes into view."""
+
+    def __init__(
+        self,
+        training: Training,
+        nodes: Indices,
+        width: int,
+        *,
+        flat: bool,
+        folded: Flags,
+        ascii: bool,
+    ) -> None:
+        self.made_from = (training, nodes, width, flat, ascii)
+        self._folded = folded
+        self._lines: dict[int, TextLine] = {}
+
+    def is_made_from(self, training: Training, nodes: Indices, rest: tuple[object, ...]) -> bool:
+        """Whether these are the rows of these values."""
+        mine = self.made_from
+        return mine[0] is training and mine[1] is nodes and mine[2:] == rest
+
+    def __len__(self) -> int:
+        return len(self.made_from[1])
+
+    @overload
+    def __getitem__(self, place: int) -> TextLine: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[TextLine, ...]: ...
+    def __getitem__(self, place: int | slice) -> TextLine | tuple[TextLine, ...]:
+        if isinstance(place, slice):
+            return tuple(self[i] for i in range(*place.indices(len(self))))
+        found = self._lines.get(place)
+        if found is None:
+            training, nodes, width, flat, ascii = self.made_from
+            node = int(nodes[place])
+            found = self._lines[place] = row(
+                training, node, width, flat=flat, folded=bool(self._folded[node]), ascii=ascii
+            )
+        return found
+
+
+class TrainingView(ListView):
+    """The tree of modules of a run."""
+
+    _made: _Rows | None = None
+
+    def draw(self, desk: Desk, size: Size, *, ascii: bool) -> None:
+        """Show the rows, with the cursor on the selected module."""
+        self.drawn_for = size
+        choice = desk.selection.run
+        training = desk.watch.training(choice)
+        nodes = desk.watch.rows(choice)
+        flat = choice.sort != "order" or bool(choice.filter)
+        if self._made is None or not self._made.is_made_from(
+            training, nodes, (size.width, flat, ascii)
+        ):
+            folded = folded_nodes(training.tree, choice)
+            self._made = _Rows(training, nodes, size.width, flat=flat, folded=folded, ascii=ascii)
+        top = header(
+            size.width, choice.sort, choice.descending,
+            sampled=training.numbers.sampled, ascii=ascii,
+        )  # fmt: skip
+        self.show(self._made, row_of(desk) if len(nodes) else -1, header=(top,))
