@@ -110,7 +110,9 @@ def _finest(low: Array, high: Array, bins: int) -> Indices:
     """The smallest exponents with which ``bins`` bins cover [low, high]; both [n], finite."""
     largest = np.maximum(np.abs(low), np.abs(high))
     # frexp: x = m · 2^e with m in [0.5, 1); so |x| < 2^e.
-    exponents = np.maximum(np.frexp(largest)[1] - _SIGNIFICANT, SMALLEST_EXPONENT)
+    fine = np.frexp(largest)[1].astype(np.intp) - _SIGNIFICANT
+    # Zeros fit any grid: the finest, so that they make no other coarser.
+    exponents = np.where(largest > 0, np.maximum(fine, SMALLEST_EXPONENT), SMALLEST_EXPONENT)
     width = (high - low) / bins
     exponents = np.maximum(
         exponents, np.where(width > 0, np.frexp(width)[1] - 1, SMALLEST_EXPONENT)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.core.run.keys import MERGED_BY
-from gradtui.core.run.track import Block
+from gradtui.core.run.track import Block, folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,11 +120,10 @@ def _ending_at(block: Block, finals: Array) -> Block:
     if len(ends) == len(block):
         return block
     starts = np.append(0, ends[:-1] + 1)
-    stop = int(ends[-1]) + 1
     return Block(
         block.first[starts],
         finals,
-        np.fmin.reduceat(block.low[:stop], starts, axis=0),
-        np.fmax.reduceat(block.high[:stop], starts, axis=0),
+        folded(np.fmin, block.low, starts, ends),
+        folded(np.fmax, block.high, starts, ends),
         block.last[ends],
     )

@@ -15,7 +15,7 @@ from gradtui.core.run.index import RunIndex
 from gradtui.core.run.keys import DERIVED, SeriesKey
 from gradtui.core.run.records import Edges, Event, Kept
 from gradtui.core.run.series import Column, Columns, Series, Trends
-from gradtui.core.run.track import greatest_of_spans, spans_of
+from gradtui.core.run.track import fold_spans, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -255,11 +255,7 @@ class Run:
             return Trends((), np.zeros((0, points)), edges)
         values = np.full((points, len(gathering.keys)), np.nan, np.float32)
         for columns, steps, numbers in gathering.greatest():
-            found = greatest_of_spans(numbers, spans_of(steps, first, last, points), points)
-            if len(columns) == values.shape[1]:
-                np.fmax(values, found, out=values)
-            else:
-                values[:, columns] = np.fmax(values[:, columns], found)
+            fold_spans(values, numbers, spans_of(steps, first, last, points), columns)
         return Trends(gathering.keys, values.T.astype(np.float64), edges)
 
     def histogram(self, key: SeriesKey, rank: int | None = None) -> HistogramSeries:
