@@ -1,7 +1,8 @@
 """The adapter that lives in the training or debug process, and writes the debug folder.
 
 `DebugAdapter` calls a model of its own; `capture` goes around a forward and backward pass of the user's;
-`features`, `similarity`, `weights` and `gradients` look at a model once, and hand back what they find.
+`features`, `similarity`, `weights` and `gradients` look at a model once, and hand back what they find;
+`watch` records a training as it goes by, `attach` adds a tensor to it, `unwatch` ends it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,32 @@ if TYPE_CHECKING:
     from gradtui.torch.analysis.likeness import similarity
     from gradtui.torch.analysis.weights import weights
     from gradtui.torch.capturing import capture
+    from gradtui.torch.tracing.trace import trace
+    from gradtui.torch.watching.attaching import attach
+    from gradtui.torch.watching.starting import unwatch, watch
 
-__all__ = ["DebugAdapter", "capture", "features", "gradients", "similarity", "weights"]
+__all__ = [
+    "DebugAdapter",
+    "attach",
+    "capture",
+    "features",
+    "gradients",
+    "similarity",
+    "unwatch",
+    "watch",
+    "weights",
+]
 
 _HOMES: Final = {
     "DebugAdapter": "adapter",
+    "attach": "watching.attaching",
     "capture": "capturing",
     "features": "analysis.features",
     "gradients": "analysis.gradients",
     "similarity": "analysis.likeness",
+    "trace": "tracing.trace",
+    "unwatch": "watching.starting",
+    "watch": "watching.starting",
     "weights": "analysis.weights",
 }
 """Which module of this package each name is of."""

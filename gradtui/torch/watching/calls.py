@@ -1,0 +1,233 @@
+"""The hooks of one module: what went in, what came out, and what gradient came back to it.
+
+Forward hooks alone sit on the module; gradients are read by hooks on the autograd nodes of the outputs,
+bound to their call when the output is made. ``register_full_backward_hook`` breaks trainings that write in
+place, and counting backward calls names the wrong call.
+
+On most steps only a sentinel runs: the sum of each leaf's output and of its gradient, which tells a
+non-finite value at the step, the module and the call where it is born.
+"""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch import nn
+
+from gradtui.torch.watching.nesting import inputs_of, outputs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gradtui.torch.watching.collecting import Collector
+    from gradtui.torch.watching.nesting import Named
+
+TRAIN: Final = 0
+EVAL: Final = 1
+IGNORED: Final = 2
+"""What a forward pass is to the watcher: a training's, an evaluation's, or neither (no gradient in train mode)."""
+
+# These give finite values for finite values, and so do their gradients: nothing is born in them.
+_HARMLESS: Final = (
+    nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Dropout,
+    nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.Flatten, nn.Unflatten, nn.MaxPool1d, nn.MaxPool2d,
+    nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.Upsample, nn.ZeroPad2d, nn.PixelShuffle,
+)  # fmt: skip
+
+
+class Site:
+    """One module as a place where calls happen.
+
+    Attributes:
+        path: the module's path.
+        ident: ``id`` of the module: hooks that were copied along with it are not ours.
+        kind: the module's class.
+        guarded: whether the sentinel looks at it on every step.
+        calls: how often it was called since the last step, in training and in evaluation.
+    """
+
+    __slots__ = ("calls", "counted", "guarded", "ident", "kind", "path", "units")
+
+    def __init__(self, path: str, module: nn.Module) -> None:
+        self.path = path
+        self.ident = id(module)
+        self.kind: type = type(module)
+        leaf = next(module.children(), None) is None
+        own = next(module.parameters(recurse=False), None) is not None
+        self.guarded = not path or ((leaf or own) and type(module) not in _HARMLESS)
+        self.calls = [0, 0]
+        self.counted = [-1, -1]
+        self.units: dict[tuple[int, ...], int] = {}
+
+    def count(self, mode: int, token: int) -> int:
+        """The number of a call that begins; from 0 again under a new token."""
+        if self.counted[mode] != token:
+            self.counted[mode] = token
+            self.calls[mode] = 0
+        call = self.calls[mode]
+        self.calls[mode] = call + 1
+        return call
+
+
+class Nothing:
+    """What our hooks become in a copy or a pickle of the model: it does nothing."""
+
+    def __call__(self, *_: object) -> None:
+        """Do nothing."""
+
+
+class _Silent:
+    """A hook that does not go along when its module is copied or pickled."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, _: object) -> Nothing:
+        return Nothing()
+
+    def __reduce__(self) -> tuple[type[Nothing], tuple[()]]:
+        return Nothing, ()
+
+
+class Before(_Silent):
+    """Runs before a module's forward: counts the call, and on logged steps measures what goes in."""
+
+    __slots__ = ("collector", "site")
+
+    def __init__(self, site: Site, collector: Collector) -> None:
+        self.site, self.collector = site, collector
+
+    def __call__(
+        self, module: nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> None:
+        """See the class."""
+        if torch.compiler.is_compiling():
+            return
+        collector, site = self.collector, self.site
+        if not collector.active or id(module) != site.ident or in_backward():
+            return
+        try:
+            if not site.path:
+                collector.begin_root(module)
+            mode = collector.mode if collector.in_root else collector.mode_outside()
+            if mode == IGNORED:
+                return
+            call = site.count(mode, collector.tokens[mode])
+            if collector.collected is not None:
+                collector.open_call(site, call, module, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
+            collector.guard.failed(f"before {site.path or '(root)'}", error)
+
+
+class After(_Silent):
+    """Runs after a module's forward: measures what came out, and waits for its gradient."""
+
+    __slots__ = ("collector", "site")
+
+    def __init__(self, site: Site, collector: Collector) -> None:
+        self.site, self.collector = site, collector
+
+    def __call__(
+        self,
+        module: nn.Module,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        output: object,
+    ) -> None:
+        """See the class."""
+        if torch.compiler.is_compiling():
+            return
+        collector, site = self.collector, self.site
+        if not collector.active or id(module) != site.ident:
+            return
+        try:
+            if in_backward():
+                collector.recomputed(site, module, output)
+                return
+            mode = collector.mode if collector.in_root else collector.mode_outside()
+            if mode != IGNORED:
+                if collector.collected is not None:
+                    collector.close_call(site, module, output)
+                elif mode == TRAIN and site.guarded:
+                    _guard(collector, site, module, output)
+            if not site.path:
+                collector.end_root(output)
+        except Exception as error:  # noqa: BLE001 - as above
+            collector.guard.failed(f"after {site.path or '(root)'}", error)
+
+
+def _guard(collector: Collector, site: Site, module: nn.Module, output: object) -> None:
+    """The sentinel: nothing is kept but a hook on each output's node."""
+    call = site.calls[TRAIN] - 1
+    if type(output) is torch.Tensor:
+        if output.is_floating_point():
+            collector.sentinel.forward(site, call, module, "", output)
+        return
+    for slot, tensor in outputs_of(output):
+        if tensor.is_floating_point():
+            collector.sentinel.forward(site, call, module, slot, tensor)
+
+
+class Frame:
+    """A call that is under way on a logged step."""
+
+    __slots__ = ("call", "inputs", "module", "places", "since", "site", "spent", "started")
+
+    def __init__(self, site: Site, call: int, module: nn.Module) -> None:
+        self.site, self.call, self.module = site, call, module
+        self.inputs: Named = []
+        self.places: list[Any] = []
+        self.since = 0
+        self.started = 0.0
+        self.spent = 0.0
+
+
+class Clock:
+    """Time of module calls, without our own share in it."""
+
+    __slots__ = ("own",)
+
+    def __init__(self) -> None:
+        self.own = 0.0
+
+    def start(self, frame: Frame) -> None:
+        """Begin to count."""
+        frame.spent, frame.started = self.own, perf_counter()
+
+    def seconds(self, frame: Frame, now: float) -> float:
+        """What a call took."""
+        return (
+            max(now - frame.started - (self.own - frame.spent), 0.0) if frame.started else math.nan
+        )
+
+    def charge(self, since: float) -> None:
+        """Count what passed since as ours."""
+        self.own += perf_counter() - since
+
+
+def on_gradient(tensor: torch.Tensor, hook: Callable[[Any], None]) -> Any:
+    """Have a hook called with the gradients of a tensor's autograd node; returns a handle where it must be removed.
+
+    A tensor without a node (a leaf) gives its own gradient as a tuple of one.
+    """
+    node = tensor.grad_fn
+    if node is None:
+        return tensor.register_hook(  # type: ignore[no-untyped-call]
+            lambda gradient: hook((gradient,))
+        )
+    node.register_prehook(hook)
+    return None
+
+
+def in_backward() -> bool:
+    """Whether this forward pass is the recompute of a checkpoint: it runs while gradients are computed."""
+    return bool(torch._C._current_graph_task_id() != -1)  # noqa: SLF001 - the only way to know
+
+
+def inputs(frame: Frame, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Named:
+    """The tensors that a call was given, remembered in its frame."""
+    frame.inputs = inputs_of(args, kwargs)
+    return frame.inputs

@@ -1,0 +1,151 @@
+"""What one logged step, or one forward pass in evaluation, collects: statistics and samples of tensors."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gradtui.torch.watching.sampling import sampled
+from gradtui.torch.watching.values import Meter, Stats, measurable, row_norms
+
+if TYPE_CHECKING:
+    from gradtui.torch.watching.columns import Columns, Rows
+
+_NAN = math.nan
+
+
+class Seen:
+    """A tensor that was measured: as long as it lives unchanged it is not measured again."""
+
+    __slots__ = ("reference", "row", "sample", "stats", "version", "watched")
+
+    def __init__(self, tensor: torch.Tensor, version: int, stats: Stats, row: int) -> None:
+        self.reference = weakref.ref(tensor)
+        self.version = version
+        self.stats = stats
+        self.row = row
+        self.sample = -1
+        self.watched: Any = None
+
+
+class Collected:
+    """Statistics and samples of one step, in the order in which they were met.
+
+    Attributes:
+        columns: of the statistics.
+        entries: of ``columns``; ``rows`` has the row of ``statistics`` of each.
+        statistics: rows of numbers, as `gradtui.torch.watching.columns.STATISTICS` has them.
+        histograms: rows of the histograms' layout; ``samples`` has the sample of each.
+        factors: what each sample is multiplied with: a scaler's gradients are divided by its scale.
+    """
+
+    def __init__(self, meter: Meter, columns: Columns, histograms: Rows, sample: int) -> None:
+        self.meter = meter
+        self.columns = columns
+        self.names = histograms
+        self.entries: list[int] = []
+        self.rows: list[int] = []
+        self.statistics: list[list[float]] = []
+        self.values: list[tuple[int, float]] = []
+        self.parameter_entries: list[tuple[int, int]] = []
+        self.histograms: list[int] = []
+        self.samples: list[int] = []
+        self.sizes: list[int] = []
+        self.factors: list[float] = []
+        self._sample = sample
+        self._buffer = torch.empty(0, sample)
+        self._seen: dict[int, Seen] = {}
+
+    def seen(self, tensor: torch.Tensor) -> Seen | None:
+        """What is known of a tensor that was measured in this step and has not been written to since."""
+        found = self._seen.get(id(tensor))
+        if found is None or found.reference() is not tensor or found.version != _version(tensor):
+            return None
+        return found
+
+    def measure(self, tensor: torch.Tensor) -> Seen | None:
+        """Measure a tensor, or recall it; None for one that has no values here."""
+        found = self.seen(tensor)
+        if found is not None:
+            return found
+        values = measurable(tensor)
+        if values is None:
+            return None
+        stats = self.meter.measure(values)
+        found = Seen(tensor, _version(tensor), stats, self.add_row(stats))
+        if found.version >= 0:
+            self._seen[id(tensor)] = found
+        return found
+
+    def add_row(self, stats: Stats, factor: float = 1.0) -> int:
+        """Take a row of statistics, whose values are multiplied with ``factor``; returns its number."""
+        self.statistics.append(
+            [
+                stats.l2 * factor,
+                stats.l1 * factor,
+                stats.sum * factor,
+                stats.minimum * factor,
+                stats.maximum * factor,
+                stats.count,
+                stats.zeros,
+                stats.nan,
+                stats.inf,
+                _NAN,
+                _NAN,
+                _NAN,
+            ]
+        )
+        return len(self.statistics) - 1
+
+    def copy_row(self, row: int) -> int:
+        """Take a row again, to be given other numbers; returns its number."""
+        self.statistics.append(list(self.statistics[row]))
+        return len(self.statistics) - 1
+
+    def add_value(self, entry: int, value: float) -> None:
+        """Take the one number of an entry that has no statistics."""
+        self.values.append((entry, value))
+
+    def add(self, entry: int, row: int) -> None:
+        """Say that a row is the numbers of an entry."""
+        self.entries.append(entry)
+        self.rows.append(row)
+
+    def add_sample(self, values: torch.Tensor, factor: float = 1.0) -> int:
+        """Keep a strided sample of dense real values; returns its number."""
+        return self._keep(sampled(values, self._sample), factor)
+
+    def add_row_norms(self, gradient: torch.Tensor, factor: float = 1.0) -> int:
+        """Keep the norms of a gradient's rows; returns the sample's number."""
+        return self._keep(row_norms(gradient, self._sample), factor)
+
+    def add_histogram(self, name: int, sample: int) -> None:
+        """Say that a sample is the values of a histogram."""
+        self.histograms.append(name)
+        self.samples.append(sample)
+
+    def taken_samples(self) -> torch.Tensor:
+        """The samples, float32 ``[n, s]``; of row k only the first ``sizes[k]`` values mean something."""
+        return self._buffer[: len(self.sizes)]
+
+    def _keep(self, values: torch.Tensor, factor: float) -> int:
+        place, size = len(self.sizes), values.numel()
+        if place == len(self._buffer):
+            # Zeros, for what is beyond a row's size is binned along and thrown away: it must be finite.
+            grown = torch.zeros(max(64, 2 * place), self._sample)
+            grown[:place] = self._buffer
+            self._buffer = grown
+        self._buffer[place, :size].copy_(values)
+        self.sizes.append(size)
+        self.factors.append(factor)
+        return place
+
+
+def _version(tensor: torch.Tensor) -> int:
+    """How often a tensor was written to; -1 where torch does not count (inference mode)."""
+    if tensor.is_inference():
+        return -1
+    return int(tensor._version)  # noqa: SLF001 - the only way to know that it was overwritten

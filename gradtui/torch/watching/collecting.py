@@ -1,0 +1,341 @@
+"""What the hooks of a model's modules gather, step by step."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gradtui.core.run.keys import ROW_NORMS, VALUES, SeriesKey
+from gradtui.torch.watching.calls import (
+    IGNORED,
+    TRAIN,
+    Clock,
+    Frame,
+    Site,
+    in_backward,
+    inputs,
+    on_gradient,
+)
+from gradtui.torch.watching.columns import OUTPUT, SATURATING, TENSOR
+from gradtui.torch.watching.consumers import Share, now, place_of, watch_shares
+from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.units import dead, saturated, saturates, unit_dimension
+from gradtui.torch.watching.values import measurable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+    from gradtui.core.run.keys import Role
+    from gradtui.torch.watching.collected import Collected, Seen
+    from gradtui.torch.watching.edges import EdgeFinder
+    from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.sentinel import Sentinel
+    from gradtui.torch.watching.settings import Settings
+
+
+class Collector:
+    """The state that all hooks of one watched model share.
+
+    Attributes:
+        active: off, and every hook returns at once.
+        collected: where measurements of this forward and backward pass go; None on steps that are not logged.
+        mode: what the root's forward pass is, while ``in_root``.
+        tokens: change when calls are numbered from 0 again, in training and in evaluation.
+        scale: what a scaler multiplied the loss with.
+    """
+
+    def __init__(
+        self, settings: Settings, guard: Guard, sentinel: Sentinel, edges: EdgeFinder
+    ) -> None:
+        self.settings, self.guard, self.sentinel, self.edges = settings, guard, sentinel, edges
+        self.active = True
+        self.collected: Collected | None = None
+        self.mode = TRAIN
+        self.in_root = False
+        self.tokens = [0, 0]
+        self.clock = Clock()
+        self.scale: Callable[[], float] = lambda: 1.0
+        self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
+        self.on_root_done: Callable[[object], None] = lambda _: None
+        self.on_call_outside: Callable[[], int] = lambda: TRAIN
+        self.on_kept: Callable[[SeriesKey, torch.Tensor], None] | None = None
+        self.keeps: frozenset[str] = frozenset()
+        self._io = "io" in settings.log
+        self._io_grad = "io_grad" in settings.log
+        self._frames: list[Frame] = []
+        self._letters: dict[tuple[int, ...], str] = {}
+        self._shares: list[Share] = []
+        self._attached: dict[str, Site] = {}
+        self._handles: list[Any] = []
+
+    # ---- the root's forward pass
+
+    def begin_root(self, module: nn.Module) -> None:
+        """The model's forward pass begins: what kind it is decides what is collected."""
+        self._frames.clear()
+        self.mode, self.in_root = self.on_root(module), True
+
+    def end_root(self, output: object) -> None:
+        """The model's forward pass is over."""
+        self.in_root = False
+        self._frames.clear()
+        self.on_root_done(output)
+
+    def mode_outside(self) -> int:
+        """The mode of a call that is not inside the root's forward pass: of a part of the model alone."""
+        return self.on_call_outside()
+
+    # ---- calls on logged steps
+
+    def open_call(
+        self,
+        site: Site,
+        call: int,
+        module: nn.Module,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> None:
+        """Measure what goes into a call."""
+        began = perf_counter()
+        frame = Frame(site, call, module)
+        self._frames.append(frame)
+        collected = self.collected
+        if collected is not None and self._io and call < self.settings.max_calls:
+            for slot, tensor in inputs(frame, args, kwargs):
+                self._values(collected, frame, "input", slot, tensor)
+                self.edges.consumed(_key(frame, "input", slot), tensor)
+            if self._io_grad and self.mode == TRAIN:
+                frame.places = [place_of(tensor) for _, tensor in frame.inputs]
+                frame.since = now()
+        self.clock.charge(began)
+        self.clock.start(frame)
+
+    def close_call(
+        self,
+        site: Site,
+        module: nn.Module,
+        output: object,
+    ) -> None:
+        """Measure what came out of a call."""
+        began = perf_counter()
+        frame = self._frame_of(site)
+        collected = self.collected
+        if frame is None or collected is None or frame.call >= self.settings.max_calls:
+            return
+        if self.settings.time_log and frame.started:
+            entry = collected.columns.entry(_key(frame, "module", ""), ("seconds",))
+            collected.add_value(entry, self.clock.seconds(frame, began))
+        named = outputs_of(output)
+        for slot, tensor in named:
+            seen = self._values(collected, frame, "output", slot, tensor) if self._io else None
+            self.edges.produced(_key(frame, "output", slot), tensor)
+            if seen is not None and not seen.stats.is_finite:
+                self.sentinel.found(site.path, frame.call, module, "output", slot, seen.stats)
+            if self.mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
+                self._await(collected, frame, slot, tensor, seen)
+        if self._io_grad and frame.places:
+            self._shares += watch_shares(
+                frame.places,
+                named,
+                frame.since,
+                lambda number, share: self.share(collected, frame, number, share),
+                lambda error: self.guard.failed(f"gradient of {site.path or '(root)'}", error),
+            )
+        self.clock.charge(began)
+
+    def share(
+        self, collected: Collected, frame: Frame, number: int, gradient: torch.Tensor
+    ) -> None:
+        """The gradient that reached an input through a call is known."""
+        if self.active and self.collected is collected:
+            self._gradient(collected, frame, "input gradient", frame.inputs[number][0], gradient)
+
+    def _frame_of(self, site: Site) -> Frame | None:
+        for place in range(len(self._frames) - 1, -1, -1):
+            if self._frames[place].site is site:
+                frame = self._frames[place]
+                # What lies above was left by an exception.
+                del self._frames[place:]
+                return frame
+        return None
+
+    def _values(
+        self, collected: Collected, frame: Frame, role: Role, slot: str, tensor: torch.Tensor
+    ) -> Seen | None:
+        seen = collected.measure(tensor)
+        if seen is None:
+            return None
+        site, row = frame.site, seen.row
+        quantities = TENSOR
+        if role == "output":
+            quantities = OUTPUT
+            numbers = collected.statistics[row]
+            if numbers[9] != numbers[9]:
+                shape = tuple(tensor.shape)
+                values = measurable(tensor)
+                if values is not None:
+                    dimension = unit_dimension(site, frame.module, shape, self._letters)
+                    numbers[9:11] = dead(values, dimension, seen.stats)
+            if saturates(site.kind) and (values := measurable(tensor)) is not None:
+                quantities = SATURATING
+                row = collected.copy_row(row)
+                collected.statistics[row][11] = saturated(frame.module, values)
+            if site.path in self.keeps and self.on_kept is not None:
+                self.on_kept(_key(frame, "output", slot), tensor)
+        collected.add(collected.columns.entry(_key(frame, role, slot), quantities), row)
+        if seen.sample < 0 and (values := measurable(tensor)) is not None:
+            seen.sample = collected.add_sample(values)
+        name = collected.names.entry(site.path, role, VALUES, slot, frame.call, _phase(frame))
+        collected.add_histogram(name, seen.sample)
+        return seen
+
+    # ---- gradients
+
+    def _await(
+        self, collected: Collected, frame: Frame, slot: str, tensor: torch.Tensor, seen: Seen | None
+    ) -> None:
+        """Measure the gradient of an output when it comes; of a tensor that several modules return, once."""
+        if not self._io_grad:
+            return
+        if seen is not None and seen.watched is not None and collected.seen(tensor) is seen:
+            seen.watched.names.append((frame, slot))
+            return
+        waiting = Waiting(self, collected, tensor.output_nr, (frame, slot))
+        if seen is not None:
+            seen.watched = waiting
+        handle = on_gradient(tensor, waiting)
+        if handle is not None:
+            self._handles.append(handle)
+
+    def output_gradient(
+        self, collected: Collected, names: list[tuple[Frame, str]], gradient: torch.Tensor
+    ) -> None:
+        """The gradient of an output is known: the sum over all that used it."""
+        first: tuple[int, int, int] | None = None
+        for frame, slot in names:
+            if first is None:
+                first = self._gradient(collected, frame, "output gradient", slot, gradient)
+                continue
+            self._name_gradient(collected, frame, "output gradient", slot, *first)
+
+    def _gradient(
+        self, collected: Collected, frame: Frame, role: Role, slot: str, gradient: torch.Tensor
+    ) -> tuple[int, int, int]:
+        values = measurable(gradient)
+        if values is None:
+            return -1, -1, -1
+        factor = 1.0 / self.scale()
+        stats = collected.meter.measure(values)
+        row = collected.add_row(stats, factor)
+        sample, norms = (
+            collected.add_sample(values, factor),
+            collected.add_row_norms(values, factor),
+        )
+        self._name_gradient(collected, frame, role, slot, row, sample, norms)
+        if not stats.is_finite:
+            self.sentinel.found(frame.site.path, frame.call, frame.module, role, slot, stats)
+        else:
+            self.sentinel.fine(frame.site, frame.call, frame.module, role, slot)
+        return row, sample, norms
+
+    def _name_gradient(
+        self,
+        collected: Collected,
+        frame: Frame,
+        role: Role,
+        slot: str,
+        row: int,
+        sample: int,
+        norms: int,
+    ) -> None:
+        if row < 0:
+            return
+        collected.add(collected.columns.entry(_key(frame, role, slot), TENSOR), row)
+        for quantity, kept in ((VALUES, sample), (ROW_NORMS, norms)):
+            name = collected.names.entry(
+                frame.site.path, role, quantity, slot, frame.call, _phase(frame)
+            )
+            collected.add_histogram(name, kept)
+
+    def attached(self, tensor: torch.Tensor, parent: nn.Module, path: str) -> None:
+        """A tensor that the user's forward pass hands to us."""
+        collected = self.collected
+        if in_backward():
+            return
+        try:
+            mode = self.mode if self.in_root else self.mode_outside()
+            if mode == IGNORED:
+                return
+            site = self._attached.get(path)
+            if site is None:
+                site = self._attached[path] = Site(path, parent)
+                site.kind = torch.Tensor
+            call = site.count(mode, self.tokens[mode])
+            if collected is None:
+                if mode == TRAIN and tensor.is_floating_point():
+                    self.sentinel.forward(site, call, parent, "", tensor)
+                return
+            if call >= self.settings.max_calls:
+                return
+            frame = Frame(site, call, parent)
+            seen = self._values(collected, frame, "output", "", tensor) if self._io else None
+            if mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
+                self._await(collected, frame, "", tensor, seen)
+        except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
+            self.guard.failed(f"attached {path}", error)
+
+    def finish_step(self) -> None:
+        """The backward pass is over: sums of which a part never came are told as they are, hooks on leaves removed."""
+        for share in self._shares:
+            share.finish()
+        self._shares.clear()
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._frames.clear()
+
+    def recomputed(
+        self,
+        site: Site,
+        module: nn.Module,
+        output: object,
+    ) -> None:
+        """A checkpoint runs a part of the model again during the backward pass."""
+
+
+class Waiting:
+    """The hook on an output's autograd node."""
+
+    __slots__ = ("collected", "collector", "names", "number")
+
+    def __init__(
+        self, collector: Collector, collected: Collected, number: int, name: tuple[Frame, str]
+    ) -> None:
+        self.collector, self.collected = collector, collected
+        self.number, self.names = number, [name]
+
+    def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
+        """Measure; never an error, never a value."""
+        collector = self.collector
+        gradient = gradients[self.number if len(gradients) > self.number else 0]
+        if gradient is None or not collector.active or collector.collected is not self.collected:
+            return
+        began = perf_counter()
+        try:
+            collector.output_gradient(self.collected, self.names, gradient)
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            collector.guard.failed(f"gradient of {self.names[0][0].site.path or '(root)'}", error)
+        collector.clock.charge(began)
+
+
+def _phase(frame: Frame) -> str:
+    return "train" if frame.module.training else "eval"
+
+
+def _key(frame: Frame, role: Role, slot: str) -> SeriesKey:
+    phase = "train" if frame.module.training else "eval"
+    return SeriesKey(frame.site.path, role, "", slot, frame.call, phase)  # type: ignore[arg-type]

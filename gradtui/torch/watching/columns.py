@@ -1,0 +1,166 @@
+"""Which number stands in which column: layouts that grow as calls are met, and stay the same otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from gradtui.core.run.keys import Role
+
+STATISTICS: Final = (
+    "l2", "l1", "sum", "minimum", "maximum", "count", "zeros", "nan", "inf",
+    "units", "dead", "saturated",
+)  # fmt: skip
+"""The columns of a row of measured statistics."""
+TENSOR: Final[tuple[str, ...]] = STATISTICS[:9]
+OUTPUT: Final[tuple[str, ...]] = STATISTICS[:11]
+SATURATING: Final = STATISTICS
+EVERY_STEP: Final = ("l2", "minimum", "maximum", "nan", "inf")
+"""Of a parameter's gradient at every step; the others of `TENSOR` come with the logged steps."""
+WITH_LOG: Final = ("l1", "sum", "count", "zeros", "nan", "inf")
+
+
+MOST_LAYOUTS: Final = 64
+
+
+class Numbers:
+    """Gives out the numbers of layouts, unique within a rank's history."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self) -> int:
+        """The next number."""
+        self._next += 1
+        return self._next - 1
+
+
+class Columns:
+    """Entries, each a block of consecutive columns; a new entry makes a new layout that keeps the old columns."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self.keys: list[SeriesKey] = []
+        self.sampled: list[int] = []
+        self._numbers = numbers
+        self._entries: dict[object, int] = {}
+        self._first: list[int] = []
+        self._taken: list[tuple[int, ...]] = []
+        self._written = -1
+        self._number = -1
+        self._maps: dict[
+            tuple[tuple[int, ...], tuple[int, ...]], tuple[_Index, _Index, _Index]
+        ] = {}
+
+    def entry(self, key: SeriesKey, quantities: Sequence[str], sampled: Sequence[str] = ()) -> int:
+        """The entry of a tensor, made where it is new.
+
+        Args:
+            key: of any quantity of the tensor.
+            quantities: which of `STATISTICS` it has, or others for `row` to fill.
+            sampled: which of them come from a sample.
+        """
+        name = (key.path, key.role, key.slot, key.call, key.phase)
+        found = self._entries.get(name)
+        if found is None:
+            found = self._entries[name] = len(self._first)
+            self._first.append(len(self.keys))
+            self._taken.append(
+                tuple(STATISTICS.index(q) if q in STATISTICS else -1 for q in quantities)
+            )
+            for quantity in quantities:
+                if quantity in sampled:
+                    self.sampled.append(len(self.keys))
+                self.keys.append(key.of(quantity))
+        return found
+
+    def layout(self) -> tuple[int, Layout | None]:
+        """The number of the layout of all columns so far, and the layout itself where it is to be written first."""
+        if self._written == len(self.keys):
+            return self._number, None
+        self._written, self._number = len(self.keys), self._numbers.take()
+        return self._number, Layout(self._number, "scalars", tuple(self.keys), tuple(self.sampled))
+
+    def first(self, entry: int) -> int:
+        """The first column of an entry."""
+        return self._first[entry]
+
+    def place(
+        self, entries: Sequence[int], rows: Sequence[int], statistics: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float32]:
+        """One record's values: for each entry its quantities, from its row of ``statistics`` ``[rows, 12]``."""
+        values = np.full(len(self.keys), np.nan, np.float32)
+        if not len(entries):
+            return values
+        signature = (tuple(entries), tuple(rows))
+        maps = self._maps.get(signature)
+        if maps is None:
+            maps = self._mapped(entries, rows)
+            if len(self._maps) >= 16:
+                self._maps.clear()
+            self._maps[signature] = maps
+        target, row, quantity = maps
+        values[target] = as_float32(statistics[row, quantity])
+        return values
+
+    def _mapped(self, entries: Sequence[int], rows: Sequence[int]) -> tuple[_Index, _Index, _Index]:
+        target: list[int] = []
+        source: list[int] = []
+        quantity: list[int] = []
+        for entry, row in zip(entries, rows, strict=True):
+            taken = self._taken[entry]
+            target.extend(range(self._first[entry], self._first[entry] + len(taken)))
+            source.extend([row] * len(taken))
+            quantity.extend(taken)
+        return (
+            np.array(target, np.intp),
+            np.array(source, np.intp),
+            np.array(quantity, np.intp),
+        )
+
+
+class Rows:
+    """The rows of histogram records: the same for one key each."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._rows: dict[SeriesKey, int] = {}
+        self._layouts: dict[tuple[int, ...], int] = {}
+
+    def entry(self, path: str, role: Role, quantity: str, slot: str, call: int, phase: str) -> int:
+        """The row of a tensor's histogram, made where it is new."""
+        key = SeriesKey(path, role, quantity, slot, call, "eval" if phase == "eval" else "train")
+        return self._rows.setdefault(key, len(self._rows))
+
+    def layout(self, rows: tuple[int, ...]) -> tuple[int, Layout | None, tuple[int, ...]]:
+        """The layout for these rows: its number, itself where it is to be written first, and the rows that it has.
+
+        A model that takes other ways at every step would make no end of layouts: after some, all rows are in one.
+        """
+        if rows not in self._layouts and len(self._layouts) >= MOST_LAYOUTS:
+            rows = tuple(range(len(self._rows)))
+        number = self._layouts.get(rows)
+        if number is not None:
+            return number, None, rows
+        number = self._layouts[rows] = self._numbers.take()
+        keys = list(self._rows)
+        return number, Layout(number, "histograms", tuple(keys[row] for row in rows)), rows
+
+
+def as_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """As float32; what lies beyond its range is its largest number, since infinities mean something else."""
+    largest = float(np.finfo(np.float32).max)
+    bounded = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
+    found: npt.NDArray[np.float32] = bounded.astype(np.float32)
+    return found
+
+
+_Index = np.ndarray[tuple[int, ...], np.dtype[np.intp]]

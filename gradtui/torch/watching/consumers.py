@@ -1,0 +1,144 @@
+"""The gradient that reaches an input through one module, where the tensor has other consumers too.
+
+The tensor's own gradient is the sum over all that use it. The share of one module is what the graph
+nodes that were made inside its call hand on to the tensor's node: it is read there, and nothing of the graph changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch.autograd.graph import get_gradient_edge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gradtui.torch.watching.nesting import Named
+
+# A call with more graph nodes than this gives no share: half of a sum would be worse than none.
+MOST_NODES: Final = 5_000
+
+Place = tuple[Any, int]
+"""A tensor's place in the graph: its node, and which of the node's outputs it is."""
+
+
+def place_of(tensor: torch.Tensor) -> Place | None:
+    """Where a tensor stands in the graph now; None where it carries no gradient."""
+    if not tensor.requires_grad:
+        return None
+    node = tensor.grad_fn
+    if node is not None:
+        return node, tensor.output_nr
+    edge = get_gradient_edge(tensor)
+    return edge.node, edge.output_nr
+
+
+def now() -> int:
+    """The number that the next graph node will have: nodes count up as they are made."""
+    return int(torch.autograd._get_sequence_nr())  # type: ignore[attr-defined]  # noqa: SLF001 - the clock of the graph
+
+
+def watch_shares(
+    places: Sequence[Place | None],
+    outputs: Named,
+    since: int,
+    told: Callable[[int, torch.Tensor], None],
+    failed: Callable[[Exception], None],
+) -> list[Share]:
+    """Read the share of each input as the backward pass goes by.
+
+    Args:
+        places: of the inputs, as they were before the call; one that stands twice is told at its first number.
+        outputs: the tensors that the call returned.
+        since: `now` as it was before the call.
+        told: called with an input's number and its share, once a backward pass has made it whole.
+        failed: called with an error of ours, which must not end the backward pass.
+
+    Returns:
+        Shares that are sums of several parts: `Share.finish` tells those of which a part never came.
+    """
+    wanted: dict[Place, int] = {}
+    for number, place in enumerate(places):
+        if place is not None:
+            wanted.setdefault(place, number)
+    if not wanted:
+        return []
+    found: dict[Place, list[tuple[Any, tuple[int, ...]]]] = {}
+    met: set[Any] = set()
+    queue = [tensor.grad_fn for _, tensor in outputs if tensor.grad_fn is not None]
+    ends = {place[0] for place in wanted}
+    while queue:
+        node = queue.pop()
+        if node in met or node in ends or node._sequence_nr() < since:  # noqa: SLF001 - as above
+            continue
+        met.add(node)
+        if len(met) > MOST_NODES:
+            return []
+        ways: dict[Place, list[int]] = {}
+        for position, place in enumerate(node.next_functions):
+            if place[0] is None:
+                continue
+            if place in wanted:
+                ways.setdefault(place, []).append(position)
+            else:
+                queue.append(place[0])
+        for place, positions in ways.items():
+            found.setdefault(place, []).append((node, tuple(positions)))
+    shares = []
+    for place, sources in found.items():
+        share = Share(wanted[place], sum(len(at) for _, at in sources), told, failed)
+        for node, at in sources:
+            node.register_hook(_Part(share, at))
+        if share.parts > 1:
+            shares.append(share)
+    return shares
+
+
+class Share:
+    """The sum of what several places hand on to one tensor."""
+
+    __slots__ = ("failed", "number", "parts", "told", "total")
+
+    def __init__(
+        self,
+        number: int,
+        parts: int,
+        told: Callable[[int, torch.Tensor], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.number, self.parts, self.told, self.failed = number, parts, told, failed
+        self.total: torch.Tensor | None = None
+
+    def add(self, part: torch.Tensor | None) -> None:
+        """Take one part; the last one makes it whole."""
+        if part is not None:
+            # A new tensor: what the graph hands on is its own.
+            self.total = part.detach() if self.total is None else self.total + part.detach()
+        self.parts -= 1
+        if self.parts == 0:
+            self.finish()
+
+    def finish(self) -> None:
+        """Tell the sum of what has come."""
+        total, self.total = self.total, None
+        if total is not None:
+            self.told(self.number, total)
+
+
+class _Part:
+    """A hook on one node that hands something on to the tensor."""
+
+    __slots__ = ("positions", "share")
+
+    def __init__(self, share: Share, positions: tuple[int, ...]) -> None:
+        self.share, self.positions = share, positions
+
+    def __call__(
+        self, handed_on: Sequence[torch.Tensor | None], _: Sequence[torch.Tensor | None]
+    ) -> None:
+        try:
+            for position in self.positions:
+                self.share.add(handed_on[position])
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            self.share.failed(error)

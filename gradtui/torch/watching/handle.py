@@ -1,0 +1,246 @@
+"""The handle of a watched training."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import time
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gradtui.core.run.records import Entry, Event, Start
+from gradtui.torch.watching.calls import After, Before, Site
+from gradtui.torch.watching.collecting import Collector
+from gradtui.torch.watching.edges import EdgeFinder
+from gradtui.torch.watching.guard import Guard
+from gradtui.torch.watching.optimizers import StepHooks
+from gradtui.torch.watching.recorder import Recorder
+from gradtui.torch.watching.sentinel import Sentinel
+from gradtui.torch.watching.structure import chosen, modules_of, parameters_of
+from gradtui.torch.watching.values import Meter
+from gradtui.torch.watching.watcher import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+    from torch.optim import Optimizer
+    from typing_extensions import Self
+
+    from gradtui.torch.watching.place import Place
+    from gradtui.torch.watching.settings import Settings
+
+_live: weakref.WeakSet[WatchHandle] = weakref.WeakSet()
+CLOSE_SECONDS = 10.0
+
+
+class WatchHandle:
+    """A watched training; a context manager, or call `close`.
+
+    Attributes:
+        problems: one line for each thing that went wrong on our side; the training never sees them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | Sequence[Optimizer] | None,
+        settings: Settings,
+        scaler: Any,
+        place: Place,
+    ) -> None:
+        """Set the hooks; see `watch`."""
+        self._place = place
+        self._model = weakref.ref(model)
+        self._closed = False
+        self._hooks: list[Any] = []
+        self._guard = Guard(self._on_failure, self._aside)
+        self.problems = self._guard.problems
+        sentinel = Sentinel(self._guard)
+        self._collector = Collector(settings, self._guard, sentinel, EdgeFinder())
+        owned = parameters_of(model)
+        self._watcher = Watcher(
+            settings, owned, self._collector, Meter(), self._guard, scaler, self._put
+        )
+        self._recorder = Recorder(self._watcher.scribe, place, self._guard.failed)
+        self._write(
+            Start(
+                run=uuid.uuid4().hex,
+                model=type(model).__name__,
+                rank=place.rank,
+                world=place.world,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                started=time.time(),
+                torch=str(torch.__version__),
+                device=str(owned[0].tensor.device) if owned else "",
+                settings=settings.to_record(),
+                modules=modules_of(model),
+                parameters=tuple(item.info for item in owned),
+            )
+        )
+        self._steps = StepHooks(self._watcher.before_optimizer, self._watcher.after_optimizer)
+        self.optimizer = optimizer
+        self._paths: dict[int, str] = {}
+        for path, module in chosen(model, settings).items():
+            self._paths.setdefault(id(module), path)
+            site = Site(path, module)
+            self._hooks.append(
+                module.register_forward_pre_hook(Before(site, self._collector), with_kwargs=True)
+            )
+            self._hooks.append(
+                module.register_forward_hook(After(site, self._collector), with_kwargs=True)
+            )
+        _live.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def step(self) -> int:
+        """The number of the step that is under way; steps are counted from 0."""
+        return self._watcher.step
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is recorded: not after `close`, nor after three failures."""
+        return self._collector.active
+
+    @property
+    def optimizer(self) -> Sequence[Optimizer]:
+        """The optimizers whose steps are the steps; none: every one that holds a parameter of the model."""
+        return self._optimizers
+
+    @optimizer.setter
+    def optimizer(self, given: Optimizer | Sequence[Optimizer] | None) -> None:
+        if given is None:
+            self._optimizers: tuple[Optimizer, ...] = ()
+        elif isinstance(given, torch.optim.Optimizer):
+            self._optimizers = (given,)
+        else:
+            self._optimizers = tuple(given)
+        self._steps.on(self._optimizers)
+
+    def log(self, **scalars: Any) -> None:
+        """Record numbers of the run, such as ``loss=loss``; they belong to the step that was taken last.
+
+        Args:
+            **scalars: numbers, or tensors of one value; what is neither is told in `problems`.
+        """
+        if not self.active:
+            return
+        found = {}
+        for name, value in scalars.items():
+            try:
+                found[name] = float(value.detach() if isinstance(value, torch.Tensor) else value)
+            except Exception as error:  # noqa: BLE001 - never in a user's step
+                self.problems.append(f"log({name}=...): {error}")
+        if found:
+            self._watcher.log(found)
+
+    def epoch(self, number: int | None = None) -> None:
+        """Say that an epoch ends here: ``number``, else one more than the last. The next step is the next epoch's."""
+        self._epoch = self._epoch + 1 if number is None else int(number)
+        if self.active:
+            self._watcher.epoch(self._epoch)
+
+    _epoch = -1
+
+    def flush(self, timeout: float = CLOSE_SECONDS) -> None:
+        """Wait until what was found so far is written; the step under way is not."""
+        self._recorder.flush(timeout)
+        self._place.writer.flush(timeout)
+
+    def close(self) -> None:
+        """Take all hooks off and finish writing; more than once is once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._watcher.close()
+        except Exception as error:  # noqa: BLE001 - closing must not end a training either
+            self._guard.failed("closing", error)
+        self._remove()
+        self._put_event(Event("closed", "the watcher was closed"))
+        self._recorder.close(CLOSE_SECONDS)
+        self._place.close()
+        _live.discard(self)
+
+    def attached(self, tensor: torch.Tensor, parent: nn.Module, name: str) -> None:
+        """A tensor was attached to a module: it is this handle's if the module is."""
+        path = self._paths.get(id(parent))
+        if path is not None and self.active:
+            self._collector.attached(tensor, parent, f"{path}.{name}" if path else name)
+
+    def abandon(self) -> None:
+        """Be silent in a process that was forked off: nobody would write there."""
+        self._collector.active = self._collector.sentinel.active = False
+        self._closed = True
+
+    def watches(self, model: nn.Module) -> bool:
+        """Whether this is a model's handle."""
+        return self._model() is model
+
+    @property
+    def folder(self) -> str:
+        """Where the run is recorded."""
+        return self._place.shown
+
+    # ---- our own affairs
+
+    def _put(self, job: Any) -> None:
+        self._recorder.put(job)
+
+    def _write(self, record: Any) -> None:
+        self._place.writer.write(Entry(-1, time.time(), record))
+
+    def _put_event(self, event: Event) -> None:
+        self._watcher.happened(event)
+
+    def _on_failure(self, where: str, line: str, text: str) -> None:
+        self._put_event(Event("fault", line, "", {"where": where, "traceback": text}))
+
+    def _aside(self, reason: str) -> None:
+        self._remove()
+        self._put_event(Event("aside", reason))
+        self._place.aside(reason)
+
+    def _remove(self) -> None:
+        self._collector.active = self._collector.sentinel.active = False
+        self._steps.remove()
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+        self._collector.collected = None
+
+
+def live_handles() -> list[WatchHandle]:
+    """All open handles of this process."""
+    return list(_live) if _live else []
+
+
+def handles_of(model: nn.Module) -> list[WatchHandle]:
+    """The open handles of a model."""
+    return [handle for handle in list(_live) if handle.watches(model)]
+
+
+def _close_all() -> None:
+    for handle in list(_live):
+        handle.close()
+
+
+def _in_child() -> None:
+    # A worker that was forked off has a copy of the model with our hooks, and no thread that writes.
+    for handle in list(_live):
+        handle.abandon()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_in_child)

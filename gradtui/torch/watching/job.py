@@ -1,0 +1,177 @@
+"""One step's findings on their way from the training to the writer, and the records that are made of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradtui.core.run.histogram import binned
+from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Edges, Entry, Event, Histograms, Kept, Layout, Record, Scalars
+from gradtui.torch.watching.columns import STATISTICS, as_float32
+from gradtui.torch.watching.parameters import total_norm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from gradtui.torch.watching.collected import Collected
+    from gradtui.torch.watching.columns import Columns, Numbers, Rows
+    from gradtui.torch.watching.parameters import Update
+    from gradtui.torch.watching.settings import Settings
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """What one step found.
+
+    Attributes:
+        gradients: numbers of the parameters' every-step columns.
+        norms: of the gradients of all parameters, and ``raw_norms`` before anything was done to them: their totals are
+            numbers of the run.
+        updates: parameters before and after.
+        scalars: of the run, by name.
+        collected: of a logged step.
+    """
+
+    step: int
+    time: float
+    gradients: dict[int, float] = field(default_factory=dict)
+    norms: list[float] = field(default_factory=list)
+    raw_norms: list[float] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    scalars: dict[str, float] = field(default_factory=dict)
+    collected: list[Collected] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    edges: Edges | None = None
+
+
+class Scribe:
+    """Makes records of jobs, in the writer's thread."""
+
+    def __init__(
+        self, settings: Settings, numbers: Numbers, parameters: Columns, logged: Columns, rows: Rows
+    ) -> None:
+        self._settings = settings
+        self._numbers = numbers
+        self._parameters, self._logged, self._rows = parameters, logged, rows
+        self._run: dict[tuple[str, ...], int] = {}
+
+    def records(self, job: Job) -> Iterator[Entry]:
+        """The records of a job, each layout before the first record that needs it."""
+        for record in self._records(job):
+            yield Entry(job.step, job.time, record)
+
+    def _records(self, job: Job) -> Iterator[Record]:
+        yield from job.events
+        yield from self._gradients(job)
+        yield from self._scalars(job)
+        for collected in job.collected:
+            yield from self._collected(collected)
+        yield from job.kept
+        if job.edges is not None:
+            yield job.edges
+
+    def _gradients(self, job: Job) -> Iterator[Record]:
+        if not job.gradients and not job.updates:
+            return
+        found = dict(job.gradients)
+        for update in job.updates:
+            found.update(_norms_of(update))
+        number, layout = self._parameters.layout()
+        if layout is not None:
+            yield layout
+        values = np.full(len(self._parameters.keys), np.nan, np.float64)
+        values[list(found)] = list(found.values())
+        yield Scalars(number, _frozen(as_float32(values)))
+
+    def _scalars(self, job: Job) -> Iterator[Record]:
+        scalars = dict(job.scalars)
+        if job.norms:
+            scalars["grad_norm"] = total_norm(job.norms)
+        if job.raw_norms:
+            scalars["grad_norm_raw"] = total_norm(job.raw_norms)
+        if not scalars:
+            return
+        names = tuple(scalars)
+        number = self._run.get(names)
+        if number is None:
+            number = self._run[names] = self._numbers.take()
+            keys = tuple(SeriesKey("", "run", "value", name) for name in names)
+            yield Layout(number, "scalars", keys)
+        yield Scalars(
+            number, _frozen(np.array(list(scalars.values()), np.float64).astype(np.float32))
+        )
+
+    def _collected(self, collected: Collected) -> Iterator[Record]:
+        statistics = np.array(collected.statistics, np.float64).reshape(-1, len(STATISTICS))
+        if collected.entries or collected.values:
+            number, layout = collected.columns.layout()
+            if layout is not None:
+                yield layout
+            values = collected.columns.place(collected.entries, collected.rows, statistics)
+            for entry, value in collected.values:
+                values[collected.columns.first(entry)] = value
+            yield Scalars(number, _frozen(values))
+        if collected.parameter_entries:
+            number, layout = self._logged.layout()
+            if layout is not None:
+                yield layout
+            entries, rows = zip(*collected.parameter_entries, strict=True)
+            yield Scalars(number, _frozen(self._logged.place(entries, rows, statistics)))
+        if collected.histograms:
+            yield from self._histograms(collected)
+
+    def _histograms(self, collected: Collected) -> Iterator[Record]:
+        # A name that stands twice (a second backward pass) means its last sample.
+        sample_of = dict(zip(collected.histograms, collected.samples, strict=True))
+        number, layout, rows = self._rows.layout(tuple(sample_of))
+        if layout is not None:
+            yield layout
+        factors = np.array(collected.factors, np.float32)
+        samples = collected.taken_samples().numpy()
+        if (factors != 1).any():
+            samples = samples * factors[:, None]
+        made = binned(
+            samples,
+            self._settings.bins,
+            self._settings.reject_outlier_proportion,
+            np.array(collected.sizes),
+        )
+        places = np.array([sample_of.get(row, -1) for row in rows], np.intp)
+        there = places >= 0
+        counts = np.where(there[:, None], made.counts[places], 0).astype(np.uint16)
+        tails = np.where(there[:, None], made.tails[places], 0).astype(np.int32)
+        exponents = np.where(there, made.exponents[places], 0).astype(np.int16)
+        offsets = np.where(there, made.offsets[places], 0).astype(np.int32)
+        yield Histograms(
+            number, _frozen(counts), _frozen(exponents), _frozen(offsets), _frozen(tails)
+        )
+
+
+def _norms_of(update: Update) -> dict[int, float]:
+    """‖after − before‖₂ and ‖before‖₂ of each parameter, by column; over finite values."""
+    found: dict[int, float] = {}
+    before = update.before.double().numpy()
+    change = update.after.double().numpy() - before
+    start = 0
+    for column, size in zip(update.columns, update.sizes, strict=True):
+        for offset, values in enumerate((change, before)):
+            part = values[start : start + size]
+            squares = float(part @ part)
+            if not math.isfinite(squares):
+                part = part[np.isfinite(part)]
+                squares = float(part @ part)
+            found[column + offset] = math.sqrt(squares)
+        start += size
+    return found
+
+
+def _frozen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    array.flags.writeable = False
+    return array

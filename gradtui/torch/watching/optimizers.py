@@ -1,0 +1,115 @@
+"""The moments of a step: an optimizer's hooks, a scaler that skips it, the end of a backward pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from torch.autograd import Variable
+from torch.optim import Optimizer
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+
+_STEPPED: Final = 2
+"""The value of torch.amp.grad_scaler.OptState.STEPPED."""
+
+
+class StepHooks:
+    """Calls back before and after each step of given optimizers, or of any that holds one of our parameters."""
+
+    def __init__(
+        self,
+        before: Callable[[Optimizer, bool], None],
+        after: Callable[[Optimizer, bool], None],
+    ) -> None:
+        self._before, self._after = before, after
+        self._handles: list[Any] = []
+
+    def on(self, optimizers: Sequence[Optimizer]) -> None:
+        """Look at these alone; at every optimizer of the process where there are none."""
+        self.remove()
+        if optimizers:
+            for optimizer in optimizers:
+                self._handles.append(optimizer.register_step_pre_hook(self._pre))
+                self._handles.append(optimizer.register_step_post_hook(self._post))
+        else:
+            self._handles.append(register_optimizer_step_pre_hook(self._pre))
+            self._handles.append(register_optimizer_step_post_hook(self._post))
+
+    def remove(self) -> None:
+        """Look no more."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _pre(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._before(optimizer, _has_closure(args, kwargs))
+
+    def _post(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._after(optimizer, _has_closure(args, kwargs))
+
+
+class ScalerLook:
+    """What can be told of a gradient scaler without asking the device.
+
+    A scaler keeps what it did with each optimizer until ``update()``, which begins a new book: a book that says
+    "stepped" for an optimizer whose hook did not run is a step that was skipped.
+    """
+
+    def __init__(self, scaler: Any) -> None:
+        self.scaler = scaler
+        self._book = self._current()
+
+    def scale(self) -> float:
+        """What the loss was multiplied with; 1 without a scaler, or where it lies on a device."""
+        tensor = getattr(self.scaler, "_scale", None)
+        if tensor is None or not self.scaler.is_enabled():
+            return 1.0
+        return float(tensor) if tensor.device.type == "cpu" else 1.0
+
+    def skipped(self) -> bool:
+        """Whether the scaler went through a step since the last question; call it only where no hook ran."""
+        book, self._book = self._book, self._current()
+        if book is None or book is self._book:
+            return False
+        return any(
+            getattr(state.get("stage"), "value", -1) == _STEPPED
+            for state in book.values()
+            if isinstance(state, dict)
+        )
+
+    def turn(self) -> None:
+        """A step was taken: its book is closed."""
+        self._book = self._current()
+
+    def _current(self) -> Any:
+        return getattr(self.scaler, "_per_optimizer_states", None)
+
+
+def after_backward(work: Callable[[], None]) -> None:
+    """Run something when the backward pass that is under way has ended; call it from within one.
+
+    Others (a data-parallel reducer) end their work so, too: it is queued a second time, behind them.
+    """
+    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
+    engine.queue_callback(lambda: engine.queue_callback(work))
+
+
+def gradient_versions(tensors: Sequence[torch.Tensor]) -> list[int]:
+    """How often each gradient was written to; -1 where there is none."""
+    return [
+        -1 if tensor.grad is None else int(tensor.grad._version)  # noqa: SLF001 - see above
+        for tensor in tensors
+    ]
+
+
+def _has_closure(args: Any, kwargs: Any) -> bool:
+    # Optimizer hooks get (self, *args) as args.
+    given = [value for value in args if not isinstance(value, Optimizer)]
+    return any(value is not None for value in given) or kwargs.get("closure") is not None

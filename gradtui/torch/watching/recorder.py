@@ -1,0 +1,105 @@
+"""The thread that turns findings into records: binning and writing are not the training's time."""
+
+from __future__ import annotations
+
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gradtui.core.run.records import Entry, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradtui.torch.watching.job import Job, Scribe
+    from gradtui.torch.watching.place import Place
+
+# Steps that may wait; a logged one of a large model holds a few MB.
+MOST_WAITING: Final = 256
+MOST_LOGGED_WAITING: Final = 4
+BEAT_SECONDS: Final = 10.0
+
+
+class Writer(Protocol):
+    """What takes the records: `gradtui.folder.history.writer.HistoryWriter`, or a list in a test."""
+
+    def write(self, entry: Entry) -> None:
+        """Take a record; never waits, never raises."""
+
+    def flush(self, timeout: float) -> object:
+        """Have all that was taken on the disk."""
+
+    def close(self, timeout: float) -> object:
+        """Take no more."""
+
+
+class Recorder:
+    """Hands jobs to a thread of its own; what finds no room is dropped and counted."""
+
+    def __init__(
+        self, scribe: Scribe, place: Place, failed: Callable[[str, Exception], None]
+    ) -> None:
+        self.writer, self._place = place.writer, place
+        self._scribe, self._failed = scribe, failed
+        self._queue: SimpleQueue[Job | threading.Event | None] = SimpleQueue()
+        self._dropped = 0
+        # Each is written by one thread alone.
+        self._logged_put = self._logged_done = 0
+        self._thread: threading.Thread | None = None
+
+    def put(self, job: Job) -> None:
+        """Take a job; returns at once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="gradtui-watch", daemon=True)
+            self._thread.start()
+        if self._queue.qsize() >= MOST_WAITING:
+            self._dropped += 1
+            return
+        if job.collected:
+            if self._logged_put - self._logged_done >= MOST_LOGGED_WAITING:
+                self._dropped += len(job.collected)
+                job.collected = []
+            else:
+                self._logged_put += 1
+        if self._dropped:
+            text = f"{self._dropped} records were dropped: the writer was behind"
+            job.events.append(Event("dropped", text, "", {"records": self._dropped}))
+            self._dropped = 0
+        self._queue.put(job)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all jobs so far are records; whether that was in time."""
+        if self._thread is None or not self._thread.is_alive():
+            return True
+        done = threading.Event()
+        self._queue.put(done)
+        return done.wait(timeout)
+
+    def close(self, timeout: float) -> None:
+        """Finish what waits, and take no more."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(timeout)
+            self._thread = None
+        self.writer.close(timeout)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                item = self._queue.get(timeout=BEAT_SECONDS)
+            except Empty:
+                self._place.beat()
+                continue
+            if item is None:
+                return
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
+            try:
+                for entry in self._scribe.records(item):
+                    self.writer.write(entry)
+                self._place.beat()
+            except Exception as error:  # noqa: BLE001 - told by the guard; the thread goes on
+                self._failed("making records", error)
+            finally:
+                self._logged_done += bool(item.collected)

@@ -1,0 +1,45 @@
+"""Which values of a tensor a sample takes: a fixed stride, so that no random number is drawn.
+
+A watched run must draw the same random numbers as a bare one; and the same places at every step let a
+change between two steps be told from the sample alone.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import gcd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@lru_cache(maxsize=4096)
+def stride(count: int, sample: int) -> int:
+    """The stride that takes at most ``sample`` of ``count`` values; 1 takes all.
+
+    It has no factor in common with the count, hence none with any dimension: a stride of whole rows
+    would see a single column.
+    """
+    step = max(-(-count // sample), 1)
+    if step == 1:
+        return 1
+    while gcd(step, count) != 1:
+        step += 1
+    return step
+
+
+def flat(tensor: torch.Tensor) -> torch.Tensor:
+    """All values as one dimension, in the order of memory where that saves a copy (channels last)."""
+    if tensor.is_contiguous():
+        return tensor.view(-1)
+    order = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
+    turned = tensor.permute(order)
+    return turned.view(-1) if turned.is_contiguous() else tensor.reshape(-1)
+
+
+def sampled(tensor: torch.Tensor, sample: int) -> torch.Tensor:
+    """A strided sample of a tensor's values, at most ``sample`` of them, ``[k]``; a view where it can be."""
+    values = flat(tensor)
+    step = stride(values.numel(), sample)
+    return values if step == 1 else values[::step]

@@ -1,0 +1,172 @@
+"""Watches for the first value that is not finite, on every step, for the price of one sum a tensor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from gradtui.core.run.records import Event
+from gradtui.torch.watching.calls import on_gradient
+from gradtui.torch.watching.sampling import flat
+from gradtui.torch.watching.values import exact, measurable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from gradtui.core.run.keys import Role
+    from gradtui.torch.watching.calls import Site
+    from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.values import Stats
+
+# A step that is broken is broken everywhere: so many are named, in the order in which they turned.
+MOST_NAMED: Final = 32
+
+Name = tuple[str, str, str, int, str]
+
+
+class Sentinel:
+    """Names tensors when they turn non-finite, once each until they are finite again.
+
+    Attributes:
+        events: of this step, in order.
+        bad: what is not finite now.
+        turned: whether anything turned non-finite in this step.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self.events: list[Event] = []
+        self.turned = False
+        self.on_turn: Callable[[], None] = lambda: None
+        self.active = True
+        self.guard = guard
+        self.bad: dict[Name, bool] = {}
+        self._handles: list[Any] = []
+
+    def forward(
+        self, site: Site, call: int, module: nn.Module, slot: str, tensor: torch.Tensor
+    ) -> None:
+        """Look at an output, and wait for its gradient."""
+        data = tensor.detach()
+        # Sums of narrow types are made in float32: their own would overflow first.
+        total = (
+            data.sum().item()
+            if data.dtype == torch.float32
+            else data.sum(dtype=torch.float32).item()
+        )
+        if total - total != 0.0:
+            self.suspect(site, call, module, "output", slot, data)
+        elif self.bad:
+            self.fine(site, call, module, "output", slot)
+        if tensor.requires_grad:
+            handle = on_gradient(
+                tensor, _Gradient(self, site, call, module, slot, tensor.output_nr)
+            )
+            if handle is not None:
+                self._handles.append(handle)
+
+    def suspect(
+        self, site: Site, call: int, module: nn.Module, role: Role, slot: str, data: torch.Tensor
+    ) -> None:
+        """Count what is not finite in a tensor whose sum is not: finite values may have a sum that is too large."""
+        values = measurable(data)
+        if values is None:
+            return
+        stats = exact(flat(values))
+        if not stats.is_finite:
+            self.found(site.path, call, module, role, slot, stats)
+
+    def found(
+        self, path: str, call: int, module: nn.Module, role: Role, slot: str, stats: Stats
+    ) -> None:
+        """A tensor has values that are not finite; told when they are new."""
+        phase = "train" if module.training else "eval"
+        self.found_named((path, role, slot, call, phase), stats.nan, stats.inf)
+
+    def found_named(self, name: Name, nan: int, inf: int) -> None:
+        """See `found`."""
+        known = name in self.bad
+        self.bad[name] = True
+        if known:
+            return
+        if not self.turned:
+            self.turned = True
+            self.on_turn()
+        if len(self.events) < MOST_NAMED:
+            self.events.append(_event(name, nan, inf, len(self.events)))
+
+    def fine(self, site: Site, call: int, module: nn.Module, role: Role, slot: str) -> None:
+        """A tensor is finite: the next time that it is not is news."""
+        if self.bad:
+            phase = "train" if module.training else "eval"
+            self.bad.pop((site.path, role, slot, call, phase), None)
+
+    def fine_named(self, name: Name) -> None:
+        """See `fine`."""
+        self.bad.pop(name, None)
+
+    def take(self) -> list[Event]:
+        """The events of the step that ends; the next begins without."""
+        events, self.events, self.turned = self.events, [], False
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        return events
+
+
+class _Gradient:
+    """The sentinel's hook on the autograd node of an output."""
+
+    __slots__ = ("call", "module", "number", "sentinel", "site", "slot")
+
+    def __init__(
+        self,
+        sentinel: Sentinel,
+        site: Site,
+        call: int,
+        module: nn.Module,
+        slot: str,
+        number: int,
+    ) -> None:
+        self.sentinel, self.site, self.call, self.slot = sentinel, site, call, slot
+        self.module, self.number = module, number
+
+    def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
+        sentinel = self.sentinel
+        if not sentinel.active:
+            return
+        try:
+            gradient = gradients[self.number if len(gradients) > self.number else 0]
+            if gradient is None:
+                return
+            data = gradient.detach()
+            total = (
+                data.sum().item()
+                if data.dtype == torch.float32
+                else data.sum(dtype=torch.float32).item()
+            )
+            if total - total != 0.0:
+                sentinel.suspect(
+                    self.site, self.call, self.module, "output gradient", self.slot, data
+                )
+            elif sentinel.bad:
+                sentinel.fine(self.site, self.call, self.module, "output gradient", self.slot)
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            sentinel.guard.failed(f"gradient of {self.site.path or '(root)'}", error)
+
+
+def _event(name: Name, nan: int, inf: int, order: int) -> Event:
+    path, role, slot, call, phase = name
+    what = " and ".join(f"{n} {word}" for n, word in ((nan, "NaN"), (inf, "Inf")) if n)
+    place = path or "(root)"
+    if slot:
+        place += f".{slot}"
+    if call:
+        place += f"#{call}"
+    fields = {
+        "role": role, "slot": slot, "call": call, "phase": phase,
+        "nan": nan, "inf": inf, "order": order,
+    }  # fmt: skip
+    return Event("non-finite", f"{role} of {place}: {what or 'not finite'}", path, fields)

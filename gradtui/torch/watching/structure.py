@@ -1,0 +1,102 @@
+"""What a model is made of, as the first record of its run says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import torch
+
+from gradtui.core.run.records import ModuleInfo, ParameterInfo
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gradtui.core.run.records import Placement
+    from gradtui.torch.watching.settings import Settings
+
+_LONGEST = 400
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owned:
+    """A parameter and what is known of it."""
+
+    info: ParameterInfo
+    tensor: torch.Tensor
+
+
+def modules_of(model: nn.Module) -> tuple[ModuleInfo, ...]:
+    """All modules, in the order of ``named_modules()``."""
+    found = []
+    for path, module in model.named_modules():
+        try:
+            extra = str(module.extra_repr())[:_LONGEST]
+        except Exception:  # noqa: BLE001 - a user's extra_repr may raise anything
+            extra = ""
+        found.append(ModuleInfo(path, type(module).__name__, extra))
+    return tuple(found)
+
+
+def parameters_of(model: nn.Module) -> tuple[Owned, ...]:
+    """All parameters, each once: under its first module, with the other names that it has."""
+    names: dict[int, list[str]] = {}
+    tensors: dict[int, torch.Tensor] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+        tensors[id(parameter)] = parameter
+    found = []
+    for ident, tensor in tensors.items():
+        path, _, name = names[ident][0].rpartition(".")
+        shaped = not torch.nn.parameter.is_lazy(tensor)
+        info = ParameterInfo(
+            path,
+            name,
+            tuple(tensor.shape) if shaped else (),
+            str(tensor.dtype).removeprefix("torch."),
+            tensor.requires_grad,
+            _held(tensor) if shaped else 0,
+            tuple(names[ident][1:]),
+            _placement(tensor),
+        )
+        found.append(Owned(info, tensor))
+    return tuple(found)
+
+
+def has_lazy(model: nn.Module) -> bool:
+    """Whether a parameter has no shape before the first forward pass."""
+    return any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters())
+
+
+def chosen(model: nn.Module, settings: Settings) -> dict[str, nn.Module]:
+    """The modules that are looked at: those of ``include`` (all), without those of ``exclude``.
+
+    A pattern is a path (``encoder.*``) or the name of a class; the root is always there, it marks the steps.
+    """
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if not path
+        or (
+            (not settings.include or _matches(path, module, settings.include))
+            and not _matches(path, module, settings.exclude)
+        )
+    }
+
+
+def _matches(path: str, module: nn.Module, patterns: tuple[str, ...]) -> bool:
+    kind = type(module).__name__
+    return any(fnmatchcase(path, pattern) or kind == pattern for pattern in patterns)
+
+
+def _held(tensor: torch.Tensor) -> int:
+    local = getattr(tensor, "to_local", None)
+    return int((local() if local is not None else tensor).numel())
+
+
+def _placement(tensor: torch.Tensor) -> Placement:
+    placements = getattr(tensor, "placements", None)
+    if placements is None:
+        return "local"
+    return "sharded" if any(placement.is_shard() for placement in placements) else "replicated"

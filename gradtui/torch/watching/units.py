@@ -1,0 +1,84 @@
+"""What only outputs have: units that are dead, and values in the flat part of a nonlinearity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import nn
+
+from gradtui.torch.layout import layout_of
+
+if TYPE_CHECKING:
+    from gradtui.torch.watching.calls import Site
+    from gradtui.torch.watching.values import Stats
+
+# Beyond these the slope of a sigmoid and of a tanh is below 0.01 and 0.02.
+_SIGMOID: Final = 0.99
+_TANH: Final = 0.99
+_SATURATING: Final = (
+    nn.Sigmoid, nn.Tanh, nn.Softmax, nn.Softmax2d, nn.Hardtanh, nn.ReLU6, nn.Hardsigmoid,
+)  # fmt: skip
+
+
+def saturates(kind: type) -> bool:
+    """Whether `saturated` can tell something of a module of this class."""
+    return issubclass(kind, _SATURATING)
+
+
+def unit_dimension(
+    site: Site, module: nn.Module, shape: tuple[int, ...], known: dict[tuple[int, ...], str]
+) -> int:
+    """The dimension that counts units: channels of ``[B, C, ...]``, else the last; -1 for a scalar.
+
+    ``known`` remembers the letters that earlier modules stated for a shape: an activation goes by its producer.
+    """
+    found = site.units.get(shape)
+    if found is None:
+        letters = layout_of(module, shape, 0, known).letters
+        known[shape] = letters
+        found = letters.index("C") if "C" in letters else len(shape) - 1
+        if len(site.units) < 64:
+            site.units[shape] = found
+    return found
+
+
+def dead(values: torch.Tensor, dimension: int, stats: Stats) -> tuple[int, int]:
+    """How many units a tensor has, and how many of them are 0 everywhere; NaN is not 0."""
+    if dimension < 0 or stats.count == 0:
+        return 0, 0
+    units = values.shape[dimension]
+    if stats.zeros * units < stats.count:
+        # Fewer zeros than one unit has values.
+        return units, 0
+    others = [d for d in range(values.dim()) if d != dimension]
+    if not others:
+        return units, stats.zeros
+    if stats.minimum >= 0 and not stats.nan:
+        largest = values.amax(others)
+    else:
+        largest = values.abs().amax(others)
+    return units, int((largest == 0).sum())
+
+
+def saturated(module: nn.Module, values: torch.Tensor) -> int:
+    """How many values are in the flat part of a module's nonlinearity.
+
+    Sigmoid within 0.01 of its ends, tanh likewise, the clamped values of hardtanh and hardsigmoid, those
+    at the upper end of ReLU6, and for softmax all values of a distribution of which one value has more than 0.99.
+    """
+    if isinstance(module, nn.ReLU6):
+        return int((values >= 6).sum())
+    if isinstance(module, nn.Hardtanh):
+        return int(((values <= module.min_val) | (values >= module.max_val)).sum())
+    if isinstance(module, nn.Hardsigmoid):
+        return int(((values <= 0) | (values >= 1)).sum())
+    if isinstance(module, nn.Tanh):
+        return int((values.abs() > _TANH).sum())
+    if isinstance(module, nn.Sigmoid):
+        return int(((values > _SIGMOID) | (values < 1 - _SIGMOID)).sum())
+    dimension = -3 if isinstance(module, nn.Softmax2d) else getattr(module, "dim", None)
+    if dimension is None or values.dim() == 0:
+        dimension = -1
+    rows = int((values.amax(dimension) > _SIGMOID).sum()) if values.numel() else 0
+    return rows * (values.shape[dimension] if values.dim() else 1)

@@ -1,0 +1,347 @@
+"""The course of a watched training: where a step begins, what is read in it, where it ends."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gradtui.core.run.records import Event
+from gradtui.torch.watching.calls import EVAL, IGNORED, TRAIN, on_gradient
+from gradtui.torch.watching.collected import Collected
+from gradtui.torch.watching.columns import Columns, Numbers, Rows
+from gradtui.torch.watching.job import Job, Scribe
+from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.optimizers import ScalerLook, after_backward, gradient_versions
+from gradtui.torch.watching.parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from gradtui.torch.watching.collecting import Collector
+    from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.parameters import Before
+    from gradtui.torch.watching.settings import Settings
+    from gradtui.torch.watching.structure import Owned
+    from gradtui.torch.watching.values import Meter
+
+# So many steps at the start are looked at for what happens between backward pass and step.
+FIRST_STEPS = 3
+
+
+class Watcher:
+    """One model's steps.
+
+    Attributes:
+        step: the number of the step under way.
+        parameters: the model's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        owned: Sequence[Owned],
+        collector: Collector,
+        meter: Meter,
+        guard: Guard,
+        scaler: Any,
+        put: Callable[[Job], None],
+    ) -> None:
+        self.step = 0
+        self.numbers = Numbers()
+        self.settings, self.guard, self.collector = settings, guard, collector
+        self._meter, self._put = meter, put
+        self._every, self._logged = Columns(self.numbers), Columns(self.numbers)
+        self._train, self._eval = Columns(self.numbers), Columns(self.numbers)
+        self._rows = Rows(self.numbers)
+        self.parameters = Parameters(owned, meter, self._every, self._logged)
+        self.scribe = Scribe(settings, self.numbers, self._every, self._logged, self._rows)
+        self._sentinel = collector.sentinel
+        self._scaler = ScalerLook(scaler) if scaler is not None else None
+        self._job = Job(0, 0.0)
+        self._begun = self._stepped = False
+        self._alarm = 0
+        self._steppers: list[int] = []
+        self._groups: dict[int, int] = {}
+        self._before: dict[int, Before] = {}
+        self._optimizer_seen = self._changed = False
+        self._backwards = 0
+        self._versions: list[int] = []
+        self._raw: dict[int, float] = {}
+        self._manual: Before | None = None
+        self._values_read = False
+        self._evaluated = -settings.log_freq
+        self._kept_collected: Collected | None = None
+        self._handles: list[Any] = []
+        self._queued = False
+        collector.on_root, collector.on_root_done = self._on_root, self._on_root_done
+        collector.on_call_outside = self._on_call_outside
+        self._sentinel.on_turn = self._on_turn
+        if self._scaler is not None:
+            collector.scale = self._scaler.scale
+
+    # ---- forward passes
+
+    def _on_root(self, module: nn.Module) -> int:
+        if not module.training:
+            if self._stepped:
+                self.finish_step()
+            self._kept_collected = self.collector.collected
+            self.collector.tokens[EVAL] += 1
+            due = self.step - self._evaluated >= self.settings.log_freq
+            if due and "io" in self.settings.log:
+                self._evaluated = self.step
+                self.collector.collected = self._new_collected(self._eval)
+            else:
+                self.collector.collected = None
+            return EVAL
+        if not torch.is_grad_enabled():
+            return IGNORED
+        self._begin()
+        return TRAIN
+
+    def _on_root_done(self, output: object) -> None:
+        if self.collector.mode == EVAL:
+            collected, self.collector.collected = self.collector.collected, self._kept_collected
+            if collected is not None:
+                step = max(self.step - (0 if self._begun else 1), 0)
+                self._put(Job(step, time.time(), collected=[collected]))
+        elif self.collector.mode == TRAIN and self._looks_at_backward():
+            for _, tensor in outputs_of(output):
+                if tensor.requires_grad:
+                    handle = on_gradient(tensor, self._on_backward)
+                    if handle is not None:
+                        self._handles.append(handle)
+                    break
+        self.collector.mode = TRAIN
+
+    def _on_call_outside(self) -> int:
+        if not torch.is_grad_enabled():
+            return IGNORED
+        if self._stepped or not self._begun:
+            self._begin()
+        return TRAIN
+
+    def _begin(self) -> None:
+        """A forward pass of the training begins: a new step, or one more of the same."""
+        if self._begun and not self._stepped and self._backwards:
+            self._look_for_other_steps()
+        if self._stepped:
+            self.finish_step()
+        if self._begun:
+            return
+        self._begun = True
+        self._job = Job(self.step, time.time(), scalars=self._job.scalars)
+        self.collector.tokens[TRAIN] += 1
+        logged = self.step % self.settings.log_freq == 0 or self._alarm > 0
+        self._alarm -= self._alarm > 0
+        if logged:
+            self.collector.collected = self._new_collected(self._train)
+
+    def _new_collected(self, columns: Columns) -> Collected:
+        return Collected(self._meter, columns, self._rows, self.settings.sample_n)
+
+    def _on_turn(self) -> None:
+        """Something turned non-finite: the rest of this step and the next are recorded in full."""
+        self._alarm = 2
+        if self.collector.collected is None and self._begun:
+            self.collector.collected = self._new_collected(self._train)
+            self._alarm = 1
+
+    # ---- backward passes
+
+    def _looks_at_backward(self) -> bool:
+        return (
+            self._scaler is not None
+            or self._changed
+            or not self._optimizer_seen
+            or self.step < FIRST_STEPS
+            or self.collector.collected is not None
+        )
+
+    def _on_backward(self, _: object) -> None:
+        try:
+            if not self._queued and self.collector.active:
+                self._queued = True
+                after_backward(self._backward_done)
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            self.guard.failed("backward", error)
+
+    def _backward_done(self) -> None:
+        self._queued = False
+        if not self.collector.active:
+            return
+        try:
+            self._backwards += 1
+            everything = range(len(self.parameters.owned))
+            factor = 1.0 / self.collector.scale()
+            self._raw = self.parameters.raw_gradients(everything, factor)
+            self._versions = gradient_versions([item.tensor for item in self.parameters.owned])
+            if not self._optimizer_seen:
+                self._read_gradients(everything, factor)
+                self._manual = self.parameters.before_step(everything, self.settings.sample_n)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.guard.failed("after the backward pass", error)
+
+    # ---- the optimizer
+
+    def before_optimizer(self, optimizer: Optimizer, has_closure: bool) -> None:
+        """An optimizer is about to step; called for every optimizer that is looked at."""
+        if not self.collector.active:
+            return
+        try:
+            numbers = self.parameters.numbers_of(
+                [p for group in optimizer.param_groups for p in group["params"]]
+            )
+            if not numbers:
+                return
+            if self._stepped and id(optimizer) in self._steppers:
+                self.finish_step()
+            if not self._begun:
+                self._begin()
+            if not self._optimizer_seen:
+                self._optimizer_seen = True
+                self._job.gradients.clear()
+                self._job.norms.clear()
+                self._manual = None
+            if not has_closure:
+                self._read_step(optimizer, numbers)
+            sample = 0 if self.settings.exact_updates else self.settings.sample_n
+            self._before[id(optimizer)] = self.parameters.before_step(numbers, sample)
+            self._read_rates(optimizer)
+        except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
+            self.guard.failed("before the optimizer's step", error)
+
+    def after_optimizer(self, optimizer: Optimizer, has_closure: bool) -> None:
+        """An optimizer has stepped."""
+        if not self.collector.active:
+            return
+        try:
+            before = self._before.pop(id(optimizer), None)
+            if before is None:
+                return
+            if has_closure:
+                # The gradients that it used came while it stepped.
+                self._read_step(optimizer, before.numbers)
+            if before.numbers:
+                self._job.updates.append(self.parameters.after_step(before))
+            self._stepped = True
+            self._steppers.append(id(optimizer))
+            if self._scaler is not None:
+                self._scaler.turn()
+        except Exception as error:  # noqa: BLE001 - as above
+            self.guard.failed("after the optimizer's step", error)
+
+    def _read_step(self, optimizer: Optimizer, numbers: Sequence[int]) -> None:
+        scale = getattr(optimizer, "grad_scale", None)
+        factor = 1.0 / float(scale) if scale is not None else 1.0
+        self._read_gradients(numbers, factor)
+        versions = gradient_versions([item.tensor for item in self.parameters.owned])
+        if self._backwards:
+            changed = versions != self._versions
+            if changed or self._scaler is not None:
+                self._add_raw()
+            self._changed = changed
+
+    def _read_gradients(self, numbers: Sequence[int], factor: float) -> None:
+        job, collected = self._job, self.collector.collected
+        found: dict[int, float] = {}
+        self.parameters.gradients(numbers, found, self._sentinel, factor)
+        job.gradients.update(found)
+        collected = self.collector.collected
+        if collected is None:
+            return
+        if "params_grad" in self.settings.log:
+            self.parameters.log_gradients(numbers, collected, factor)
+        if "params" in self.settings.log and not self._values_read:
+            self._values_read = True
+            self.parameters.log_values(collected)
+
+    def _add_raw(self) -> None:
+        self._job.gradients.update(self._raw)
+        self._job.raw_norms = self.parameters.norms_in(self._raw, "raw gradient")
+
+    def _read_rates(self, optimizer: Optimizer) -> None:
+        first = self._groups.setdefault(
+            id(optimizer), sum(self._groups.values()) if self._groups else 0
+        )
+        for place, group in enumerate(optimizer.param_groups):
+            rate = group.get("lr")
+            if rate is not None:
+                self._job.scalars[f"lr.{first + place}"] = float(rate)
+        if self._scaler is not None:
+            self._job.scalars["scale"] = self._scaler.scale()
+
+    def _look_for_other_steps(self) -> None:
+        """A backward pass and no optimizer's hook: was the step skipped, or made by hand?"""
+        if self._scaler is not None and self._scaler.skipped():
+            self._add_raw()
+            self._sentinel_events()
+            bad = self._job.events[0].text if self._job.events else "the gradients"
+            text = f"the scaler skipped this step: {bad}"
+            self._job.events.append(Event("skipped", text, "", {"scale": self._scaler.scale()}))
+            self._job.scalars["scale"] = self._scaler.scale()
+            self._stepped = True
+        elif self._manual is not None:
+            now = self.parameters.before_step(self._manual.numbers, self.settings.sample_n)
+            if not torch.equal(now.values, self._manual.values):
+                self._job.updates.append(self.parameters.after_step(self._manual))
+                self._stepped = True
+
+    # ---- the end of a step
+
+    def log(self, scalars: dict[str, float]) -> None:
+        """Numbers of the run: they belong to the step that was taken last, until the next one begins."""
+        if self._begun or self.step == 0:
+            self._job.scalars.update(scalars)
+        else:
+            self._put(Job(self.step - 1, time.time(), scalars=scalars))
+
+    def epoch(self, number: int) -> None:
+        """An epoch ends: it is told at the first step of the next one."""
+        step = self.step + 1 if self._begun and self._stepped else self.step
+        event = Event("epoch", f"epoch {number}", "", {"epoch": number})
+        self._put(Job(step, time.time(), events=[event]))
+
+    def happened(self, event: Event) -> None:
+        """Something to be said at the step under way."""
+        step = self.step if self._begun or self.step == 0 else self.step - 1
+        self._put(Job(step, time.time(), events=[event]))
+
+    def finish_step(self) -> None:
+        """The step is over: what it found goes to the writer."""
+        job, collected = self._job, self.collector.collected
+        self.collector.finish_step()
+        self._sentinel_events()
+        job.time = time.time()
+        job.norms = self.parameters.norms_in(job.gradients, "gradient")
+        if collected is not None:
+            job.collected.append(collected)
+            self.collector.collected = None
+        job.edges = self.collector.edges.news()
+        self.collector.edges.forget()
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._job = Job(self.step + 1, 0.0)
+        self._begun = self._stepped = self._values_read = self._queued = False
+        self._backwards = 0
+        self._raw, self._manual = {}, None
+        self._steppers.clear()
+        self._before.clear()
+        self.step += 1
+        self._put(job)
+
+    def close(self) -> None:
+        """Nothing comes any more: what the last step found goes to the writer."""
+        if self._begun and not self._stepped and self._backwards:
+            self._look_for_other_steps()
+        if self._begun or self._job.scalars:
+            self.finish_step()
+
+    def _sentinel_events(self) -> None:
+        self._job.events += self._sentinel.take()
