@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 
 def histogram_of(
-    ranks: Sequence[RankRun], index: RunIndex, key: SeriesKey, rank: int | None
+    ranks: Sequence[RankRun],
+    index: RunIndex,
+    key: SeriesKey,
+    rank: int | None,
+    steps: tuple[int, int] | None = None,
 ) -> HistogramSeries:
     """Return the histograms of a key; those of several ranks are added at the steps that all have reached.
 
@@ -29,6 +33,7 @@ def histogram_of(
         index: of the run.
         key: whose.
         rank: the place of one rank in ``ranks``; None: all together.
+        steps: the first and the last step that are wanted; None: all. The grid is as fine as these allow.
     """
     if rank is not None and not 0 <= rank < len(ranks):
         return HistogramSeries(key)
@@ -42,12 +47,14 @@ def histogram_of(
         moments.sort(key=lambda moment: moment.final)
     each = list(of_ranks.values())
     moments = each[0] if len(each) == 1 else _together(each)
+    if steps is not None:
+        moments = [moment for moment in moments if steps[0] <= moment.final <= steps[1]]
     if not moments:
         return HistogramSeries(key)
     counts, low, width = common_grid([moment.binned for moment in moments], 0)
-    steps = np.array([moment.final for moment in moments], np.int64)
+    finals = np.array([moment.final for moment in moments], np.int64)
     tails = np.concatenate([moment.binned.tails for moment in moments]).astype(np.int64)
-    return HistogramSeries(key, steps, counts, low, width, tails)
+    return HistogramSeries(key, finals, counts, low, width, tails)
 
 
 def _moments(ranks: Sequence[RankRun], part: Part) -> list[Moment]:

@@ -258,12 +258,17 @@ class Run:
             fold_spans(values, numbers, spans_of(steps, first, last, points), columns)
         return Trends(gathering.keys, values.T.astype(np.float64), edges)
 
-    def histogram(self, key: SeriesKey, rank: int | None = None) -> HistogramSeries:
-        """Return a distribution over the steps; empty where there is none."""
+    def histogram(
+        self, key: SeriesKey, rank: int | None = None, steps: tuple[int, int] | None = None
+    ) -> HistogramSeries:
+        """Return a distribution over the steps; empty where there is none.
+
+        ``steps`` are the first and the last one that are wanted; the grid is then as fine as these allow.
+        """
         place = self._place(rank)
         if place == -1:
             place = len(self.ranks)
-        return histogram_of(self.ranks, self.index, key, None if rank is None else place)
+        return histogram_of(self.ranks, self.index, key, None if rank is None else place, steps)
 
     def _gathering(self, asked: Asked, rank: int | None) -> Gathering | None:
         place = self._place(rank)
