@@ -17,6 +17,7 @@ DEFAULT_MAX_BYTES: Final = 1 << 30
 """Files larger than this are refused, unless the person lifts it."""
 
 CHILD_MODULE: Final = "gradtui.torch.child"
+TRACER_MODULE: Final = "gradtui.torch.tracing.child"
 
 # Another environment's interpreter gets this package alone, by its own path: were the folder that
 # holds it put on sys.path, our numpy and all else beside it would shadow that environment's own.
@@ -27,7 +28,7 @@ s = u.spec_from_file_location("gradtui", d + "/__init__.py", submodule_search_lo
 m = u.module_from_spec(s)
 sys.modules["gradtui"] = m
 s.loader.exec_module(m)
-runpy.run_module("gradtui.torch.child", run_name="__main__", alter_sys=True)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 
 
@@ -76,15 +77,25 @@ def choose_colors(color: Color) -> None:
         del os.environ["TEXTUAL_COLOR_SYSTEM"]
 
 
-def child_command(spec: str, folder: str, *, python: str = "") -> tuple[str, ...]:
-    """Return the command that serves an adapter.
+def child_command(
+    spec: str,
+    folder: str,
+    *,
+    python: str = "",
+    module: str = CHILD_MODULE,
+    more: tuple[str, ...] = (),
+) -> tuple[str, ...]:
+    """Return the command of a process that has torch and fills a folder.
 
     Args:
         spec: ``FILE.py:FACTORY``, or ``demo:NAME`` for a demo that is installed with the package.
         folder: The debug folder that it writes.
         python: Another environment's interpreter; empty for the one that runs now.
+        module: What it runs: an adapter that serves, or a tracer.
+        more: Further arguments of that module.
     """
+    arguments = (spec, "--folder", folder, *more)
     if not python:
-        return (sys.executable, "-m", CHILD_MODULE, spec, "--folder", folder)
+        return (sys.executable, "-m", module, *arguments)
     package = str(Path(__file__).resolve().parent)
-    return (python, "-c", BOOTSTRAP, package, spec, "--folder", folder)
+    return (python, "-c", BOOTSTRAP, package, module, *arguments)

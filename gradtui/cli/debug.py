@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradtui.cli import terminal
 from gradtui.cli.options import Parser, screen_arguments, screen_options
-from gradtui.errors import UsageError
+from gradtui.cli.spec import interpreter, spec_source
 
 if TYPE_CHECKING:
     import argparse
@@ -32,15 +32,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Serve the model, show it, and return the exit code."""
-    source, colon, factory = options.spec.rpartition(":")
-    if not colon or not source or not factory.replace(".", "_").isidentifier():
-        raise UsageError(f"{options.spec}: FILE.py:FACTORY is needed, such as net.py:make")
-    from pathlib import Path
-
-    if not Path(source).is_file():
-        raise UsageError(f"{source}: no such file")
+    source = spec_source(options.spec)
     terminal.need_terminal(options.folder)
-    python = _interpreter(options.python) if options.python else ""
+    python = interpreter(options.python) if options.python else ""
     if not python:
         terminal.need_torch(
             "debug", "install gradtui[torch], or name the interpreter that has it: --python P"
@@ -55,17 +49,3 @@ def run(options: argparse.Namespace) -> int:
         **screen_arguments(options),
     )
     return terminal.open_screen(launch)
-
-
-def _interpreter(name: str) -> str:
-    """An interpreter by its path, its name on PATH, or the folder of its environment."""
-    import shutil
-    from pathlib import Path
-
-    if Path(name).is_dir():
-        name = str(Path(name) / "bin" / "python")
-    found = shutil.which(name)
-    if found is None:
-        raise UsageError(f"--python {name}: no such interpreter")
-    # Not resolved: an environment's python is a link, and it is the link that makes it that environment's.
-    return str(Path(found).absolute())

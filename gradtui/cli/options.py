@@ -12,7 +12,8 @@ ESTIMATES: Final = ("proportional", "equal", "minimum-norm", "vnittest")
 
 VALUED: Final = (
     "--estimate", "--color", "--max-bytes", "--folder", "--python", "--fail-on", "--format",
-    "--points",
+    "--points", "--input", "--stage", "--html", "--csv", "--depth", "--merge", "--sort", "--hot", "--palette",
+    "--fix", "--avoid", "--colour-by",
 )  # fmt: skip
 """Options that are followed by a value: the word after one of them is no command."""
 
@@ -80,3 +81,10 @@ def _byte_count(text: str) -> int:
     if not (digits.isascii() and digits.isdigit() and int(digits) > 0 and len(digits) < 16):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes (such as 2G)")
     return int(digits) << shift
+
+
+def count_of(text: str) -> int:
+    """Return a whole number from 0 up, for an option's value."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of points")
+    return int(text)

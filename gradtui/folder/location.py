@@ -110,6 +110,11 @@ class DebugFolder:
         return self.sidecar / HISTORY
 
     @property
+    def graph(self) -> Path:
+        """The architecture of the model."""
+        return self.sidecar / "graph.json"
+
+    @property
     def adapter_state(self) -> Path:
         """What the adapter is doing."""
         return self.sidecar / "adapter.json"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import gradtui
-from gradtui.launch import BOOTSTRAP, child_command
+from gradtui.launch import BOOTSTRAP, CHILD_MODULE, child_command
 
 CHILD = """\
 import json, sys
@@ -32,7 +32,9 @@ def test_another_interpreter_gets_the_package_and_nothing_beside_it(tmp_path: Pa
     (room / "child.py").write_text(CHILD)
     (site / "numpy.py").write_text("raise SystemExit('the other environment has its own')")
     done = subprocess.run(
-        [sys.executable, "-c", BOOTSTRAP, str(site / "gradtui"), "net.py:make", "--folder", "f"],
+        [
+            sys.executable, "-c", BOOTSTRAP, str(site / "gradtui"), CHILD_MODULE, "net.py:make", "--folder", "f",
+            ],
         capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path,
     )  # fmt: skip
     found = json.loads(done.stdout)
@@ -46,4 +48,4 @@ def test_the_bootstrap_is_given_this_package():
     command = child_command("net.py:make", "f", python="/usr/bin/python3")
     assert command[0] == "/usr/bin/python3"
     assert Path(command[3]) == Path(gradtui.__file__).parent
-    assert command[4:] == ("net.py:make", "--folder", "f")
+    assert command[4:] == (CHILD_MODULE, "net.py:make", "--folder", "f")

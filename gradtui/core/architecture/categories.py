@@ -54,7 +54,7 @@ PALETTES: Final[dict[str, tuple[str, ...]]] = {
     # Okabe and Ito's colours for all kinds of colour vision, black left out, then lighter ones of theirs.
     "safe": (
         "#56b4e9", "#e69f00", "#cc79a7", "#d55e00", "#999999", "#009e73", "#0072b2", "#f0e442",
-        "#bbbbbb", "#ddaa33", "#88ccee", "#882255", "#dddddd", "#777777",
+        "#bbbbbb", "#ddaa33", "#88ccee", "#882255", "#8c8c8c", "#b0b0b0",
     ),
     # Brewer's twelve paired colours, the dark ones first.
     "paired": (

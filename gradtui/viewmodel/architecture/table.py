@@ -248,7 +248,7 @@ def architecture_line(
     lead = lead + " " if lead else ""
     if len(lead) > room // 2:
         lead = lead[: room // 2]
-    name, classes = _names(view, row)
+    name, classes = row_names(view, row)
     space = max(room - len(lead), 1)
     name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep="end")
     left = space - cell_width(name) - 1
@@ -275,7 +275,8 @@ def _role_of(state: str, guessed: bool) -> str:
     return "dim" if state == "not run" else "warn" if guessed else ""
 
 
-def _names(view: ArchitectureView, row: ArchitectureRow) -> tuple[str, str]:
+def row_names(view: ArchitectureView, row: ArchitectureRow) -> tuple[str, str]:
+    """A row's name, and its classes or what else it is; both as the model has them."""
     node = view.graph.nodes[row.number]
     call = f"#{node.call}" if node.call else ""
     classes = "+".join(row.names)

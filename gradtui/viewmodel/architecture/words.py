@@ -50,7 +50,10 @@ def graph_headline(view: ArchitectureView, width: int) -> TextLine:
 
 
 def fault_lines(fault: TraceFault, width: int) -> tuple[TextLine, ...]:
-    """Why a forward pass ended early: where, what, and the user's line; nothing where it did not."""
+    """Why a forward pass ended early: where, what, and the user's line; nothing where it did not.
+
+    A width of 0 cuts nothing.
+    """
     if not fault:
         return ()
     where = fault.path or "the model's own forward"

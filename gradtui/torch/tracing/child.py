@@ -1,0 +1,118 @@
+"""``python -m gradtui.torch.tracing.child SPEC --folder F``: trace a person's model in a process of its own.
+
+The graph goes into the folder's ``graph.json``, what the person's file prints to where it prints it. Exit codes:
+0 for a graph, also a partial one; 1 for an error of the person's file, 2 for a spec or input that can't be, 3
+for a folder that can't be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from gradtui.errors import FolderMissing, GradtuiError, UsageError
+from gradtui.folder.generation import AdapterWriter
+from gradtui.folder.graph_file import write_graph
+from gradtui.torch.lifeline import Ended, lifeline, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trace what the arguments name; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="gradtui.torch.tracing.child", description="Trace a model."
+    )
+    parser.add_argument("spec", help="FILE.py:FACTORY")
+    parser.add_argument("--folder", required=True, help="where the graph goes")
+    parser.add_argument("--input", action="append", default=[], help="a shape, or NAME=SHAPE")
+    parser.add_argument("--stage", default="auto")
+    options = parser.parse_args(arguments)
+    try:
+        with lifeline():
+            return _trace(options)
+    except Ended as ended:
+        return ended.code
+
+
+def _trace(options: argparse.Namespace) -> int:
+    try:
+        writer = AdapterWriter(options.folder)
+    except GradtuiError as error:
+        say(str(error))
+        return 3
+    failure, code = "", 0
+    try:
+        writer.set_state("starting", message=f"loading {options.spec}")
+        from gradtui.torch.factory import find_factory
+        from gradtui.torch.tracing.trace import trace
+
+        model, inputs, named = model_and_inputs(find_factory(options.spec)(), options.spec)
+        given, named = shapes(options.input) if options.input else (inputs, named)
+        writer.set_state("computing", message=f"tracing {type(model).__name__}")
+        write_graph(writer.folder, trace(model, *given, stage=options.stage, **named))
+    except GradtuiError as error:
+        failure, code = str(error), 2 if isinstance(error, (UsageError, FolderMissing)) else 3
+    except Exception as error:  # noqa: BLE001 - the person's file may raise anything; it is told, whole
+        failure, code = "".join(traceback.format_exception(error)), 1
+    if failure:
+        say(failure)
+        writer.set_state("failed", message=failure.rstrip().rpartition("\n")[2], error=failure)
+    else:
+        writer.close()
+    return code
+
+
+def model_and_inputs(made: object, spec: str) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """The model that a factory returned, with its positional and keyword arguments.
+
+    A factory returns a model, a model and its inputs (a tensor, a tuple or list of arguments, a dict of keyword
+    arguments, a shape as text), or a `DebugAdapter`, of which the model alone is taken.
+
+    Raises:
+        UsageError: when it returned something else.
+    """
+    from torch import nn
+
+    from gradtui.torch.adapter import DebugAdapter
+
+    if isinstance(made, DebugAdapter):
+        made = made.model
+    if isinstance(made, nn.Module):
+        return made, (), {}
+    if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):
+        model, inputs = made
+        if isinstance(inputs, dict):
+            return model, (), {str(name): value for name, value in inputs.items()}
+        return model, tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,), {}
+    raise UsageError(
+        f"{spec}: returned a {type(made).__name__}; a model, or a model and its inputs, is needed"
+    )
+
+
+def shapes(texts: Sequence[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Read ``--input`` options: shapes in order, and shapes of keyword arguments.
+
+    Raises:
+        UsageError: when one is no shape.
+    """
+    from gradtui.torch.tracing.arguments import shape_of
+
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for text in texts:
+        name, sign, shape = text.rpartition("=")
+        if sign:
+            named[name.strip()] = shape_of(shape)
+        else:
+            positional.extend(shape_of(part) for part in text.split())
+    return tuple(positional), named
+
+
+if __name__ == "__main__":
+    sys.exit(main())
