@@ -31,10 +31,10 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
 
     Special values: without norms from before clipping nothing is found; non-finite steps are passed over.
     """
-    before = evidence.clean("raw gradient", "l2")
-    if len(before) < 2:
+    before = evidence.gradients
+    used = evidence.clean("gradient", "l2")
+    if len(before) < 2 or used.last.shape != before.last.shape:
         return
-    used = evidence.aligned(evidence.clean("gradient", "l2"), before)
     both = before.known & used.known
     raw = _total(np.where(both, before.last, np.nan))
     kept = _total(np.where(both, used.last, np.nan))

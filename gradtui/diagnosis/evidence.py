@@ -54,22 +54,26 @@ class Evidence:
             found = self._tables[asked] = bounded(joined([_table(block) for block in blocks]))
         return found
 
-    def aligned(self, table: Table, like: Table) -> Table:
+    def aligned(self, table: Table, like: Table, *, stale: bool = True) -> Table:
         """Return a table with the rows and columns of another, whose tensors may be the same.
 
-        A row gets the row of ``table`` in which its last step lies, or else the newest one before; NaN where
-        ``table`` has none.
+        A row gets the row of ``table`` in which its last step lies, or else (``stale``) the newest one before;
+        NaN where ``table`` has none.
         """
         columns = self.structure.columns(like.keys, table.keys)
-        return table.at(columns, like)
+        return table.at(columns, like, stale=stale)
 
     def clean(self, role: Role, quantity: str) -> Table:
         """Return a table without the rows in which the tensor had non-finite values.
 
         Its other statistics are over the finite part, which may be none of it: they say nothing then.
         """
-        table = self.table(role, quantity)
-        return table.without(self.spoilt(role, table))
+        asked = (role, f"clean {quantity}")
+        found = self._tables.get(asked)
+        if found is None:
+            table = self.table(role, quantity)
+            found = self._tables[asked] = table.without(self.spoilt(role, table))
+        return found
 
     def spoilt(self, role: Role, table: Table) -> Flags:
         """Return where the tensors of a table had non-finite values [k, n]."""
@@ -89,9 +93,14 @@ class Evidence:
 
     @cached_property
     def gradients(self) -> Table:
-        """The gradient norms of all parameters, as they were before clipping where that is known."""
-        raw = self.clean("raw gradient", "l2")
-        return raw if raw.known.any() else self.clean("gradient", "l2")
+        """The gradient norms of all parameters, as they were before anything clipped them.
+
+        Norms from before are recorded where something changed the gradients; elsewhere they are the same.
+        """
+        used, raw = self.clean("gradient", "l2"), self.clean("raw gradient", "l2")
+        if raw.empty or used.empty:
+            return used if raw.empty else raw
+        return self.aligned(raw, used, stale=False).or_else(used)
 
     @cached_property
     def losses(self) -> tuple[SeriesKey, ...]:

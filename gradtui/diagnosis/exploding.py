@@ -141,7 +141,7 @@ def _grown(
     key = table.keys[worst.column]
     also = others((*(table.keys[g.column].path for g in grown), *further), key.path)
     begin = min(g.begin for g in grown)
-    clipped = key.role == "raw gradient" and _is_clipped(evidence, worst, table)
+    clipped = _is_clipped(evidence, worst)
     steps = max(int(table.ends[worst.end]) - since(table, worst.begin), 1)
     return Finding(
         "exploding",
@@ -162,13 +162,10 @@ def _grown(
     )
 
 
-def _is_clipped(evidence: Evidence, growth: Growth, table: Table) -> bool:
-    used = evidence.clean("gradient", "l2")
-    key = table.keys[growth.column]
-    for column, other in enumerate(used.keys):
-        if (other.path, other.slot) == (key.path, key.slot):
-            return bool(np.nanmax(used.high[:, column], initial=0) < growth.peak / 2)
-    return False
+def _is_clipped(evidence: Evidence, growth: Growth) -> bool:
+    """Whether the optimizer saw less than half of it."""
+    used = evidence.clean("gradient", "l2").high[growth.begin : growth.end + 1, growth.column]
+    return float(np.nanmax(used, initial=0)) < growth.peak / 2
 
 
 def _profile(evidence: Evidence, table: Table, bounds: Bounds) -> Iterator[Finding]:

@@ -88,10 +88,23 @@ class Table:
             self.keys, self.steps, self.ends, lambda values: np.where(hidden, np.nan, values)
         )
 
-    def at(self, columns: Indices, like: Table) -> Table:
+    def or_else(self, other: Table) -> Table:
+        """Return the table with the numbers of another of the same shape, and its keys, where this has none."""
+        known = ~np.isnan(self.last)
+        return Table(
+            other.keys,
+            other.steps,
+            other.ends,
+            np.where(known, self.low, other.low),
+            np.where(known, self.high, other.high),
+            np.where(known, self.last, other.last),
+        )
+
+    def at(self, columns: Indices, like: Table, *, stale: bool = True) -> Table:
         """Return the table with the rows of another and the given columns; -1 is a column of NaN.
 
-        A row of the other gets the row of this one in which its last step lies, or else the newest before.
+        A row of the other gets the row of this one in which its last step lies, or else the newest before;
+        NaN in place of the latter where it is not to be ``stale``.
         """
         if self.empty:
             nothing = np.full((len(like), len(columns)), np.nan)
@@ -101,7 +114,8 @@ class Table:
             if len(columns) == len(self.keys) and bool(np.all(columns == np.arange(len(columns)))):
                 return Table(like.keys, like.steps, like.ends, self.low, self.high, self.last)
             rows = np.arange(len(self))
-        missing = (rows < 0)[:, None] | (columns < 0)[None, :]
+        late = np.zeros(len(rows), np.bool_) if stale else self.ends[rows] < like.steps
+        missing = ((rows < 0) | late)[:, None] | (columns < 0)[None, :]
         place = np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))
         gaps = bool(missing.any())
         return self._of(

@@ -16,7 +16,7 @@ from gradtui.viewmodel.summary import chain_rule, summarize
 from gradtui.viewmodel.text import cell_width, number, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gradtui.core.arrays import Array
     from gradtui.core.session import Pair
@@ -108,17 +108,22 @@ def _rows(pair: Pair) -> Iterator[list[float | str]]:
         yield [plain_number(value) for value in pair.flow.row(node).values.tolist()]
 
 
-def json_parts(session: Session, *, full: bool = False) -> Iterator[str]:
-    """Yield the document as JSON text, piece by piece: a dense flow is never whole in memory as text."""
+def json_parts(
+    session: Session, *, full: bool = False, run: Iterable[str] = ("null",)
+) -> Iterator[str]:
+    """Yield the document as JSON text, piece by piece: a dense flow is never whole in memory as text.
+
+    Args:
+        session: what was read from the folder.
+        full: with each pair's flow.
+        run: JSON text of the watched run, in pieces.
+    """
     document = show_document(session)
-    if not full:
-        yield json.dumps(document, allow_nan=False) + "\n"
-        return
     opening = "{"
     for key, value in document.items():
         yield f"{opening}{json.dumps(key)}: "
         opening = ", "
-        if key != "pairs":
+        if key != "pairs" or not full:
             yield json.dumps(value, allow_nan=False)
             continue
         yield "["
@@ -128,6 +133,8 @@ def json_parts(session: Session, *, full: bool = False) -> Iterator[str]:
             yield from _flow_parts(pair)
             yield "}"
         yield "]"
+    yield ', "run": '
+    yield from run
     yield "}\n"
 
 

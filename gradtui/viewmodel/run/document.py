@@ -1,0 +1,194 @@
+"""A watched run as the ``run`` part of ``gradtui show --json``, piece by piece."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gradtui.core.run.keys import DERIVED, SeriesKey
+from gradtui.diagnosis.table import Table, bounded
+from gradtui.viewmodel.document import known, plain_number
+from gradtui.viewmodel.findings import finding_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from gradtui.core.run.records import ParameterInfo
+    from gradtui.core.run.run import Run
+    from gradtui.core.run.series import Columns
+    from gradtui.diagnosis.finding import Finding
+
+POINTS: Final = 100
+"""Points of a series, where nobody says otherwise."""
+
+
+def run_parts(
+    run: Run, findings: Sequence[Finding], *, history: bool = False, points: int = POINTS
+) -> Iterator[str]:
+    """Yield a run as JSON text, module by module and series by series.
+
+    Args:
+        run: what was read; the empty run gives ``null``.
+        findings: about it.
+        history: with the series.
+        points: the most points of a series; older steps are joined into spans. 0: all that is held.
+
+    NaN and infinities are the strings "nan", "inf" and "-inf"; what is not known, or does not apply, is None.
+    """
+    if run.is_empty:
+        yield "null"
+        return
+    head = _head(run, findings)
+    yield json.dumps(head, allow_nan=False)[:-1]
+    yield ', "modules": ['
+    yield from _joined(_modules(run))
+    yield "]"
+    if history:
+        yield ', "history": ['
+        yield from _joined(_history(run, points))
+        yield "]"
+    yield "}"
+
+
+def _joined(items: Iterable[dict[str, object]]) -> Iterator[str]:
+    lead = ""
+    for item in items:
+        yield lead + json.dumps(item, allow_nan=False)
+        lead = ", "
+
+
+def _head(run: Run, findings: Sequence[Finding]) -> dict[str, object]:
+    start = run.ranks[0].start
+    scalars = run.column("run", "value")
+    return {
+        "id": start.run,
+        "model": start.model,
+        "world": run.world,
+        "ranks": [rank.rank for rank in run.ranks],
+        "torch": start.torch,
+        "device": start.device,
+        "started": start.started,
+        "first_step": run.first_step,
+        "last_step": run.last_step,
+        "last_time": run.last_time,
+        "scalars": {
+            key.slot: {"value": plain_number(value), "step": step}
+            for key, value, step in zip(
+                scalars.keys, scalars.values.tolist(), scalars.steps.tolist(), strict=True
+            )
+            if step >= 0
+        },
+        "edges": [[_end(source), _end(target)] for source, target in run.edges.pairs],
+        "findings": [finding_document(finding) for finding in findings],
+        "notes": list(run.notes),
+    }
+
+
+def _end(key: SeriesKey) -> dict[str, object]:
+    return {"path": key.path, "slot": key.slot, "call": key.call}
+
+
+def _modules(run: Run) -> Iterator[dict[str, object]]:
+    statistics = _statistics(run)
+    owned: dict[str, list[ParameterInfo]] = {}
+    for info in run.parameters:
+        owned.setdefault(info.path, []).append(info)
+    for module in run.modules:
+        yield {
+            "path": module.path,
+            "class": module.kind,
+            "extra": module.extra,
+            "parameters": [_parameter(info) for info in owned.get(module.path, ())],
+            "statistics": statistics.get(module.path, []),
+        }
+
+
+def _parameter(info: ParameterInfo) -> dict[str, object]:
+    return {
+        "name": info.name,
+        "shape": list(info.shape),
+        "dtype": info.dtype,
+        "trainable": info.trainable,
+        "shared": list(info.shared),
+        "placement": info.placement,
+    }
+
+
+def _statistics(run: Run) -> dict[str, list[dict[str, object]]]:
+    """The last numbers of each tensor by module: what was recorded, and the shares and means of it."""
+    found: dict[str, list[dict[str, object]]] = {}
+    tensors: dict[SeriesKey, dict[str, object]] = {}
+    for role, quantity, phase in _groups(run, derived=True):
+        if role == "run":
+            continue
+        column = run.column(role, quantity, phase)
+        for key, value, step in zip(
+            column.keys, column.values.tolist(), column.steps.tolist(), strict=True
+        ):
+            if step < 0 or np.isnan(value):
+                continue
+            whose = key.of("")
+            tensor = tensors.get(whose)
+            if tensor is None:
+                tensor = tensors[whose] = {
+                    "role": key.role,
+                    "slot": key.slot,
+                    "call": key.call,
+                    "phase": key.phase,
+                    "step": step,
+                    "sampled": run.sampled(key),
+                }
+                found.setdefault(key.path, []).append(tensor)
+            tensor[quantity] = known(value)
+    return found
+
+
+def _groups(run: Run, *, derived: bool = False) -> list[tuple[str, str, str]]:
+    """The roles, quantities and phases that the run has series of, in their order."""
+    groups = dict.fromkeys((key.role, key.quantity, key.phase) for key in run.keys)
+    if derived:
+        for name, (above, below) in DERIVED.items():
+            for role, quantity, phase in list(groups):
+                whole = (role, below, phase) in groups or below == "count"
+                if quantity == above and whole and role not in ("run", "module"):
+                    groups[role, name, phase] = None
+    return [(str(role), quantity, str(phase)) for role, quantity, phase in groups]
+
+
+def _history(run: Run, points: int) -> Iterator[dict[str, object]]:
+    for role, quantity, phase in _groups(run):
+        for block in run.blocks(role, quantity, phase):
+            yield from _series(block, points, logged=role == "run")
+
+
+def _series(block: Columns, points: int, *, logged: bool) -> Iterator[dict[str, object]]:
+    last, low, high = (np.asarray(a, np.float64) for a in (block.last, block.low, block.high))
+    table = Table(block.keys, block.first, block.steps, low, high, last)
+    if points:
+        table = bounded(table, 0, points)
+    rows = np.searchsorted(block.steps, table.ends)
+    spans = bool(np.any(table.steps != table.ends))
+    for column, key in enumerate(table.keys):
+        # A scalar of the run that was NaN at the end of a span was NaN; elsewhere that is no value.
+        values = last[rows, column] if logged else table.last[:, column]
+        there = np.ones(len(values), np.bool_) if logged else ~np.isnan(values)
+        if not there.any():
+            continue
+        yield {
+            "path": key.path,
+            "role": key.role,
+            "slot": key.slot,
+            "call": key.call,
+            "phase": key.phase,
+            "quantity": key.quantity,
+            "steps": table.ends[there].tolist(),
+            "values": _plain(values[there]),
+            "low": _plain(table.low[there, column]) if spans else None,
+            "high": _plain(table.high[there, column]) if spans else None,
+        }
+
+
+def _plain(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[float | str]:
+    return [plain_number(value) for value in values.tolist()]

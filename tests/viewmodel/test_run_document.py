@@ -1,0 +1,119 @@
+"""A run as JSON and as text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from kit.runs import deep
+
+from gradtui.core.run.run import Run
+from gradtui.diagnosis.diagnose import diagnose
+from gradtui.viewmodel.check import check_document, check_text, failed, verdict_of
+from gradtui.viewmodel.run.document import run_parts
+from gradtui.viewmodel.run.page import run_text
+
+
+def document(run, **options):
+    return json.loads("".join(run_parts(run, diagnose(run), **options)))
+
+
+def sick():
+    training = deep(4, "Tanh", decay=0.004, steps=600)
+    training.of("head", "gradient", "l2", "bias")[:] = np.nan
+    return training
+
+
+def test_the_empty_run_is_null():
+    assert document(Run.empty()) is None
+
+
+def test_modules_have_their_last_statistics():
+    training = sick()
+    found = document(training.run())
+    assert (found["last_step"], found["world"], found["model"]) == (599, 1, "Net")
+    assert found["scalars"]["loss"]["step"] == 599
+    modules = {module["path"]: module for module in found["modules"]}
+    assert modules["body.act0"]["class"] == "Tanh"
+    assert modules["body.0"]["parameters"][0]["shape"] == [64, 64]
+    tensors = {(t["role"], t["slot"]): t for t in modules["body.0"]["statistics"]}
+    assert tensors["gradient", "weight"]["l2"] == pytest.approx(
+        float(training.of("body.0", "gradient", "l2", "weight")[-1])
+    )
+    assert tensors["gradient", "weight"]["step"] == 599
+    assert tensors["update", "weight"]["ratio"] > 0
+    assert tensors["output", ""]["zero_share"] == 0
+    # No gradient is not there, and not 0.
+    assert ("gradient", "bias") not in {
+        (t["role"], t["slot"]) for t in modules["head"]["statistics"]
+    }
+    assert "history" not in found
+
+
+def test_findings_are_told_whole():
+    (finding,) = [f for f in document(sick().run())["findings"] if f["rule"] == "vanishing"]
+    assert (finding["path"], finding["word"], finding["flag"], finding["until"]) == (
+        "body.0",
+        "VAN",
+        "v",
+        None,
+    )
+    assert finding["also"] == ["body.1"]
+    assert finding["why"]
+    assert finding["advice"]
+
+
+@pytest.mark.parametrize("points", [10, 100, 0])
+def test_the_series_are_bounded(points):
+    training = sick()
+    found = document(training.run(), history=True, points=points)
+    series = {(s["path"], s["role"], s["slot"], s["quantity"]): s for s in found["history"]}
+    loss = series["", "run", "loss", "value"]
+    assert len(loss["values"]) == (points or 600)
+    assert loss["steps"][-1] == 599
+    assert (loss["low"] is None) == (points == 0)
+    whole = training.of("", "run", "value", "loss")
+    if points:
+        assert min(loss["low"]) == pytest.approx(float(whole.min()))
+        assert max(loss["high"]) == pytest.approx(float(whole.max()))
+    assert ("head", "gradient", "bias", "l2") not in series
+
+
+def test_numbers_that_json_lacks():
+    training = deep(2)
+    training.of("", "run", "value", "loss")[-1] = np.nan
+    training.of("body.0", "gradient", "l2", "weight")[-1] = np.inf
+    found = document(training.run(), history=True)
+    assert found["scalars"]["loss"]["value"] == "nan"
+    assert found["history"][0]["values"][-1] == "nan"
+
+
+def test_the_page_names_modules_findings_and_series():
+    run = sick().run()
+    text = run_text(run, diagnose(run), ("a note\x1b",), history=True)
+    for word in (
+        "run of Net",
+        "step 599",
+        "body",
+        "act0",
+        "VAN",
+        "why:",
+        "try:",
+        "gradient l2",
+        "a note",
+    ):
+        assert word in text
+    assert "\x1b" not in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_the_verdict():
+    run = sick().run()
+    verdict = verdict_of("f", None, run, diagnose(run))
+    assert failed(verdict, "warn")
+    assert not failed(verdict, "bad")
+    assert check_text(verdict, "bad").splitlines()[-1].startswith("f, step 599: ")
+    found = json.loads(check_document(verdict, "warn"))
+    assert (found["failed"], found["step"], found["fail_on"]) == (True, 599, "warn")
+    assert json.loads(check_document(verdict_of("f"), "note"))["failed"] is False
