@@ -11,8 +11,9 @@ from gradtui.core.region import Region
 from gradtui.core.scale import SCALES
 from gradtui.core.threshold import MODES
 from gradtui.errors import GradtuiError, UsageError
-from gradtui.tui.actions import editing, finding, looks, moving
+from gradtui.tui.actions import editing, finding, looks, moving, run_commands
 from gradtui.viewmodel import choices, moves
+from gradtui.viewmodel.run.sorts import SORTS
 from gradtui.viewmodel.selection import DIRECTIONS, VIEWS, connections
 from gradtui.viewmodel.text import printable
 
@@ -202,7 +203,31 @@ def _request(desk: Desk, words: list[str]) -> None:
     raise UsageError("usage: request row|column")
 
 
+def _find(desk: Desk, words: list[str]) -> None:
+    if not run_commands.answered(desk, "find", " ".join(words)):
+        finding.find(desk, " ".join(words))
+
+
+def _filter(desk: Desk, words: list[str]) -> None:
+    if not run_commands.answered(desk, "filter", " ".join(words)):
+        looks.filter_layers(desk, " ".join(words))
+
+
+def _acting(
+    action: str, otherwise: Callable[[Desk, int], None]
+) -> Callable[[Desk, list[str]], None]:
+    """A command that does what a key does, in the views of a run and in the others."""
+
+    def act(desk: Desk, _words: list[str]) -> None:
+        if not run_commands.acted(desk, action):
+            otherwise(desk, 0)
+
+    return act
+
+
 def _layers(desk: Desk) -> tuple[str, ...]:
+    if desk.watching and desk.selection.view in ("overview", "history"):
+        return run_commands.modules(desk)
     return tuple(printable(layer.name) for layer in desk.session.layers)
 
 
@@ -241,12 +266,23 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("fit", "", "zoom the focused map so that it fits", _fit),
     Command("top", "NUMBER", "how many links the flow table shows", _top),
     Command("request", "row|column", "ask the adapter for this node's whole row or column", _request, _words("row", "column")),
-    Command("find", "TEXT", "go to a layer", lambda desk, w: finding.find(desk, " ".join(w)), _layers),
-    Command("filter", "[TEXT]", "show only layers that match", lambda desk, w: looks.filter_layers(desk, " ".join(w))),
+    Command("find", "TEXT", "go to a layer; in History to a series", _find, _layers),
+    Command("filter", "[TEXT]", "show only layers that match", _filter),
+    Command("series", "WORDS", "a run: show a series by words of its name", run_commands.series, run_commands.names),
+    Command("pin", "[WORDS]", "a run: pin the series, or another one", run_commands.pin, run_commands.names),
+    Command("unpin", "", "a run: take all pins away", run_commands.unpin),
+    Command("window", "all|STEPS|FIRST..LAST", "a run: the steps in view", run_commands.window, _words("all")),
+    Command("step", "NUMBER|last", "a run: put the cursor on a step", run_commands.step, _words("last")),
+    Command("axis", "log|linear", "a run: the axis of the values", run_commands.axis, _words("log", "linear")),
+    Command("sort", "COLUMN", "a run: sort the modules", run_commands.sort, _words(*SORTS)),
+    Command("inputs", "", "a run: the module's inputs side by side", run_commands.inputs),
+    Command("ranks", "together|apart|N", "a run: which ranks", run_commands.ranks, _words("together", "apart")),
+    Command("keep", "[MODULE]", "ask the run to keep full tensors of a module", run_commands.keep, run_commands.modules),
+    Command("play", "", "play the snapshots, or the steps", run_commands.play),
     *(Command(view, "", f"the {view} view", _view(view)) for view in VIEWS),
-    Command("baseline", "", "make this generation the baseline", lambda desk, _w: looks.baseline(desk, 0)),
-    Command("difference", "", "show the difference to the baseline", lambda desk, _w: looks.compare(desk, 0)),
-    Command("pause", "", "pause following, or follow again", lambda desk, _w: looks.pause(desk, 0)),
+    Command("baseline", "", "make this generation the baseline", _acting("baseline.set", looks.baseline)),
+    Command("difference", "", "show the difference to the baseline", _acting("baseline.difference", looks.compare)),
+    Command("pause", "", "pause following, or follow again", _acting("pause", looks.pause)),
     Command("reload", "", "read the folder again", lambda desk, _w: desk.room.reload()),
     Command("svg", "[PATH]", "save the screen as an SVG file", lambda desk, w: desk.room.save_svg(" ".join(w))),
     Command("back", "", "back to where you were", lambda desk, _w: moving.back(desk, 0)),
@@ -265,7 +301,8 @@ def run(desk: Desk, text: str) -> None:
         return
     if name.isdecimal() and not rest:
         # Python refuses to read numbers of thousands of digits, and no map has so many rows.
-        moving.bottom(desk, int(name[:12]))
+        if not run_commands.went(desk, int(name[:12])):
+            moving.bottom(desk, int(name[:12]))
         return
     command = _BY_NAME.get(name)
     if command is None:

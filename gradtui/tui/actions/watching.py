@@ -11,7 +11,7 @@ from gradtui.viewmodel.run import choice as choices
 from gradtui.viewmodel.run.choice import APART, NEWEST, TOGETHER, RunChoice, Spot
 from gradtui.viewmodel.run.flags import nearest
 from gradtui.viewmodel.run.lines import columns_of, tsv
-from gradtui.viewmodel.run.training import SORTS, folded_nodes
+from gradtui.viewmodel.run.training import folded_nodes
 from gradtui.viewmodel.run.window import window_of, with_cursor
 from gradtui.viewmodel.text import printable
 
@@ -152,11 +152,6 @@ def with_sort(desk: Desk, name: str) -> None:
     desk.say(f"sorted by {name.replace('_', ' ')}{word}")
 
 
-def sort_names() -> tuple[str, ...]:
-    """Return the columns that sort."""
-    return SORTS
-
-
 def filter_rows(desk: Desk, text: str) -> None:
     """Show only modules whose path or class has these words; ``!``, ``X``, ``v`` and ``flag`` ask for flags."""
     choose(desk, replace(desk.selection.run, filter=text.strip()))
@@ -233,7 +228,6 @@ def _finding(desk: Desk, step: int) -> None:
         here = next((n for n, f in enumerate(worrying) if (f.rule, f.path, f.name) == same), -1)
     place = (here + step if here >= 0 or step < 0 else step - 1) % len(worrying)
     show_finding(desk, worrying[place])
-    desk.say(f"finding {place + 1} of {len(worrying)}")
 
 
 def show_finding(desk: Desk, finding: Finding) -> None:

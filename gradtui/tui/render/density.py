@@ -63,7 +63,8 @@ def density_lines(
         marks = "".join("x" if bad else " " for bad in density.bad)
         lines.append((Span("nan/inf".rjust(LABELS) + " ", "bad"), Span(marks, "bad")))
     lines += axis_lines(window, ticks, columns, ascii=palette.ascii_only)
-    return (*lines, *(() for _ in range(height - len(lines))))[:height]
+    # What is left stays free above: the steps keep their place.
+    return (*(() for _ in range(height - len(lines))), *lines)[:height]
 
 
 def _cells(density: Density, columns: int, cursor: int, palette: Palette) -> list[TextLine]:

@@ -43,13 +43,13 @@ class Shares:
     flags: int = 0
 
 
-def shared(height: int, curves: int, *, mode: str, alone: bool, has_histogram: bool) -> Shares:
+def shared(height: int, curves: int, *, mode: str, alone: bool, histogram: int) -> Shares:
     """Share rows out: the chart has most; what says least goes first where there are few."""
     if height < LEAST_CHART + 2:
         return Shares(chart=height) if mode == "series" else Shares(density=height)
     marks = 1
     legend = min(curves, max(height // 6, 1)) if mode == "series" else 0
-    distribution = 3 if has_histogram and height >= 14 and not alone else 0
+    distribution = histogram if height >= 14 and not alone else 0
     companions = 0 if alone or height < 12 else min(MOST_COMPANIONS, (height - 8) // 4)
     flags = 1 if height >= 15 and not alone else 0
     if alone and mode == "series":
@@ -57,7 +57,7 @@ def shared(height: int, curves: int, *, mode: str, alone: bool, has_histogram: b
     left = height - marks - legend - distribution - companions - flags
     if mode != "series":
         return Shares(0, left, marks, 0, companions, distribution, flags)
-    if has_histogram and height >= BOTH_ROWS and not alone:
+    if histogram and height >= BOTH_ROWS and not alone:
         density = left * 2 // 5
         return Shares(left - density, density, marks, legend, companions, distribution, flags)
     return Shares(left, 0, marks, legend, companions, distribution, flags)
@@ -99,7 +99,7 @@ class HistoryView(LineView):
         apart = len(watch.run.ranks) if choice.rank == -2 else 1
         shares = shared(
             size.height, len(keys) * apart, mode=choice.mode, alone=choice.alone,
-            has_histogram=histogram is not None,
+            histogram=0 if histogram is None else 4 if choice.baseline >= 0 else 3,
         )  # fmt: skip
         lines: list[TextLine] = []
         lines += self._curves(watch, choice, keys, size.width, shares, ascii=ascii)
@@ -177,7 +177,8 @@ class HistoryView(LineView):
     ) -> list[TextLine]:
         from gradtui.tui.render.density import LABELS, cell_rows, density_lines
 
-        series = watch.run.histogram(key, choice.one_rank)
+        steps = (self.window.first, self.window.last)
+        series = watch.run.histogram(key, choice.one_rank, steps)
         columns = max(width - LABELS - 1, 1)
         title = line((f" {safe_label(series_name(key), width - 30, keep='both')}", "title"),
                      ("  over the steps", "dim"))  # fmt: skip
@@ -222,7 +223,7 @@ class HistoryView(LineView):
             place = min(3, len(others))
             chosen = [*others[:place], *(scalars[:1] if path else []), *others[place:]]
             found = companion_lines(
-                watch.run, choice, chosen, self.window, width, shares.companions, ascii=ascii
+                watch.run, choice, chosen, path, self.window, width, shares.companions, ascii=ascii
             )
             lines += [*found, *[()] * (shares.companions - len(found))]
         if shares.distribution and histogram is not None:

@@ -40,15 +40,15 @@ def detail(work: Workspace, width: int, clock: str) -> tuple[TextLine, ...]:
     if desk.selection.view == "overview":
         return module_detail(
             watch.run, training, choice.path, width,
-            rank=choice.one_rank, clock=clock, ascii=work.palette.ascii_only,
+            rank=choice.one_rank, clock=clock, finding=desk.finding, ascii=work.palette.ascii_only,
         )  # fmt: skip
     path = watch.recorded(choice)
     node = training.tree.node(path)
     findings = training.flags.below(node, int(training.tree.ends[node])) if node >= 0 else ()
     if desk.finding is not None and desk.finding in findings:
-        return tuple(finding_lines(desk.finding, path, width))
+        return tuple(finding_lines(desk.finding, path, width, watch.findings))
     if findings:
-        return tuple(finding_lines(findings[0], path, width, more=len(findings) - 1))
+        return tuple(finding_lines(findings[0], path, width, watch.findings))
     kind = safe_label(training.tree.kinds[node], 30) if node >= 0 else ""
     name = safe_label(path, 40) or training.tree.labels[0]
     words = line((f" {name}", "title"), (f"  {kind}", "dim"), ("  no findings", "good"))

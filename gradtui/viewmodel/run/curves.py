@@ -153,7 +153,7 @@ def chart_of(
             )
         )  # fmt: skip
     bottom, top = _bounds(curves, log=log)
-    ticks = (log_ticks if log else linear_ticks)(bottom, top, max(height // 3, 2))
+    ticks = (log_ticks if log else linear_ticks)(bottom, top, max(height // 2, 2))
     steps_at = step_ticks(window.first, window.last, max(width // _STEP_WIDTH, 1))
     return Chart(tuple(curves), window, bottom, top, log, note, tuple(steps_at), tuple(ticks))
 

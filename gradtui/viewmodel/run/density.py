@@ -12,6 +12,8 @@ from gradtui.core.arrays import no_floats
 
 if TYPE_CHECKING:
     from gradtui.core.arrays import Array, Flags, Floats, Indices
+    from gradtui.core.run.keys import SeriesKey
+    from gradtui.core.run.run import Run
     from gradtui.core.run.series import HistogramSeries
     from gradtui.viewmodel.run.window import Window
 
@@ -172,14 +174,14 @@ class Distribution:
         return float(np.interp(share * total, sums[ends], self.edges[ends]))
 
 
-def distribution_at(series: HistogramSeries, step: int) -> Distribution:
-    """Return the histogram at a step, or the newest one before it; else the first there is."""
-    if series.empty:
+def distribution_at(run: Run, key: SeriesKey, step: int, rank: int | None = None) -> Distribution:
+    """Return the histogram at a step, or the newest one before it, on its own grid; else the first there is."""
+    steps = run.histogram(key, rank).steps
+    if not len(steps):
         return Distribution()
-    place = max(int(np.searchsorted(series.steps, step, "right")) - 1, 0)
-    return Distribution(
-        int(series.steps[place]), series.counts[place], series.edges, series.tails[place]
-    )
+    found = int(steps[max(int(np.searchsorted(steps, step, "right")) - 1, 0)])
+    series = run.histogram(key, rank, (found, found))
+    return Distribution(found, series.counts[0], series.edges, series.tails[0])
 
 
 def bars_of(found: Distribution, columns: int, low: float, high: float) -> Floats:

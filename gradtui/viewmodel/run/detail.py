@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.run.keys import VALUES, SeriesKey
@@ -15,6 +16,8 @@ from gradtui.viewmodel.run.quantities import place_name
 from gradtui.viewmodel.text import TextLine, clip, line, number, printable, safe_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradtui.core.run.records import ParameterInfo
     from gradtui.core.run.run import Run
     from gradtui.diagnosis.finding import Finding
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.training import Training
 
 BINS: Final = 32
+LEAST_LINES: Final = 4
+"""Rows that the detail of a run has on a screen of 24."""
 _NEIGHBOURS: Final = 3
 
 
@@ -33,6 +38,7 @@ def module_detail(
     *,
     rank: int | None = None,
     clock: str = "",
+    finding: Finding | None = None,
     ascii: bool = False,
 ) -> tuple[TextLine, ...]:
     """Return the lines about a module.
@@ -43,6 +49,7 @@ def module_detail(
         path: the module; a path that is not in the tree gives no lines.
         width: columns.
         rank: of one rank; None: all together.
+        finding: the one to tell of, where it is about the module; else the worst.
         clock: when the newest record was made, as a time of day.
         ascii: without block characters.
     """
@@ -53,7 +60,10 @@ def module_detail(
     lines = [_title(run, training, node, own, rank, width)]
     found = training.flags.below(node, int(training.tree.ends[node]))
     if found:
-        lines += finding_lines(found[0], path, width, more=len(found) - 1)
+        chosen = finding if finding is not None and finding in found else found[0]
+        words = finding_lines(chosen, path, width, training.flags.findings)
+        # The reasons and the advice must have room before all else.
+        lines = [*lines, *words] if len(words) <= LEAST_LINES - 1 else [*words, *lines]
     slot = _main(own)
     if slot is not None:
         lines += _gradient(run, path, slot.name, rank, width, ascii=ascii)
@@ -63,27 +73,46 @@ def module_detail(
     return tuple(clip(each, width) for each in lines if each)
 
 
-def finding_lines(finding: Finding, path: str, width: int, more: int = 0) -> list[TextLine]:
-    """Return a finding as lines: what and since when, why it was judged so, what to try."""
+def finding_lines(
+    finding: Finding, path: str, width: int, findings: Sequence[Finding] = ()
+) -> list[TextLine]:
+    """Return a finding as lines: what and since when, why it was judged so, what to try.
+
+    Args:
+        finding: which.
+        path: the module it is told for, whose name need not be said.
+        width: columns.
+        findings: all of them, to say which of how many it is.
+    """
     mark = sign(finding)
-    where = safe_label(finding.path, 32) + " " if finding.path != path else ""
+    role = ROLE_OF_FLAG[mark]
+    where = "" if finding.path in (path, "") or finding.path in finding.what else finding.path
     until = "" if finding.ongoing else f" until {finding.until}"
-    also = f"   {more} more, e goes on" if more > 0 else ""
+    others = [each for each in findings if each.severity != "note"] or list(findings)
+    place = next((n for n, each in enumerate(others, 1) if each is finding), 0)
+    which = f"{place} of {len(others)}, e goes on" if place and len(others) > 1 else ""
+    what = line(
+        (f" {mark} ", role),
+        (safe_label(where, 32) + " " if where else "", "title"),
+        (printable(finding.what), role),
+    )
+    since = line(f"since step {finding.since}{until}")
     return [
-        fitting(
-            [
-                line(
-                    (f" {mark} ", ROLE_OF_FLAG[mark]),
-                    (where, "title"),
-                    (printable(finding.what), ROLE_OF_FLAG[mark]),
-                ),
-                line((f"since step {finding.since}{until}", "")),
-                line((also.strip(), "dim")),
-            ],
-            width,
-        ),
-        clip(line((" why  ", "dim"), printable(finding.why)), width),
-        clip(line((" try  ", "dim"), (printable(finding.advice), "good")), width),
+        fitting([what, since, line((which, "dim"))], width),
+        *_wrapped(" why  ", finding.why, "", width),
+        *_wrapped(" try  ", finding.advice, "good", width)[:1],
+    ]
+
+
+def _wrapped(label: str, text: str, role: str, width: int) -> list[TextLine]:
+    """A sentence in at most two lines, the second one under the first."""
+    rows = wrap(printable(text), max(width - len(label) - 1, 8))
+    if len(rows) > 2:
+        rows = [rows[0], " ".join(rows[1:])]
+    labels = (label, " " * len(label))
+    return [
+        clip(line((head, "dim"), (row, role)), width)
+        for head, row in zip(labels, rows, strict=False)
     ]
 
 
@@ -101,8 +130,11 @@ def _title(
     width: int,
 ) -> TextLine:
     tree = training.tree
-    name = safe_label(tree.paths[node], max(width // 2, 12)) if node else tree.labels[0]
-    parts = [line((f" {name}", "title"), (f"  {safe_label(tree.kinds[node], 24)}", "dim"))]
+    if not node:
+        parts = [line((f" {tree.labels[0]}", "title"), ("  the whole model", "dim"))]
+    else:
+        name = safe_label(tree.paths[node], max(width // 2, 12))
+        parts = [line((f" {name}", "title"), (f"  {safe_label(tree.kinds[node], 24)}", "dim"))]
     main = _main(own)
     if main is not None:
         frozen = "" if main.trainable else " frozen"
@@ -138,8 +170,7 @@ def _gradient(
             parts.append(line(f"{_short(low)} .. {_short(high)}"))
     if bad > 0:
         parts.append(line((f"{int(bad):,} not finite", "bad")))
-    series = run.histogram(key.of(VALUES), rank)
-    found = distribution_at(series, run.last_step)
+    found = distribution_at(run, key.of(VALUES), run.last_step, rank)
     lines = []
     if found.total:
         quantiles = (f"p{p} {_short(found.quantile(p / 100))}" for p in (1, 50, 99))

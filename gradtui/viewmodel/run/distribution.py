@@ -26,8 +26,7 @@ def distribution_lines(
     run: Run, choice: RunChoice, key: SeriesKey, window: Window, width: int, *, ascii: bool = False
 ) -> list[TextLine]:
     """Return the distribution at the cursor: its quantiles, its bars, its ends; nothing where there is none."""
-    series = run.histogram(key, choice.one_rank)
-    found = distribution_at(series, window.cursor)
+    found = distribution_at(run, key, window.cursor, choice.one_rank)
     if found.step < 0:
         return []
     quantiles = "  ".join(
@@ -48,7 +47,7 @@ def distribution_lines(
     cells = min(_BAR_CELLS, max(width - 22, 8))
     lines.append(_bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii))
     if choice.baseline != NEWEST:
-        before = distribution_at(series, choice.baseline)
+        before = distribution_at(run, key, choice.baseline, choice.one_rank)
         if before.step >= 0 and before.step != found.step:
             low, high = min(low, _ends(before)[0]), max(high, _ends(before)[1])
             lines[-1] = _bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii)

@@ -9,7 +9,7 @@ from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.run.choice import APART, NEWEST
 from gradtui.viewmodel.run.quantities import place_name, quantity_name
 from gradtui.viewmodel.run.window import following
-from gradtui.viewmodel.text import Span, TextLine, line, number, safe_label
+from gradtui.viewmodel.text import Span, TextLine, counted, line, number, safe_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,9 +83,10 @@ def overview_words(
     worrying = sum(finding.severity != "note" for finding in flags.findings)
     notes = len(flags.findings) - worrying
     if worrying:
-        parts.append(line((f"{worrying} findings, e goes to them", "warn")))
+        words = counted(worrying, "finding")
+        parts.append(line((f"{words}, e goes to {'it' if worrying == 1 else 'them'}", "warn")))
     elif notes:
-        parts.append(line(("no findings", "good"), (f", {notes} notes", "dim")))
+        parts.append(line(("no findings", "good"), (f", {counted(notes, 'note')}", "dim")))
     else:
         parts.append(line(("no findings", "good")))
     if choice.filter:

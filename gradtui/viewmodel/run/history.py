@@ -13,7 +13,7 @@ from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.choice import NEWEST
 from gradtui.viewmodel.run.flags import RANKS, sign, word
 from gradtui.viewmodel.run.lines import sparkline
-from gradtui.viewmodel.run.quantities import SHARES, series_name
+from gradtui.viewmodel.run.quantities import SHARES, series_name, short_name
 from gradtui.viewmodel.text import Span, TextLine, clip, line, number, safe_label
 
 if TYPE_CHECKING:
@@ -107,13 +107,17 @@ def companion_lines(
     run: Run,
     choice: RunChoice,
     keys: Sequence[SeriesKey],
+    path: str,
     window: Window,
     width: int,
     rows: int,
     *,
     ascii: bool = False,
 ) -> list[TextLine]:
-    """Return other numbers in small, two a line where there is room: each at the cursor and over the window."""
+    """Return other numbers in small, two a line where there is room: each at the cursor and over the window.
+
+    ``path`` is the module whose name need not be said.
+    """
     each = max(width // 2, 38) if width >= 76 else width
     a_line = max(width // each, 1)
     lines: list[TextLine] = []
@@ -125,7 +129,8 @@ def companion_lines(
         value = float(series.values[at]) if at >= 0 else math.nan
         text = ("~" if run.sampled(key) else "") + value_text(key, value, 7)
         spark = sparkline(spark_values(series, window, SPARK), ascii=ascii)
-        name = safe_label(series_name(key), name_width, keep="both")
+        own = key.path == path
+        name = safe_label(short_name(key) if own else series_name(key), name_width, keep="both")
         cells += [
             Span(f" {name.ljust(name_width)} ", "dim"),
             Span(text.ljust(9), "value"),

@@ -150,7 +150,17 @@ def _cell(
         return percent(value), "" if value >= 0.5 else "dim"
     if column.sort == "seconds":
         return number(1e3 * value, width, digits=2), "dim"
+    if column.sort in ("gradient", "ratio"):
+        return scientific(value), ("value" if whole else "dim")
     return number(value, width, digits=2), ("value" if whole else "dim")
+
+
+def scientific(value: float) -> str:
+    """Return a number as ``2.2e-3``: in columns of norms the exponent is what is looked for."""
+    if not value or not math.isfinite(value):
+        return number(value, 7)
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def _flag(training: Training, node: int, width: int, *, whole: bool) -> tuple[str, str]:

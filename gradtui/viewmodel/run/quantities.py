@@ -98,6 +98,13 @@ def series_name(key: SeriesKey) -> str:
     return " ".join(part for part in (quantity_name(key), place_name(key)) if part)
 
 
+def short_name(key: SeriesKey) -> str:
+    """Return the name of a series without its module."""
+    call = f"#{key.call}" if key.call else ""
+    place = f"{printable(key.slot)}{call}" if key.role != "run" else ""
+    return " ".join(part for part in (quantity_name(key), place) if part)
+
+
 def with_derived(keys: Iterable[SeriesKey]) -> tuple[SeriesKey, ...]:
     """Return keys with the shares, means and ratios that can be made of them, and without what they are made of."""
     recorded = tuple(keys)

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradtui.viewmodel.run.flags import Flags, flags_of, sign
 from gradtui.viewmodel.run.numbers import POINTS, Numbers, Placing, numbers_of, trends_of
+from gradtui.viewmodel.run.tree import FEW_REPEATS
 
 if TYPE_CHECKING:
     from gradtui.core.arrays import Flags as Mask
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.choice import RunChoice
     from gradtui.viewmodel.run.tree import ModuleTree
 
-SMALL: Final = 40
-"""A tree of so many rows is shown whole at first: rows of alike modules are not folded."""
-SORTS: Final = (
-    "order", "name", "shape", "weight", "gradient", "trend", "ratio", "zeros", "dead",
-    "output_gradient", "seconds", "flag",
-)  # fmt: skip
+SMALL: Final = 24
+"""A tree of so many rows is shown whole at first: alike modules are not folded."""
 FLAG_WORDS: Final = {
     "!": "!", "x": "X", "v": "v", "flag": "!Xv", "flags": "!Xv", "flagged": "!Xv",
 }  # fmt: skip
@@ -77,7 +74,7 @@ def folded_nodes(tree: ModuleTree, choice: RunChoice) -> Mask:
     elif choice.folds == "all":
         folded = ~tree.leaves
     else:
-        folded = tree.repeats > 0
+        folded = (tree.repeats > FEW_REPEATS) | tree.later
     for path in choice.toggled:
         node = tree.node(path)
         if node > 0:

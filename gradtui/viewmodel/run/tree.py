@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from gradtui.core.run.records import ModuleInfo, ParameterInfo
 
 LEAST_REPEATS: Final = 3
-"""So many siblings in a row that are alike are shown as one, until they are unfolded."""
+"""So many siblings in a row that are alike stand under one node."""
+FEW_REPEATS: Final = 8
+"""Of so many alike siblings the first is shown whole; more of them are folded into one row."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +41,7 @@ class ModuleTree:
         ends: intp [n]: node k and all that is under it are k..ends[k]-1.
         parents: intp [n]; the root's is itself.
         repeats: intp [n]: how many alike siblings are right under the node; 0 where they differ.
+        later: bool [n]: the node is one of a few alike siblings, and not the first of them.
         shapes: the shape of the weight, ``768x3072``; empty where there are no parameters.
         parameters: of each module, by its path.
         order: positions by path.
@@ -52,6 +55,7 @@ class ModuleTree:
     ends: Indices = field(default_factory=lambda: read_only(np.ones(1, np.intp)))
     parents: Indices = field(default_factory=lambda: _zeros(1))
     repeats: Indices = field(default_factory=lambda: _zeros(1))
+    later: Flags = field(default_factory=lambda: read_only(np.zeros(1, np.bool_)))
     shapes: tuple[str, ...] = ("",)
     parameters: Mapping[str, tuple[ParameterInfo, ...]] = field(default_factory=dict)
     order: Mapping[str, int] = field(default_factory=lambda: {"": 0})
@@ -206,6 +210,10 @@ def _flattened(
     for node, branch in enumerate(branches):
         if branch.repeats and branch.path not in infos:
             kinds[node] = kinds[node + 1]
+    repeats = np.array([branch.repeats for branch in branches], np.intp)
+    above = np.array(parents, np.intp)
+    few = (repeats[above] > 0) & (repeats[above] <= FEW_REPEATS)
+    later = few & (np.arange(len(branches)) > above + 1)
     labels[0] = printable(kinds[0]) or "(model)"
     return ModuleTree(
         tuple(branch.path for branch in branches),
@@ -213,8 +221,9 @@ def _flattened(
         tuple(kinds),
         read_only(np.array(depths, np.intp)),
         read_only(ends.astype(np.intp)),
-        read_only(np.array(parents, np.intp)),
-        read_only(np.array([branch.repeats for branch in branches], np.intp)),
+        read_only(above),
+        read_only(repeats),
+        read_only(later),
         tuple(_shape(owned.get(branch.path, [])) for branch in branches),
         {path: tuple(found) for path, found in owned.items()},
         {branch.path: node for node, branch in enumerate(branches)},

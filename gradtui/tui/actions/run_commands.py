@@ -1,0 +1,162 @@
+"""Commands about a watched run: what each does with its words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gradtui.errors import UsageError
+from gradtui.tui.actions import scrubbing, watching
+from gradtui.tui.actions.of_runs import run_actions, run_answers
+from gradtui.viewmodel.run.choice import APART, AXES, TOGETHER
+from gradtui.viewmodel.run.quantities import series_name
+from gradtui.viewmodel.run.sorts import SORTS
+from gradtui.viewmodel.run.window import with_cursor
+
+if TYPE_CHECKING:
+    from gradtui.tui.actions.desk import Desk
+
+
+def acted(desk: Desk, action: str) -> bool:
+    """Do an action as the run's view does it; whether it does."""
+    found = run_actions(desk.selection.view).get(action) if desk.watching else None
+    if found is None:
+        return False
+    found(desk, 0)
+    return True
+
+
+def answered(desk: Desk, kind: str, text: str) -> bool:
+    """Take an answer as the run's view does; whether it does."""
+    found = run_answers(desk.selection.view).get(kind) if desk.watching else None
+    if found is None:
+        return False
+    found(desk, text)
+    return True
+
+
+def went(desk: Desk, number: int) -> bool:
+    """Go to the row or the step of a number; whether the view is one of a run."""
+    found = run_actions(desk.selection.view).get("move.bottom") if desk.watching else None
+    if found is None:
+        return False
+    found(desk, number)
+    return True
+
+
+def _needed(desk: Desk) -> None:
+    if not desk.watching:
+        raise UsageError("no training run in this folder: gradtui.torch.watch(model) writes one")
+
+
+def _to_history(desk: Desk) -> None:
+    desk.selection = replace(desk.selection, view="history")
+
+
+def series(desk: Desk, words: list[str]) -> None:
+    """Show a series by words of its name."""
+    _needed(desk)
+    _to_history(desk)
+    scrubbing.find_series(desk, " ".join(words))
+
+
+def pin(desk: Desk, words: list[str]) -> None:
+    """Pin the series that is shown, or the one with these words in its name."""
+    _needed(desk)
+    _to_history(desk)
+    if words:
+        scrubbing.find_series(desk, " ".join(words))
+    scrubbing.pin(desk, 0)
+
+
+def unpin(desk: Desk, _words: list[str]) -> None:
+    """Take all pins away."""
+    _needed(desk)
+    scrubbing.unpin_all(desk, 0)
+
+
+def window(desk: Desk, words: list[str]) -> None:
+    """Choose the steps in view."""
+    _needed(desk)
+    scrubbing.window_typed(desk, " ".join(words))
+
+
+def step(desk: Desk, words: list[str]) -> None:
+    """Put the cursor on a step, or on the newest one."""
+    _needed(desk)
+    word = words[0] if len(words) == 1 else ""
+    if word == "last":
+        number = desk.watch.run.last_step
+    elif word.isdecimal():
+        number = int(word[:15])
+    else:
+        raise UsageError("usage: step NUMBER, or step last")
+    watching.choose(desk, with_cursor(desk.watch.run, desk.selection.run, number))
+
+
+def axis(desk: Desk, words: list[str]) -> None:
+    """Choose the axis of the values."""
+    _needed(desk)
+    for name in AXES:
+        if words == [name]:
+            watching.choose(desk, replace(desk.selection.run, axis=name))
+            return
+    raise UsageError("usage: axis log|linear")
+
+
+def sort(desk: Desk, words: list[str]) -> None:
+    """Sort the Overview of a run by a column."""
+    _needed(desk)
+    name = " ".join(words)
+    if name not in SORTS:
+        raise UsageError(f"columns: {', '.join(SORTS)}")
+    watching.with_sort(desk, name)
+
+
+def inputs(desk: Desk, _words: list[str]) -> None:
+    """Show the inputs of the module side by side."""
+    _needed(desk)
+    _to_history(desk)
+    scrubbing.inputs(desk, 0)
+
+
+def ranks(desk: Desk, words: list[str]) -> None:
+    """Show ranks together, apart, or one."""
+    _needed(desk)
+    here = [rank.rank for rank in desk.watch.run.ranks]
+    word = words[0] if len(words) == 1 else ""
+    named = {"together": TOGETHER, "apart": APART}
+    if word in named:
+        watching.with_ranks(desk, named[word])
+    elif word.isdecimal() and int(word[:6]) in here:
+        watching.with_ranks(desk, int(word[:6]))
+    else:
+        raise UsageError(
+            f"usage: ranks together|apart|NUMBER; there are {', '.join(map(str, here))}"
+        )
+
+
+def keep(desk: Desk, words: list[str]) -> None:
+    """Ask the run to keep full tensors of a module."""
+    _needed(desk)
+    watching.keep(desk, words)
+
+
+def play(desk: Desk, _words: list[str]) -> None:
+    """Play the snapshots, or the steps."""
+    if desk.selection.view not in ("values", "history"):
+        desk.selection = replace(desk.selection, view="history" if desk.watching else "values")
+    desk.room.play()
+
+
+def modules(desk: Desk) -> tuple[str, ...]:
+    """Return paths of modules, for completion."""
+    return watching.module_names(desk, "") if desk.watching else ()
+
+
+def names(desk: Desk) -> tuple[str, ...]:
+    """Return names of the selected module's series, for completion."""
+    if not desk.watching:
+        return ()
+    path = desk.watch.recorded(desk.selection.run)
+    return tuple(series_name(key) for key in desk.watch.keys(path))
