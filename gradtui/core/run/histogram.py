@@ -20,6 +20,7 @@ SMALLEST_EXPONENT: Final = -149
 """float32 has no finer steps than 2^-149."""
 _SIGNIFICANT: Final = 24
 """Bins finer than float32's own resolution say nothing; and so every offset is below 2^25."""
+_ROWS_AT_ONCE: Final = 4096
 NAN, POSITIVE, NEGATIVE, BELOW, ABOVE = range(5)
 
 
@@ -38,6 +39,10 @@ class Binned:
     exponents: Array
     offsets: Array
     tails: Array
+
+    def rows(self, part: slice) -> Binned:
+        """Return some of the histograms, as views."""
+        return Binned(self.counts[part], self.exponents[part], self.offsets[part], self.tails[part])
 
 
 def binned(
@@ -154,11 +159,28 @@ def joined(parts: Sequence[Binned], bins: int = 0) -> Binned:
         bins: bins of the result; 0: the most of the parts.
 
     Returns:
-        Each row on the finest grid that the parts and ``bins`` allow; counts uint32.
+        Each row on the finest grid that the parts and ``bins`` allow; counts uint16 where all fit, else uint32.
 
     Special values: rows without counts change nothing.
     """
     bins = bins or max(part.counts.shape[1] for part in parts)
+    n = len(parts[0].counts)
+    if n <= _ROWS_AT_ONCE:
+        return _joined(parts, bins)
+    # In between everything is of 64 bits: of many rows that would be a multiple of what comes out.
+    done = []
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        done.append(_joined([part.rows(rows) for part in parts], bins))
+    return Binned(
+        np.concatenate([each.counts for each in done]),
+        np.concatenate([each.exponents for each in done]),
+        np.concatenate([each.offsets for each in done]),
+        np.concatenate([each.tails for each in done]),
+    )
+
+
+def _joined(parts: Sequence[Binned], bins: int) -> Binned:
     n = len(parts[0].counts)
     exponents = np.full(n, SMALLEST_EXPONENT, np.int64)
     extents = [_extent(part) for part in parts]
@@ -187,8 +209,9 @@ def joined(parts: Sequence[Binned], bins: int = 0) -> Binned:
         weights = part.counts[rows, places]
         counts += np.bincount(rows * bins + target, weights, n * bins).astype(np.int64)
     tails = np.sum([part.tails.astype(np.int64) for part in parts], axis=0)
+    small = counts.max(initial=0) <= np.iinfo(np.uint16).max
     return Binned(
-        counts.reshape(n, bins).astype(np.uint32),
+        counts.reshape(n, bins).astype(np.uint16 if small else np.uint32),
         exponents.astype(np.int16),
         least.astype(np.int32),
         tails,

@@ -6,11 +6,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from gradtui.core.run.growing_run import GrowingRun
+from gradtui.core.run.records import Entry, Layout
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
 from gradtui.folder.history.reader import HistoryReader
 from gradtui.store.run.judging import Judge
-from gradtui.store.run.membership import Members
+from gradtui.store.run.membership import Members, notes_of
+from gradtui.store.run.memory import give_back_large_blocks, leave_to_stay, no_collection
 from gradtui.store.run.pace import Pace
 from gradtui.store.run.windows import Windows
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from gradtui.folder.location import DebugFolder
     from gradtui.store.publishing import Publisher
 
-BUDGET = 112 << 20
+BUDGET = 72 << 20
 """Bytes of numbers that a run may hold in memory."""
 # Bytes that are read at once: nobody waits longer than for these.
 _SLICE = 2 << 20
@@ -64,6 +66,7 @@ class RunFollower:
 
     def start(self) -> None:
         """Begin to follow."""
+        give_back_large_blocks()
         self._judge.start()
         self._thread.start()
 
@@ -86,12 +89,8 @@ class RunFollower:
     def look(self) -> float:
         """Read a piece of what is new, and tell when it is time; returns the seconds until the next look."""
         self._pace.begin()
-        for piece in self._reader.poll(self._piece):
-            if self._members.add(piece.rank, piece.run, piece.entries):
-                self._windows.forget()
-                self._judge.forget()
-            self._pace.came()
-            self._fresh = True
+        with no_collection():
+            self._read()
         behind = self._reader.is_behind
         parts: dict[str, Any] = {}
         if self._windows.read_next(self._read_window, self._run_told.last_step):
@@ -105,6 +104,19 @@ class RunFollower:
             self._tell(parts)
         return 0.0 if self._windows.is_waiting else self._pace.end(behind)
 
+    def _read(self) -> None:
+        for piece in self._reader.poll(self._piece):
+            if self._members.add(piece.rank, piece.run, piece.entries):
+                self._windows.forget()
+                self._judge.forget()
+            if any(
+                isinstance(each, Entry) and isinstance(each.record, Layout)
+                for each in piece.entries
+            ):
+                leave_to_stay()
+            self._pace.came()
+            self._fresh = True
+
     def _tell(self, parts: dict[str, Any]) -> None:
         """Hand on what changed, with how much was read and what is to be known."""
         state = (self._reader.progress if self._reader.is_behind else 1.0, self._notes())
@@ -115,11 +127,9 @@ class RunFollower:
             self._published.run(**parts)
 
     def _notes(self) -> tuple[str, ...]:
-        older = {*self._members.older, *self._reader.older_runs}
-        words = "an older run is" if len(older) == 1 else f"{len(older)} older runs are"
-        others = f"{words} in this folder too; the newest is shown" if older else ""
-        notes = (others, *self._reader.notes, *self._run_told.notes, self._judge.problem)
-        return tuple(filter(None, notes))
+        reader, problem = self._reader, self._judge.problem
+        notes = notes_of(self._members, reader.older_runs, reader.notes, self._run_told)
+        return (*notes, problem) if problem else notes
 
     def _read_window(self, keys: tuple[SeriesKey, ...], first: int, last: int, most: int) -> Run:
         growing = GrowingRun(12 * most)

@@ -8,7 +8,7 @@ from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.records import Entry, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gradtui.core.run.run import Run
     from gradtui.core.run.track import Rows
@@ -105,3 +105,20 @@ class Members:
             return False
         together = abs(start.started - self.shown.started) <= _TOGETHER
         return together and start.rank != self.shown.rank and start.world == self.shown.world
+
+
+def notes_of(
+    members: Members, older_runs: Iterable[str], damage: Iterable[str], run: Run
+) -> tuple[str, ...]:
+    """What a person should know of a run and its files, one line each.
+
+    Args:
+        members: What was read.
+        older_runs: Further runs that the folder holds.
+        damage: What could not be read.
+        run: What is shown.
+    """
+    older = {*members.older, *older_runs}
+    words = "an older run is" if len(older) == 1 else f"{len(older)} older runs are"
+    others = f"{words} in this folder too; the newest is shown" if older else ""
+    return tuple(filter(None, (others, *damage, *run.notes)))

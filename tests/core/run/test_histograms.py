@@ -166,3 +166,22 @@ def test_a_track_of_histograms_holds_all_values(records):
         inside = [v for step, vs in records if moment.first <= step <= moment.final for v in vs]
         check(moment.binned, 0, inside, 16)
     assert sum(int(m.binned.counts.sum()) for m in track.moments) == sum(len(v) for _, v in records)
+
+
+def test_many_rows_are_joined_as_few_are(monkeypatch):
+    random = np.random.default_rng(0)
+    parts = [
+        binned(random.normal(scale=scale, size=(23, 40)).astype(np.float32), 16)
+        for scale in (1e-3, 1.0, 50.0)
+    ]
+    whole = joined(parts)
+    assert whole.counts.dtype == np.uint16
+    monkeypatch.setattr("gradtui.core.run.histogram._ROWS_AT_ONCE", 5)
+    pieces = joined(parts)
+    for name in ("counts", "exponents", "offsets", "tails"):
+        np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
+
+
+def test_counts_that_do_not_fit_are_wider():
+    one = binned(np.ones((1, 60_000), np.float32), 4)
+    assert int(joined([one, one]).counts.sum()) == 120_000

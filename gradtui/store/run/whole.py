@@ -1,0 +1,54 @@
+"""A history read whole and once, for what needs no screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gradtui.errors import FolderMissing
+from gradtui.folder.history.reader import HistoryReader
+from gradtui.folder.location import DebugFolder
+from gradtui.store.run.membership import Members, notes_of
+from gradtui.store.run.memory import give_back_large_blocks, no_collection
+
+if TYPE_CHECKING:
+    import os
+
+    from gradtui.core.run.run import Run
+
+BUDGET = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeRun:
+    """A run and what a person should know of its files, one line each."""
+
+    run: Run
+    notes: tuple[str, ...]
+
+
+def read_run(location: str | os.PathLike[str], *, budget: int = BUDGET) -> WholeRun:
+    """Read the newest run of a folder as it is now.
+
+    Args:
+        location: Folder or prefix.
+        budget: Bytes of numbers that are held; of more steps than find room, spans are told.
+
+    Raises:
+        FolderMissing: There is no history, or nothing in it that can be read.
+        UsageError: The location is no name.
+    """
+    folder = DebugFolder.at(location)
+    reader, members = HistoryReader(folder), Members(budget)
+    give_back_large_blocks()
+    with no_collection():
+        while (pieces := reader.poll()) or reader.is_behind:
+            for piece in pieces:
+                members.add(piece.rank, piece.run, piece.entries)
+    run = members.run()
+    notes = notes_of(members, reader.older_runs, reader.notes, run)
+    reader.close()
+    if run.is_empty:
+        why = notes[0] if notes else "no history of a training is there"
+        raise FolderMissing(folder.shown, why)
+    return WholeRun(run, notes)
