@@ -69,19 +69,15 @@ def write_run(folder, steps, modules, segment=64 << 20):
     payloads = [
         encode(Scalars(1, random.standard_normal(len(keys), np.float32))) for _ in range(16)
     ]
-    number, file, size = 0, None, segment
-    for step in range(steps):
-        if size >= segment:
-            if file:
-                file.close()
-            number += 1
-            file = segment_path(directory, number).open("wb")
+    number, step = 0, 0
+    while step < steps:
+        number += 1
+        size = len(preamble)
+        with segment_path(directory, number).open("wb") as file:
             file.write(preamble)
-            size = len(preamble)
-        record = frame(payloads[step % 16], step, 1e9 + step)
-        file.write(record)
-        size += len(record)
-    file.close()
+            while size < segment and step < steps:
+                size += file.write(frame(payloads[step % 16], step, 1e9 + step))
+                step += 1
     return keys
 
 

@@ -5,6 +5,7 @@ Two checksums: the header's own says that the length can be believed, the payloa
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -19,6 +20,7 @@ _FIELDS: Final = struct.Struct("<4sIqdI")
 _HEADER: Final = struct.Struct("<4sIqdII")
 HEADER: Final = _HEADER.size
 MAX_PAYLOAD: Final = 256 << 20
+_MAX_STEP: Final = 1 << 53
 
 
 class Frame(NamedTuple):
@@ -41,18 +43,18 @@ def frame(payload: Sequence[Buffer], step: int, time: float) -> bytes:
     """Return a record: the header and the payload, which comes in pieces.
 
     Raises:
-        ValueError: the payload is larger than `MAX_PAYLOAD`, or the step does not fit 64 bits.
+        ValueError: the payload is larger than `MAX_PAYLOAD`, the step is not within -1 and 2^53, or the time is
+            not finite.
     """
     length = sum(map(len, payload))
     if length > MAX_PAYLOAD:
         raise ValueError("the record is too large")
+    if not -1 <= step < _MAX_STEP or not math.isfinite(time):
+        raise ValueError("a step or a time that cannot be")
     crc = 0
     for piece in payload:
         crc = zlib.crc32(piece, crc)
-    try:
-        fields = _FIELDS.pack(MAGIC, length, step, time, crc)
-    except struct.error as error:
-        raise ValueError(str(error)) from None
+    fields = _FIELDS.pack(MAGIC, length, step, time, crc)
     return b"".join((fields, struct.pack("<I", zlib.crc32(fields)), *payload))
 
 
@@ -72,5 +74,10 @@ def header_at(data: memoryview, start: int) -> Frame | None:
 
 
 def is_whole(frame: Frame, payload: memoryview) -> bool:
-    """Whether a payload is the one that its header was written for."""
-    return len(payload) == frame.length and zlib.crc32(payload) == frame.crc32
+    """Whether a payload is the one that its header was written for, and step and time are such as can be."""
+    return (
+        len(payload) == frame.length
+        and zlib.crc32(payload) == frame.crc32
+        and -1 <= frame.step < _MAX_STEP
+        and math.isfinite(frame.time)
+    )

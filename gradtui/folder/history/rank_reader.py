@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from gradtui.errors import UnreadableFile
 from gradtui.folder.history.known import Known
+from gradtui.folder.history.scan import beginning_of
 from gradtui.folder.history.segment_reader import SegmentReader
 from gradtui.folder.history.segments import segments_of
+from gradtui.folder.reading import size_text
 from gradtui.folder.stamp import MISSING, stamp
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ class RankReader:
         before = reader.position
         entries = self._read(reader, limit, is_live=False, follows=False)
         if reader.is_foreign:
-            self._runs[reader.first_run()] = None
+            self._runs[beginning_of(reader.path).run] = None
             self._older.clear()
         if reader.left == 0 or reader.position == before:
             self._finish(reader)
@@ -149,6 +151,12 @@ class RankReader:
             # The training was started again: what is older is another run's.
             self._runs[run] = None
             self._older.clear()
+        if reader.stuck and is_live:
+            self._notes[f"{reader.number} rest"] = (
+                f"{reader.path.name}: damaged at byte {reader.position}; it is read on with the next segment"
+            )
+        else:
+            self._notes.pop(f"{reader.number} rest", None)
         if reader.broken:
             self._notes[f"{reader.number} broken"] = (
                 f"{reader.path.name}: {reader.broken} broken records passed over"
@@ -157,9 +165,10 @@ class RankReader:
 
     def _finish(self, reader: SegmentReader) -> None:
         """Leave a segment that nothing is added to any more."""
-        if reader.left and not reader.is_foreign:
+        rest = reader.size - reader.position
+        if rest > 0 and not reader.is_foreign:
             self._notes[f"{reader.number} rest"] = (
-                f"{reader.path.name}: its last {reader.left} bytes are not whole records"
+                f"{reader.path.name}: its last {size_text(rest)} are not whole records"
             )
         self._read_bytes += reader.position
         reader.close()
@@ -174,6 +183,10 @@ class RankReader:
                     self._notes[f"{found.number}"] = str(error)
                 continue
             self.segments[found.number] = reader
+            covers = beginning_of(found.path).covers
+            if covers:
+                # A merge that was cut short leaves segments whose records are in this one.
+                self._older = [each for each in self._older if each.number < covers]
             return reader
         return None
 
@@ -217,16 +230,7 @@ class RankReader:
             return
         base = found[-1].number
         for each in reversed(found[-16:]):
-            try:
-                reader = SegmentReader(each.number, each.path)
-            except UnreadableFile:
-                continue
-            try:
-                run = reader.first_run()
-            except UnreadableFile:
-                run = ""
-            reader.close()
-            if run:
+            if beginning_of(each.path).run:
                 base = each.number
                 break
         for each in found:

@@ -1,29 +1,115 @@
-"""Keeping a rank's history within its limit (see the module's end state in FORMAT.md)."""
+"""Keeping a rank's history within its limit, and readable from its start.
+
+When there is no room, segments of earlier runs go, oldest first. Then two neighbours of the older half of the segments
+become one that holds every second record, those that were thinned least first: so the older half thins evenly, by
+half whenever the run has become twice as long, and the newer half stays whole.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
+from gradtui.errors import GradtuiError
+from gradtui.folder.history.scan import beginning_of
 from gradtui.folder.history.segments import segments_of
+from gradtui.folder.history.thinning import sweep, thinned
 from gradtui.folder.writing import remove
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gradtui.folder.history.scan import Beginning
+    from gradtui.folder.history.segments import Found
+
+_MOST_ROUNDS: Final = 64
+_FEWEST: Final = 4
+
 
 class Retention:
-    """Removes the oldest segments of a rank."""
+    """Makes room for the segments of one rank.
+
+    Attributes:
+        thinnings: how many times two segments became one.
+        removals: how many segments went whole.
+    """
 
     def __init__(self, directory: Path, limit: int) -> None:
+        self.thinnings = 0
+        self.removals = 0
         self._directory = directory
         self._limit = limit
+        self._beginnings: dict[tuple[int, int], Beginning] = {}
+        self._swept = False
 
-    def make_room(self, current: int, room: int) -> None:
-        """Make room for ``room`` bytes; the segment ``current`` stays."""
-        found = [each for each in segments_of(self._directory) if each.number < current]
-        total = sum(each.size for each in found) + room
-        for each in found:
-            if total <= self._limit:
+    def make_room(self, current: int, room: int, run: str) -> None:
+        """Make room for ``room`` bytes more, and as much again for a merge; the segment ``current`` stays.
+
+        What cannot be done is left: the writer finds out when the disk is full.
+
+        Args:
+            current: the number of the segment that is being written.
+            room: in bytes.
+            run: the identifier of the run that is being written.
+        """
+        if not self._swept:
+            sweep(self._directory)
+            self._swept = True
+        for _ in range(_MOST_ROUNDS):
+            found = [each for each in segments_of(self._directory) if each.number < current]
+            found = self._without_covered(found)
+            if sum(each.size for each in found) + 2 * room <= self._limit or not found:
                 break
-            remove(each.path)
-            total -= each.size
+            foreign = [each for each in found if self._beginning(each).run != run]
+            if foreign:
+                self._remove(foreign[0])
+                continue
+            pair = self._pair(found)
+            if pair is None:
+                self._remove(found[0])
+                continue
+            try:
+                size = thinned(*pair)
+            except GradtuiError:
+                # A full disk: whole segments go, which needs no room.
+                self._remove(found[0])
+                continue
+            self.thinnings += 1
+            if size > 0.9 * (pair[0].size + pair[1].size):
+                self._remove(found[0])
+
+    def _pair(self, found: list[Found]) -> tuple[Found, Found] | None:
+        """The neighbours of the older half that were thinned least, the oldest of them; None where there are none."""
+        if len(found) < _FEWEST:
+            return None
+        older = found[: max(len(found) // 2, 2)]
+        return min(
+            pairwise(older),
+            key=lambda pair: max(self._beginning(each).every for each in pair),
+        )
+
+    def _without_covered(self, found: list[Found]) -> list[Found]:
+        """Remove segments whose records another one holds: a process was killed between two steps."""
+        covered = {
+            each.number
+            for other in found
+            if (covers := self._beginning(other).covers)
+            for each in found
+            if covers <= each.number < other.number
+        }
+        for each in found:
+            if each.number in covered:
+                remove(each.path)
+        return [each for each in found if each.number not in covered]
+
+    def _beginning(self, found: Found) -> Beginning:
+        name = (found.number, found.inode)
+        if name not in self._beginnings:
+            if len(self._beginnings) > 10_000:
+                self._beginnings.clear()
+            self._beginnings[name] = beginning_of(found.path)
+        return self._beginnings[name]
+
+    def _remove(self, found: Found) -> None:
+        remove(found.path)
+        self.removals += 1

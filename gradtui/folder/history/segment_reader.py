@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gradtui.core.run.track import Rows
     from gradtui.folder.history.frames import Frame
     from gradtui.folder.history.known import Known
-    from gradtui.folder.history.tensors import Slot
+    from gradtui.folder.history.tensors import Header, Slot
 
 _MOST_PREFIXES = 4096
 
@@ -41,7 +41,7 @@ class SegmentReader:
         position: bytes that were read or passed over.
         size: bytes of the file when it was last looked at.
         broken: records that were passed over.
-        stuck: whether a header at ``position`` does not check out.
+        stuck: whether a header at ``position`` does not check out: what follows cannot be read.
         is_foreign: whether the segment belongs to another run than the known one; then nothing more is read.
         stretches: where scalars were found.
     """
@@ -73,27 +73,8 @@ class SegmentReader:
 
     @property
     def left(self) -> int:
-        """Bytes that were not read yet."""
-        return 0 if self.is_foreign else max(self.size - self.position, 0)
-
-    def first_run(self) -> str:
-        """The run that the segment belongs to; "" where it does not begin with a whole start.
-
-        Raises:
-            UnreadableFile: the file cannot be read.
-        """
-        data = self._bytes(HEADER, 0)
-        frame = header_at(data, 0) if len(data) == HEADER else None
-        if frame is None:
-            return ""
-        payload = self._bytes(frame.length, HEADER)
-        try:
-            if not is_whole(frame, payload):
-                return ""
-            texts = header_of(payload).texts
-        except InvalidContents:
-            return ""
-        return texts.get("run", "") if texts.get("kind") == "start" else ""
+        """Bytes that can still be read."""
+        return 0 if self.is_foreign or self.stuck else max(self.size - self.position, 0)
 
     def read(self, limit: int, known: Known, *, is_live: bool, follows: bool) -> list[Entry | Rows]:
         """Read the next records, about ``limit`` bytes of them, at least one where there is one.
@@ -113,7 +94,9 @@ class SegmentReader:
             raise UnreadableFile(self.path, reason_of(error)) from None
         if self.size == self._looked_at and is_live:
             return []
-        data = self._bytes(min(limit, self.size - self.position), self.position)
+        # Behind a damaged header nothing is read again but the header.
+        wanted = HEADER if self.stuck else limit
+        data = self._bytes(min(wanted, self.size - self.position), self.position)
         frame = header_at(data, 0) if len(data) >= HEADER else None
         if frame is not None and HEADER + frame.length > len(data):
             data = self._bytes(HEADER + frame.length, self.position)
@@ -158,9 +141,14 @@ class SegmentReader:
                 self.broken += 1
             else:
                 try:
-                    self._record(payload, at, frame, entries, batches, known, follows=follows)
+                    kind = self._record(
+                        payload, at, frame, entries, batches, known, follows=follows
+                    )
                 except InvalidContents:
                     self.broken += 1
+                    kind = ""
+                if kind == "wait":
+                    break
             at = end
         return at
 
@@ -174,7 +162,8 @@ class SegmentReader:
         known: Known,
         *,
         follows: bool,
-    ) -> None:
+    ) -> str:
+        """Take one record; "wait" where it must be the first of the next piece."""
         # Scalars of one layout begin with the same bytes: what they say is read once.
         prefix = (bytes(payload[: header_size(payload)]), len(payload))
         found = self._prefixes.get(prefix)
@@ -182,26 +171,43 @@ class SegmentReader:
             header = header_of(payload)
             found = scalars_slot(header)
             if found is None:
-                kind = header.texts.get("kind")
-                if kind == "start" and starts_another(header.texts, known):
-                    if not follows:
-                        self.is_foreign = True
-                        return
-                    known.forget(header.texts.get("run", ""))
-                elif (
-                    (kind == "start" and known.start)
-                    or (kind == "layout" and layout_number(header) in known.layouts)
-                    or (kind == "edges" and frame.step <= known.edges_step)
-                ):
-                    return
-                entry = Entry(frame.step, frame.time, decode(payload, header))
-                _learn(entry, known)
-                entries.append(entry)
-                return
+                return self._other(header, payload, at, frame, entries, known, follows=follows)
             if len(self._prefixes) < _MOST_PREFIXES:
                 self._prefixes[prefix] = found
         layout, slot = found
         batches.add(layout, slot, at + HEADER, frame.step, frame.time)
+        return "scalars"
+
+    def _other(
+        self,
+        header: Header,
+        payload: memoryview,
+        at: int,
+        frame: Frame,
+        entries: list[Entry | Rows],
+        known: Known,
+        *,
+        follows: bool,
+    ) -> str:
+        kind = header.texts.get("kind", "")
+        another = kind == "start" and starts_another(header.texts, known)
+        if another and not follows:
+            self.is_foreign = True
+            return kind
+        if another and at > 0:
+            return "wait"
+        if (
+            (kind == "start" and known.start and not another)
+            or (kind == "layout" and layout_number(header) in known.layouts)
+            or (kind == "edges" and frame.step <= known.edges_step)
+        ):
+            return kind
+        entry = Entry(frame.step, frame.time, decode(payload, header))
+        if another:
+            known.forget(header.texts.get("run", ""))
+        _learn(entry, known)
+        entries.append(entry)
+        return kind
 
     def _bytes(self, count: int, start: int) -> memoryview:
         """Bytes of the file, fewer at its end."""

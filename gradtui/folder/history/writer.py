@@ -77,6 +77,7 @@ class HistoryWriter:
         # Written anew in each segment: what later records cannot be read without.
         self._preamble: list[bytes] = []
         self._preamble_written = 0
+        self._run = ""
         self._quiet_until = 0.0
         self._pause = _FIRST_PAUSE
         self._looked = 0.0
@@ -145,6 +146,7 @@ class HistoryWriter:
         if isinstance(entry.record, (Start, Layout, Edges)):
             if isinstance(entry.record, Start):
                 self._preamble.clear()
+                self._run = entry.record.run
                 self._leave()
             self._preamble.append(data)
             data = b""
@@ -197,7 +199,7 @@ class HistoryWriter:
             current = self._current = SegmentWriter(self._directory)
             self._preamble_written = 0
             self._looked = now
-            self._retention.make_room(current.number, self._segment_bytes)
+            self._retention.make_room(current.number, self._segment_bytes, self._run)
         return current
 
     def _floor(self) -> int:

@@ -366,13 +366,13 @@ def test_what_an_earlier_run_left_is_not_shown():
     growing = GrowingRun()
     layout = Entry(-1, 0.0, Layout(1, "scalars", OUT[:1]))
     one = Entry(0, 0.0, Scalars(1, np.array([1], np.float32)))
-    for rank, run, world, started in [
+    for rank, name, world, started in [
         (0, "new", 3, 5000.0),
         (1, "new", 3, 5900.0),
         (2, "old", 4, 100.0),
         (3, "old", 4, 100.0),
     ]:
-        growing.add(rank, [Entry(-1, 0.0, start(rank, world, run, started)), layout, one])
+        growing.add(rank, [Entry(-1, 0.0, start(rank, world, name, started)), layout, one])
     run = growing.run()
     assert [rank.rank for rank in run.ranks] == [0, 1]
     assert run.world == 3
