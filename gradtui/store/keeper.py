@@ -26,6 +26,7 @@ from gradtui.folder.location import DebugFolder
 from gradtui.folder.parts import SETTLE, MayBeWritten
 from gradtui.folder.reading import MAX_BYTES
 from gradtui.folder.stamp import MISSING, Poll, Stamps, stamp
+from gradtui.store.architecture import GraphLook
 from gradtui.store.previous import Previous
 from gradtui.store.publishing import Publisher
 from gradtui.store.questions import Questions
@@ -111,6 +112,7 @@ class Keeper:
         self._poll_only = poll or is_network(self.folder.root)
         self._watching = not poll
         self._follower: RunFollower | None = None
+        self._graph = GraphLook(self.folder, self._published)
         self._loaded = nothing_loaded()
         self._previous = Previous()
         self._seen: tuple[object, ...] = ()
@@ -260,6 +262,7 @@ class Keeper:
         """One look at the folder; returns the seconds until the next."""
         if self._follower is None and self.folder.history.is_dir():
             self._follow()
+        self._graph.look()
         forced = self._forced.is_set()
         self._forced.clear()
         now = self._poll()
@@ -388,6 +391,6 @@ class Keeper:
 
     def _status_without_session(self, adapter: AdapterState) -> Status | None:
         """The status where nothing was loaded and that is as it should be; None where a folder is missing."""
-        if self._follower is not None and self.folder.history.is_dir():
+        if self.view.graph or (self._follower is not None and self.folder.history.is_dir()):
             return status_of_run(adapter)
         return status_of_wait(adapter) if self._wait else None

@@ -74,6 +74,7 @@ def _changed(old: FolderView, new: FolderView, owner: str) -> frozenset[str]:
             ),
             ("findings", new.findings is not old.findings),
             ("windows", new.windows is not old.windows),
+            ("graph", new.graph is not old.graph or new.graph_problem != old.graph_problem),
         )
         if is_other
     )

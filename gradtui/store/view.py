@@ -12,6 +12,7 @@ from gradtui.folder.load import Loaded, nothing_loaded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gradtui.core.architecture.graph import ModuleGraph
     from gradtui.core.run.run import Run
     from gradtui.core.session import Session
     from gradtui.diagnosis.finding import Finding
@@ -48,8 +49,8 @@ class FolderView:
         status: What the folder is doing now.
         adapter: What its adapter says.
         notes: What a person should know, one line each.
-        changed: Which of ``session``, ``status``, ``adapter``, ``answers``, ``run``, ``findings``, ``windows`` differ
-            from the view before.
+        changed: Which of ``session``, ``status``, ``adapter``, ``answers``, ``run``, ``findings``, ``windows``,
+            ``graph`` differ from the view before.
         answers: Answers to this viewer's requests by number, the last 64.
         loaded: What the view was made from; to the screen it is a token that it gives back when it saves.
         watched: The training run that the history tells of, as far as it was read; None where there is no history.
@@ -57,6 +58,8 @@ class FolderView:
         reading: How much of the history was read, 0 to 1; the newest steps come first.
         findings: What is wrong with the run, worst first; of a moment ago.
         windows: Answers to `Keeper.window` by number, the last few.
+        graph: The architecture of the model; None where the folder holds none.
+        graph_problem: Why the architecture's file can't be read; the last good one is kept.
     """
 
     session: Session
@@ -72,6 +75,8 @@ class FolderView:
     reading: float = 1.0
     findings: tuple[Finding, ...] = ()
     windows: Mapping[int, Window] = field(default_factory=lambda: MappingProxyType({}))
+    graph: ModuleGraph | None = None
+    graph_problem: str = ""
 
     @property
     def run(self) -> Run:
