@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-COMMANDS: Final = ("demo", "debug", "trace", "show", "check", "analyse")
+COMMANDS: Final = ("demo", "debug", "trace", "show", "check", "analyse", "export")
 
 
 class Command(Protocol):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradtui.cli.options import Parser, add_max_bytes
+from gradtui.cli.options import Parser
 from gradtui.cli.output import need_output, write_out
-from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +19,6 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("folder", metavar="FOLDER", help="the folder that a training watches into")
     made.add_argument("--json", action="store_true", help="one JSON document")
-    add_max_bytes(made)
     return made
 
 
@@ -30,14 +28,10 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from gradtui.core.analysis.report import analyse
-    from gradtui.store.keeper import Keeper
+    from gradtui.store.run.whole import read_run
     from gradtui.viewmodel.analysis import analysis_document, analysis_text
 
-    keeper = Keeper(options.folder, on_change=lambda _: None, max_bytes=options.max_bytes)
-    watched = keeper.load_once().run
-    if watched.is_empty:
-        raise UsageError(f"{options.folder}: holds no watched run; `gradtui show` has the rest")
-    report = analyse(watched)
+    report = analyse(read_run(options.folder).run)
     if options.json:
         return write_out((json.dumps(analysis_document(report), indent=2), "\n"))
     return write_out((analysis_text(report),))

@@ -1,4 +1,4 @@
-"""``gradtui demo``: a trained network on handwritten digits, served beside the screen."""
+"""``gradtui demo``: a trained network on handwritten digits, served beside the screen; or its training."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command's arguments."""
     made = Parser(
         prog="gradtui demo",
-        description="A trained network on handwritten digits, served beside the screen.",
+        description="A trained network on handwritten digits, served beside the screen; `watch`: its "
+        "training, in which things go wrong.",
         parents=[screen_options()],
+    )
+    made.add_argument(
+        "what",
+        nargs="?",
+        choices=("digits", "watch"),
+        default="digits",
+        help="a trained network to edit inputs of (digits), or a training to watch (watch)",
     )
     made.add_argument("--folder", default="", help="default: a temporary one, removed after")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve the demo, show it, and return the exit code."""
+    """Run the demo, show it, and return the exit code."""
     import shutil
     import tempfile
 
@@ -36,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         launch = Launch(
             folder,
             wait=True,
-            child=child_command("demo:digits", folder),
+            child=child_command(f"demo:{options.what}", folder),
             **screen_arguments(options),
         )
         return terminal.open_screen(launch)

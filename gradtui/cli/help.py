@@ -10,8 +10,13 @@ gradtui shows the gradient flow of a PyTorch model from a debug folder, in the t
 usage:
   gradtui [FOLDER]                 open a debug folder; without one, the newest at or below here
   gradtui demo                     a trained network on handwritten digits, to try everything on
+  gradtui demo watch               a training beside the pane, in which things go wrong
   gradtui debug FILE.py:FACTORY    serve your own model beside the screen
+  gradtui trace FILE.py:FACTORY    a model's architecture, also when its forward pass fails
   gradtui show FOLDER [--json]     the same folder as text or JSON, without a screen
+  gradtui check RUN                what is wrong with a watched training; exit code 1 when something is
+  gradtui analyse RUN              its gradients by epoch, clusters of weights, kernels and features alike
+  gradtui export RUN --gif LAYER OUT.gif    features over the training, as a moving picture
 
 FOLDER is a folder, or the beginning of file names (data/test_ for data/test_flow_info.pkl).
 A folder that is called like a command is written with its path: gradtui ./show
@@ -26,8 +31,8 @@ options (gradtui COMMAND --help has those of a command):
   --version          the version
   -h, --help         this text
 
-exit codes: 0 ended as asked; 2 usage, or no such folder; 3 a file that cannot be read;
-129, 130, 143 ended by HUP, INT, TERM
+exit codes: 0 ended as asked; 1 check found something; 2 usage, or no such folder;
+3 a file that cannot be read; 129, 130, 143 ended by HUP, INT, TERM
 """
 
 HINT: Final = "try: gradtui FOLDER, gradtui demo, or gradtui --help"

@@ -13,7 +13,7 @@ ESTIMATES: Final = ("proportional", "equal", "minimum-norm", "vnittest")
 VALUED: Final = (
     "--estimate", "--color", "--max-bytes", "--folder", "--python", "--fail-on", "--format",
     "--points", "--input", "--stage", "--html", "--csv", "--depth", "--merge", "--sort", "--hot", "--palette",
-    "--fix", "--avoid", "--colour-by",
+    "--fix", "--avoid", "--colour-by", "--gif", "--fps", "--channel", "--scale", "--role",
 )  # fmt: skip
 """Options that are followed by a value: the word after one of them is no command."""
 

@@ -46,7 +46,7 @@ def read_evolutions(location: str | os.PathLike[str]) -> tuple[Evolution, ...]:
     found: dict[SeriesKey, dict[int, Entry]] = {}
     run, read = "", False
     try:
-        while slices := reader.poll():
+        while (slices := reader.poll()) or reader.is_behind:
             read = True
             for part in slices:
                 if part.rank != reader.ranks[0]:

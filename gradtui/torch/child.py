@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SAID_EVERY_SECONDS: Final = 0.1
+WATCHED: Final = "demo:watch"
+"""A training, not an adapter: its watcher is what writes the folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,11 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="gradtui.torch.child", description="Serve a debug folder."
     )
-    parser.add_argument("spec", help="FILE.py:FACTORY or demo:digits")
+    parser.add_argument("spec", help="FILE.py:FACTORY, demo:digits or demo:watch")
     parser.add_argument("--folder", default="gradtui-debug", help="the debug folder or prefix")
     options = parser.parse_args(arguments)
     try:
         with lifeline():
+            if options.spec == WATCHED:
+                return _train(options.folder)
             return _serve(options.spec, options.folder)
     except Ended as ended:
         return ended.code
@@ -69,6 +73,18 @@ def _serve(spec: str, folder: str) -> int:
         # A loop that ran has said itself how it ended.
         if failure or not served:
             _close(writer, failure)
+    return 0
+
+
+def _train(folder: str) -> int:
+    say("loading torch")
+    from gradtui.torch.demo.training import run
+
+    try:
+        run(folder)
+    except GradtuiError as error:
+        say(str(error))
+        return _code(error)
     return 0
 
 
