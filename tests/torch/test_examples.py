@@ -20,7 +20,8 @@ LAYERS = {
 
 
 def test_every_example_is_tried():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(LAYERS)
+    served = {path.stem for path in EXAMPLES.glob("*.py") if "watch(" not in path.read_text()}
+    assert served == set(LAYERS)
 
 
 @pytest.mark.parametrize("name", LAYERS)
