@@ -69,12 +69,22 @@ def _no_run(desk: Desk, _count: int) -> None:
 
 def action_of(desk: Desk, name: str) -> Callable[[Desk, int], None]:
     """Return what an action does in the view that is shown."""
+    if desk.selection.view == "architecture":
+        from gradtui.tui.actions.drafting import ARCHITECTURE_ACTIONS
+
+        if name in ARCHITECTURE_ACTIONS:
+            return ARCHITECTURE_ACTIONS[name]
     if desk.watching:
         from gradtui.tui.actions.of_runs import run_actions
 
         found = run_actions(desk.selection.view).get(name)
         if found is not None:
             return found
+    elif desk.selection.view == "history":
+        from gradtui.tui.actions.of_runs import HISTORY
+
+        if name in HISTORY:
+            return _no_run
     return ACTIONS.get(name, _no_run)
 
 
@@ -89,6 +99,11 @@ def mark_of(desk: Desk, name: str) -> Callable[[Desk, str], None]:
 
 def answer_of(desk: Desk, kind: str) -> Callable[[Desk, str], None]:
     """Return what an answer to a prompt does."""
+    if desk.selection.view == "architecture":
+        from gradtui.tui.actions.drafting import ARCHITECTURE_ANSWERS
+
+        if kind in ARCHITECTURE_ANSWERS:
+            return ARCHITECTURE_ANSWERS[kind]
     if desk.watching:
         from gradtui.tui.actions.of_runs import run_answers
 
@@ -103,6 +118,7 @@ ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "view.values": _view("values"),
     "view.flow": _view("flow"),
     "view.history": _view("history"),
+    "view.architecture": _view("architecture"),
     "move.left": moving.left,
     "move.down": moving.down,
     "move.up": moving.up,

@@ -126,7 +126,7 @@ def _filtered(training: Training, words: list[str]) -> Indices:
     nodes = [
         node
         for node, text in enumerate(tree.texts)
-        if node and tree.kinds[node] and all(word in text for word in words)
+        if node and tree.named[node] and all(word in text for word in words)
     ]
     if signs:
         nodes = [n for n in nodes if any(sign(f) in signs for f in flags.at(n))]

@@ -42,6 +42,7 @@ class ModuleTree:
         parents: intp [n]; the root's is itself.
         repeats: intp [n]: how many alike siblings are right under the node; 0 where they differ.
         later: bool [n]: the node is one of a few alike siblings, and not the first of them.
+        named: bool [n]: the node is a module of the model, or has parameters.
         shapes: the shape of the weight, ``768x3072``; empty where there are no parameters.
         parameters: of each module, by its path.
         order: positions by path.
@@ -56,6 +57,7 @@ class ModuleTree:
     parents: Indices = field(default_factory=lambda: _zeros(1))
     repeats: Indices = field(default_factory=lambda: _zeros(1))
     later: Flags = field(default_factory=lambda: read_only(np.zeros(1, np.bool_)))
+    named: Flags = field(default_factory=lambda: read_only(np.ones(1, np.bool_)))
     shapes: tuple[str, ...] = ("",)
     parameters: Mapping[str, tuple[ParameterInfo, ...]] = field(default_factory=dict)
     order: Mapping[str, int] = field(default_factory=lambda: {"": 0})
@@ -224,6 +226,7 @@ def _flattened(
         read_only(above),
         read_only(repeats),
         read_only(later),
+        read_only(np.array([b.path in infos or b.path in owned for b in branches], np.bool_)),
         tuple(_shape(owned.get(branch.path, [])) for branch in branches),
         {path: tuple(found) for path, found in owned.items()},
         {branch.path: node for node, branch in enumerate(branches)},

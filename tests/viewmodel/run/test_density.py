@@ -1,0 +1,134 @@
+"""Distributions over time as cells: counts add up, zero is a line, NaN is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradtui.core.run.histogram import binned
+from gradtui.core.run.keys import VALUES, SeriesKey
+from gradtui.core.run.records import Entry, Histograms, Layout, Start
+from gradtui.core.run.run import Run
+from gradtui.viewmodel.run.choice import RunChoice
+from gradtui.viewmodel.run.density import bars_of, density_of, distribution_at
+from gradtui.viewmodel.run.distribution import distribution_lines
+from gradtui.viewmodel.run.window import Window, window_of
+from gradtui.viewmodel.text import plain
+
+KEY = SeriesKey("a", "gradient", VALUES, "weight")
+
+
+def run_of(samples):
+    """A run whose histograms at the steps (keys) are of these samples."""
+    entries = [
+        Entry(-1, 0.0, Start("r", "Net")),
+        Entry(-1, 0.0, Layout(0, "histograms", (KEY,))),
+    ]
+    for step, values in samples.items():
+        made = binned(np.asarray(values, np.float32)[None])
+        record = Histograms(0, made.counts, made.exponents, made.offsets, made.tails)
+        entries.append(Entry(step, float(step), record))
+    return Run.of({0: entries})
+
+
+def density(run, columns=20, rows=15, window=None):
+    window = window or Window(0, max(run.last_step, 1), run.last_step, run.last_step)
+    return density_of(run.histogram(KEY), window, columns, rows)
+
+
+RNG = np.random.default_rng(0)
+
+
+@settings(max_examples=40)
+@given(st.integers(2, 60), st.integers(2, 40), st.floats(-3, 3), st.floats(0.01, 100))
+def test_zero_is_between_two_rows_and_the_rows_fit(columns, rows, shift, scale):
+    run = run_of({s: (RNG.normal(size=200) + shift) * scale * (1 + s) for s in range(0, 50, 10)})
+    found = density(run, columns, rows)
+    assert found.shares.shape[0] <= max(rows, 2)
+    assert found.shares.shape[1] == columns
+    assert len(found.edges) == len(found.shares) + 1
+    assert np.all(np.diff(found.edges) < 0)
+    if found.zero >= 0:
+        assert found.edges[found.zero] == 0
+    known = found.shares[:, ~np.isnan(found.shares[0])]
+    assert np.all((known >= 0) & (known <= 1))
+
+
+def test_each_column_is_a_share_of_its_fullest_cell():
+    run = run_of({0: [1.0] * 30 + [-1.0] * 10, 10: [1.0] * 5})
+    found = density(run, columns=2)
+    assert np.nanmax(found.shares, axis=0).tolist() == [1.0, 1.0]
+    assert sorted(found.shares[:, 0])[-2] == pytest.approx(1 / 3)
+
+
+def test_columns_between_histograms_show_the_one_before():
+    run = run_of({0: [1.0], 100: [2.0]})
+    found = density(run, columns=11)
+    assert found.steps.tolist() == [0] * 10 + [100]
+
+
+def test_columns_before_the_first_histogram_are_empty():
+    run = run_of({50: [1.0], 100: [1.0]})
+    found = density(run, columns=11)
+    assert np.isnan(found.shares[0, :4]).all()
+    assert not np.isnan(found.shares[0, 5:]).any()
+
+
+def test_nan_and_infinite_values_are_told_where_they_were():
+    run = run_of({0: [1.0, 2.0], 50: [1.0, np.nan], 100: [np.inf, 2.0]})
+    found = density(run, columns=3)
+    assert found.bad.tolist() == [False, True, True]
+
+
+def test_nothing_finite_at_all():
+    run = run_of({0: [np.nan, np.inf]})
+    found = density(run, columns=3)
+    assert found.empty or not np.nansum(found.shares)
+
+
+def test_a_window_without_histograms_is_empty():
+    run = run_of({0: [1.0], 10: [2.0]})
+    assert density(run, window=Window(3, 7, 5, 10)).empty
+    assert density_of(run.histogram(KEY.of("row norms")), Window(), 10, 10).empty
+
+
+def test_the_distribution_at_a_step_is_on_its_own_grid():
+    run = run_of({0: RNG.normal(size=500) * 1e-3, 10: RNG.normal(size=500) * 1e3})
+    found = distribution_at(run, KEY, 7)
+    assert found.step == 0
+    assert found.total == 500
+    assert abs(found.quantile(0.5)) < 3e-4
+    assert found.quantile(0.99) == pytest.approx(2.3e-3, rel=0.3)
+    assert distribution_at(run, KEY, -5).step == 0
+    assert distribution_at(run, KEY.of("row norms"), 5).step == -1
+
+
+def test_bars_keep_the_count():
+    run = run_of({0: RNG.normal(size=300)})
+    found = distribution_at(run, KEY, 0)
+    bars = bars_of(found, 37, float(found.edges[0]), float(found.edges[-1]))
+    assert bars.sum() == pytest.approx(300)
+
+
+def test_lines_of_the_distribution_say_step_quantiles_and_what_is_not_finite():
+    run = run_of({0: [*RNG.normal(size=100), np.nan, np.inf], 10: RNG.normal(size=100)})
+    choice = RunChoice(cursor=3)
+    lines = distribution_lines(run, choice, KEY, window_of(run, choice), 100)
+    text = "\n".join(plain(line) for line in lines)
+    assert "at step 0" in text
+    assert "1 NaN" in text
+    assert "1 +Inf" in text
+    assert "p50" in text
+    both = distribution_lines(
+        run, RunChoice(cursor=10, baseline=0), KEY, window_of(run, RunChoice()), 100
+    )
+    assert len(both) == len(lines) + 1
+
+
+def test_a_constant_is_one_bar():
+    run = run_of({0: [3.0] * 10})
+    found = distribution_at(run, KEY, 0)
+    assert found.quantile(0.5) == pytest.approx(3.0, rel=1e-5)
+    assert not density(run).empty
