@@ -24,13 +24,17 @@ class Bounds:
         vanish_bad: the same share, where nothing is left to learn from: below the resolution of float32.
         vanish_past: the same as a factor to the layer's own usual share. A layer that fell by a thousand against
             the others has stopped, whatever it began with.
-        explode_growth: growth of a gradient norm over everything that it was before. Warm-up, a new batch
-            and a restart of the learning rate stay within three times of the run's own largest.
+        explode_growth: growth of a gradient norm over everything that it was before, while the loss rises.
+            Warm-up, a new batch and a restart of the learning rate stay within three times of the
+            run's own largest.
+        explode_unknown: the same where the loss neither rises nor falls, or none is logged.
+        explode_learning: the same while the loss falls: a network that leaves its first plateau was measured
+            at 33.
         explode_rows: such growth must last as many measurements: one hard batch is over in one.
         explode_window: growth is looked for over at most as many steps; a norm that takes longer to grow drifts.
         explode_level: the grown norm over the network's median before: what was all but zero (a head that
             begins at zero) may grow as much as it likes until it is larger than the others.
-        explode_profile: a weight's gradient norm over the median of the layers after it, without any past. The
+        explode_profile: a weight's gradient norm over that of the layers next to the loss, without any past. The
             spread of healthy networks stays below a hundred.
         update_large: step over weight. Above, a tenth of the layer is replaced at every step; Adam with a
             usual rate gives 1e-4 to 5e-2, the latter for weights of a new small transformer.
@@ -39,7 +43,7 @@ class Bounds:
         update_small: the largest step over weight of a whole run, below which nothing was learnt: about the
             resolution of float32, below which the addition itself has no effect.
         update_share: the same against the network's median, for a layer that stays behind.
-        dead_share: share of units that are 0 over a whole batch.
+        dead_share: share of units that are 0 over a whole batch; healthy networks were measured at up to 0.65.
         dead_bad: the same, where next to nothing gets through.
         dead_samples: values of each unit in a batch from which its silence tells something: of a unit that
             fires once in ten, sixteen zeros in a row are seen in one batch of five, and never ten times.
@@ -59,7 +63,7 @@ class Bounds:
             rate moves a converged loss by many of its deviations, and by nothing that counts.
         spike_rows: measurements out of five that must be up there.
         spike_past: measurements that the running median looks back over.
-        diverged: the loss over its first value, as a factor of the run's gain.
+        diverged: how far the loss is above its first value, as a share of what the run had gained.
         skip_share: share of steps that a gradient scaler skips. It tries a larger scale every 2000 steps;
             the first dozen may be skipped until it has found its own.
         rank_steps: steps that a rank may be behind the first: records of one moment reach the disk apart.
@@ -74,6 +78,8 @@ class Bounds:
     vanish_bad: float = 1e-8
     vanish_past: float = 1e-3
     explode_growth: float = 10.0
+    explode_unknown: float = 100.0
+    explode_learning: float = 1000.0
     explode_rows: int = 3
     explode_window: int = 500
     explode_level: float = 3.0
@@ -83,7 +89,7 @@ class Bounds:
     update_rows: int = 20
     update_small: float = 1e-7
     update_share: float = 1e-4
-    dead_share: float = 0.6
+    dead_share: float = 0.75
     dead_bad: float = 0.99
     dead_samples: int = 16
     saturated_share: float = 0.8
@@ -97,7 +103,7 @@ class Bounds:
     spike_share: float = 0.15
     spike_rows: int = 3
     spike_past: int = 50
-    diverged: float = 1.0
+    diverged: float = 0.1
     skip_share: float = 0.1
     rank_steps: int = 20
     rank_slow: float = 1.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.evidence import Evidence
     from gradtui.diagnosis.table import Table
 
-LEAST_WINDOW = 20
+LEAST_WINDOW: Final = 20
 """Steps that growth is looked for over, at least: one batch after another is noise."""
-CALM = 0.3
+SMOOTHED: Final = 9
+"""Losses whose median says whether the loss falls."""
+CLEAR: Final = 4.0
+"""Median deviations of single losses that a running median must rise by: about three standard deviations."""
+CALM: Final = 0.3
 """A gradient has calmed down when it is back below this share of the bound that it crossed."""
 
 
@@ -47,7 +51,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     The first is judged at every step against all that the norm was up to a window before (prefix
     maximum), so that neither the warm-up nor a restart that returns to a former level counts, and
     against the network's usual level, so that what begins at zero may grow. The second needs no past: a
-    weight whose gradient is 10⁴ times the median of those behind it, on the loss's side.
+    weight whose gradient is 10⁴ times that of the weights behind it that are next to the loss.
 
     Special values: non-finite steps are passed over, so that an explosion is told that ended in NaN.
     """
@@ -78,8 +82,9 @@ def _growths(
     weights = evidence.weights(table.keys)
     level = middle(before[:, weights], axis=1) if len(weights) else middle(before, axis=1)
     steady = lasting(table.low, bounds.explode_rows)
+    allowed = _allowed(evidence, table, behind, bounds)
     with np.errstate(invalid="ignore"):
-        mask = (steady >= bounds.explode_growth * before) & (before > 0)
+        mask = (steady >= allowed[:, None] * before) & (before > 0)
         mask &= steady >= bounds.explode_level * level[:, None]
     columns = np.flatnonzero(mask.any(axis=0))
     if len(columns) > bounds.most:
@@ -108,8 +113,36 @@ def _growth(table: Table, mask: Flags, before: Floats, column: int, bounds: Boun
         begin = row = end + 1 + int(again[0])
     end = max(end, begin)
     peak = float(np.nanmax(values[begin : end + 1]))
-    first = max(begin - bounds.explode_rows + 1, 0)
+    # It began before it had lasted, and before the loss said so.
+    first = begin
+    while first and table.low[first - 1, column] >= bounds.explode_growth * before[begin]:
+        first -= 1
     return Growth(column, first, end, float(before[begin]), peak)
+
+
+def _allowed(evidence: Evidence, table: Table, behind: Indices, bounds: Bounds) -> Floats:
+    """The growth that is allowed at each row [k], by what the loss does meanwhile.
+
+    A network that begins to learn has larger gradients than on its first plateau, often of all layers: that
+    is no explosion as long as the loss falls. It rises when its running median is clearly above the best of the
+    window: by several of its own deviations from that median.
+    """
+    allowed = np.full(len(table), bounds.explode_unknown)
+    series = [evidence.run.series(key) for key in evidence.losses[:1]]
+    if not series or series[0].empty:
+        return allowed
+    values = np.nan_to_num(np.asarray(series[0].values, np.float64), nan=np.inf)
+    padded = np.concatenate([np.full(SMOOTHED - 1, values[0]), values])
+    smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, SMOOTHED), axis=1)
+    finite = np.isfinite(values) & np.isfinite(smooth)
+    noise = float(np.median(np.abs(values[finite] - smooth[finite]))) if finite.any() else 0.0
+    rows = np.searchsorted(series[0].steps, table.ends, side="right") - 1
+    now = np.where(rows >= 0, smooth[np.maximum(rows, 0)], np.inf)
+    before = np.maximum(behind, 0)
+    best = np.array([now[i : j + 1].min() for i, j in zip(before, range(len(now)), strict=True)])
+    allowed[now < now[before]] = bounds.explode_learning
+    allowed[now > best + CLEAR * noise] = bounds.explode_growth
+    return allowed
 
 
 def _rows_before(table: Table, window: int) -> Indices:
@@ -183,12 +216,14 @@ def _profile(evidence: Evidence, table: Table, bounds: Bounds) -> Iterator[Findi
         behind = np.flatnonzero((depth > depth[column]) & (now > 0))
         if not len(behind):
             continue
-        median = middle(table.last[:, behind], axis=1)
+        # Those next to the loss: a weak branch beside it says nothing about this one.
+        nearest = behind[np.argsort(-depth[behind], kind="stable")][: max(len(behind) // 4, 1)]
+        median = middle(table.last[:, nearest], axis=1)
         with np.errstate(invalid="ignore"):
             mask = table.low[:, column] > bounds.explode_profile * median
         start, count = ongoing(mask[:, None], table.known[:, [column]], bounds.gap)
         if count[0] >= bounds.rows:
-            found.append((column, int(start[0]), float(now[column] / np.median(now[behind]))))
+            found.append((column, int(start[0]), float(now[column] / np.median(now[nearest]))))
     if not found:
         return
     column, _, factor = max(found, key=lambda item: item[2])
@@ -201,7 +236,7 @@ def _profile(evidence: Evidence, table: Table, bounds: Bounds) -> Iterator[Findi
         key.slot,
         since(table, min(start for _, start, _ in found)),
         f"The gradient grows on its way back to {place(key.path)}{and_more(also)}.",
-        f"|grad|2 {short(now[column])} is {times(factor)} the median of the layers after it; the bound is "
+        f"|grad|2 {short(now[column])} is {times(factor)} that of the layers next to the loss; the bound is "
         f"{times(bounds.explode_profile)}",
         "Try smaller initial weights (orthogonal ones for recurrent layers) or a normalisation.",
         also=also,

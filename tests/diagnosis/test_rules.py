@@ -75,6 +75,7 @@ def test_gradients_that_explode():
     for i in range(3):
         values = training.of(f"body.{i}", "gradient", "l2", "weight")
         values[220:] *= np.exp(0.4 * np.arange(80))
+    training.of("", "run", "value", "loss")[220:] *= 1.6
     (found,) = only(training.run(), "exploding")
     assert found.severity == "bad"
     assert {found.path, *found.also} >= {"body.0", "body.1", "body.2"}
@@ -85,10 +86,24 @@ def test_gradients_that_explode():
 def test_an_explosion_that_came_back():
     training = deep(6)
     training.of("body.1", "gradient", "l2", "weight")[200:230] *= 3000
+    training.of("", "run", "value", "loss")[200:230] *= 1.6
     (found,) = only(training.run(), "exploding")
     assert (found.severity, found.path) == ("note", "body.1")
     assert abs(found.since - 200) <= 1
     assert abs(found.until - 229) <= 3
+
+
+def test_a_network_that_leaves_its_plateau_does_not_explode():
+    training = deep(6)
+    for key in training.numbers:
+        if key.role == "gradient":
+            training.numbers[key] *= np.where(training.t < 60, 0.02, 1)
+    assert diagnose(training.run()) == ()
+    # Where nobody logs the loss it takes more to be sure.
+    del training.numbers[SeriesKey("", "run", "value", "loss")]
+    assert diagnose(training.run()) == ()
+    training.of("body.1", "gradient", "l2", "weight")[200:] *= 1000
+    assert [f.rule for f in diagnose(training.run())] == ["exploding"]
 
 
 def test_one_hard_batch_is_no_explosion():
@@ -396,8 +411,9 @@ def test_clipping_that_has_nothing_to_do():
 
 
 def test_an_explosion_before_clipping_is_a_warning():
-    factor = np.where(np.arange(300) < 200, 1.0, 1000.0)
-    found = [f for f in diagnose(clipped(factor).run()) if f.rule == "exploding"]
+    training = clipped(np.where(np.arange(300) < 200, 1.0, 1000.0))
+    training.of("", "run", "value", "loss")[200:] *= 1.6
+    found = [f for f in diagnose(training.run()) if f.rule == "exploding"]
     assert [f.severity for f in found] == ["warn"]
     assert found[0].since == 200
 
