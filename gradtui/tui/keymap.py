@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-VIEWS: Final = ("overview", "values", "flow", "history", "log")
+VIEWS: Final = ("overview", "values", "flow", "history", "architecture", "log")
 """The views, in the order of their letters in the header."""
 
 MAPS: Final = ("values", "flow")
+PLAN: Final = ("architecture",)
 RUNS: Final = ("overview", "history")
 """Views of a training run; the Overview shows layers where there is none."""
 GROUPS: Final = (
     "editing",
     "series and steps",
     "list",
+    "architecture",
     "layers and links",
     "moving",
     "finding",
@@ -56,6 +58,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("view.values", ("v",), "Values: the maps as heatmaps"),
     Binding("view.flow", ("f",), "Flow: where a node's gradient goes, as a table"),
     Binding("view.history", ("t",), "hisTory: a training run's numbers over its steps"),
+    Binding("view.architecture", ("a",), "Architecture: the model as a graph that is a table"),
     Binding("move.left", ("h", "left"), "left; a count before it repeats it (12h)", group="moving"),
     Binding("move.down", ("j", "down"), "down", group="moving"),
     Binding("move.up", ("k", "up"), "up", group="moving"),
@@ -70,19 +73,21 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("page.right", ("L",), "a page to the right", group="moving"),
     Binding("focus.next", ("tab",), "next map", ("values",), "moving", "map"),
     Binding("focus.previous", ("shift+tab",), "previous map", ("values",), "moving"),
-    Binding("open", ("enter",), "open, or follow the link", (*RUNS, *MAPS), "moving", "open"),
+    Binding(
+        "open", ("enter",), "open, or follow the link", (*RUNS, *MAPS, *PLAN), "moving", "open"
+    ),
     Binding("back", ("backspace",), "back to where you were", group="moving"),
     Binding(
         "find",
         ("/",),
         "find a layer by name; in History any series",
-        (*RUNS, *MAPS),
+        (*RUNS, *MAPS, *PLAN),
         "finding",
         "find",
     ),
     Binding("find.next", ("n",), "next found", group="finding"),
     Binding("find.previous", ("N",), "previous found", group="finding"),
-    Binding("filter", ("&",), "show only the layers that match", ("overview",), "finding"),
+    Binding("filter", ("&",), "show only the layers that match", ("overview", *PLAN), "finding"),
     Binding("flag.next", ("e",), "next layer with a flag", group="finding"),
     Binding("flag.previous", ("E",), "previous layer with a flag", group="finding"),
     Binding("mark.set", ("m",), "m a: remember this place as a", group="finding", takes=True),
@@ -103,9 +108,34 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("pane.wider", (">",), "wider layer rail", group="looks"),
     Binding("pane.rail", ("|",), "hide or show the layer rail", group="looks"),
     Binding("pane.full", ("F",), "the focused map alone; again for all", ("values",), "looks"),
-    Binding("fold.toggle", ("space",), "fold or unfold", ("overview",), "list", "fold"),
-    Binding("fold.all", ("*",), "fold or unfold everything", ("overview",), "list"),
-    Binding("sort.next", ("s",), "sort by the next column", ("overview",), "list", "sort"),
+    Binding("fold.toggle", ("space",), "fold or unfold", ("overview", *PLAN), "list", "fold"),
+    Binding("fold.all", ("*",), "fold or unfold everything", ("overview", *PLAN), "list"),
+    Binding(
+        "sort.next",
+        ("s",),
+        "sort by the next column; 3s by the third",
+        ("overview", *PLAN),
+        "list",
+        "sort",
+    ),
+    Binding("flow.producer", (",",), "to the row it takes from", PLAN, "architecture"),
+    Binding("flow.consumer", (".",), "to the row that takes from it", PLAN, "architecture", "flow"),
+    Binding("depth.more", ("+",), "open one level more", PLAN, "architecture", "depth"),
+    Binding("depth.less", ("-",), "fold one level more", PLAN, "architecture"),
+    Binding(
+        "merge.type", ("T",), "type which share of parameters merges", PLAN, "architecture", "merge"
+    ),
+    Binding(
+        "hot.next",
+        ("tab",),
+        "hot by FLOPs, parameters, bytes, time, gradient",
+        PLAN,
+        "architecture",
+        "hot",
+    ),
+    Binding(
+        "flow.direction", ("d",), "the input at the top, or at the bottom", PLAN, "architecture"
+    ),
     Binding(
         "step.previous", (",",), "the step before with a number", ("history",), "series and steps"
     ),
@@ -223,7 +253,9 @@ BINDINGS: Final[tuple[Binding, ...]] = (
         "adapter", ("!",), "cancel: stop the adapter's process, or start it again", group="tool"
     ),
     Binding("cancel", ("escape", "ctrl+c"), "leave a box, a count, a question", group="tool"),
-    Binding("quit", ("q",), "quit; asks when edits are unsaved", (*RUNS, *MAPS), "tool", "quit"),
+    Binding(
+        "quit", ("q",), "quit; asks when edits are unsaved", (*RUNS, *MAPS, *PLAN), "tool", "quit"
+    ),
     Binding("log.leave", ("q",), "back to the view before", ("log",), "tool", "back"),
     Binding("suspend", ("ctrl+z",), "suspend to the shell", group="tool"),
 )

@@ -41,7 +41,13 @@ STATUS_ROLES: Final = {
 }
 LEAST_NAME: Final = 7
 """Columns that the folder's name needs, or is left out."""
-_LETTERS: Final = (("overview", "o"), ("values", "v"), ("flow", "f"), ("history", "t"))
+_LETTERS: Final = (
+    ("overview", "o"),
+    ("values", "v"),
+    ("flow", "f"),
+    ("history", "t"),
+    ("architecture", "a"),
+)
 NO_OFFSETS: Final = ((0, 0), (0, 0))
 FAN_WORDS: Final = {"out": "fan-out", "in": "fan-in", "both": "fan-out and fan-in"}
 

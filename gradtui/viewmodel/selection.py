@@ -16,6 +16,7 @@ from gradtui.core.polyphase import largest_level
 from gradtui.core.reduce import strongest
 from gradtui.core.scale import SCALES as SCALES
 from gradtui.core.threshold import MODES as MODES
+from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 from gradtui.viewmodel.run.choice import RunChoice
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ PairKey = tuple[str, str]
 
 MAP_KEYS: Final[tuple[MapKey, ...]] = ("input", "source", "connected", "target")
 DIRECTIONS: Final[tuple[Direction, ...]] = ("out", "in", "both")
-VIEWS: Final = ("overview", "values", "flow", "history", "log")
+VIEWS: Final = ("overview", "values", "flow", "history", "architecture", "log")
 
 ALL_CHANNELS: Final = -1
 """Channels summed; in explicit mode, where a channel is a neighbour, all nine side by side."""
@@ -64,7 +65,8 @@ class Selection:
     ``zooms`` holds exponents: 0 is a cell for a cell, k a block of 2^k by 2^k; a place without one
     takes the smallest block that fits. ``thresholds`` are keyed by pair and mode, since a number of
     one mode means nothing in another. ``offsets`` are those of the input, then of the target.
-    ``run`` is what was chosen of a watched training: module, series, steps.
+    ``run`` is what was chosen of a watched training: module, series, steps; ``architecture`` of the
+    model's graph: folds, order, merging.
     """
 
     view: str = "overview"
@@ -95,6 +97,7 @@ class Selection:
     marks: Mapping[str, Visit] = field(default_factory=dict)
     trail: tuple[Visit, ...] = ()
     run: RunChoice = field(default_factory=RunChoice)
+    architecture: ArchitectureChoices = field(default_factory=ArchitectureChoices)
 
     @property
     def node(self) -> Cell:

@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from gradtui.core.region import Region
+from gradtui.viewmodel.architecture import choices as architecture_choices
 from gradtui.viewmodel.choices import LARGEST_TOP, SORTS
 from gradtui.viewmodel.run import choice as run_choice
 from gradtui.viewmodel.selection import (
@@ -72,6 +73,7 @@ def to_state(selection: Selection) -> dict[str, object]:
         for name, visit in _newest(selection.marks)
     }
     state["run"] = run_choice.to_state(selection.run)
+    state["architecture"] = architecture_choices.to_state(selection.architecture)
     return state
 
 
@@ -115,6 +117,7 @@ def from_state(state: object) -> Selection:
         name: visit for name, value in _items(state.get("marks")) for visit in _visits(value)
     }
     found["run"] = run_choice.from_state(state.get("run"))
+    found["architecture"] = architecture_choices.from_state(state.get("architecture"))
     known = {item.name for item in fields(Selection)}
     return replace(Selection(), **cast("Any", {k: v for k, v in found.items() if k in known}))
 

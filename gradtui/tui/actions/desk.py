@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from gradtui.core.session import Session
     from gradtui.diagnosis.finding import Finding
+    from gradtui.viewmodel.architecture.plan import Plan
+    from gradtui.viewmodel.architecture.table import Live
     from gradtui.viewmodel.maps import MapView
     from gradtui.viewmodel.overview import OverviewRow
     from gradtui.viewmodel.run.watch import Watch
@@ -125,6 +127,8 @@ class Desk:
     box: tuple[str, Cell] | tuple[()] = ()
     _compared: tuple[Session, Session, Session] | tuple[()] = ()
     _watch: Watch | None = None
+    _plan: Plan | None = None
+    _live: tuple[object, object, Mapping[str, Live]] | tuple[()] = ()
 
     @property
     def session(self) -> Session:
@@ -153,6 +157,33 @@ class Desk:
     def watching(self) -> bool:
         """Whether the folder has a training run."""
         return self._watch is not None and not self._watch.empty
+
+    @property
+    def plan(self) -> Plan:
+        """The model's architecture, and what was worked out of it; an empty one where there is none."""
+        if self._plan is None:
+            # Most folders have no graph: what shows one is imported when there is one.
+            from gradtui.viewmodel.architecture.plan import Plan
+
+            self._plan = Plan()
+        return self._plan
+
+    @property
+    def planning(self) -> bool:
+        """Whether the folder has an architecture."""
+        return self._plan is not None and not self._plan.empty
+
+    @property
+    def live(self) -> Mapping[str, Live]:
+        """What the run knows of the architecture's modules; nothing where there is no run."""
+        if not self.watching:
+            return {}
+        made, watch = self._live, self.watch
+        if not made or made[0] is not watch.run or made[1] is not watch.findings:
+            from gradtui.viewmodel.architecture.live import live_of
+
+            made = self._live = (watch.run, watch.findings, live_of(watch.run, watch.findings))
+        return made[2]
 
     @property
     def previous(self) -> Session:

@@ -175,7 +175,8 @@ class Palette:
         """The style of a role of `gradtui.viewmodel.text.ROLES`; an unknown one is plain.
 
         ``level 0`` to ``level 31`` are the colours of the levels, for a legend; ``halves 0 31`` is ``▀`` in two of
-        them, and ``curve 0`` to ``curve 5`` are the colours of curves.
+        them, ``curve 0`` to ``curve 5`` are the colours of curves, and ``#rrggbb`` is that
+        colour where the terminal has it.
         """
         style = self._roles.get(role)
         if style is None:
@@ -191,6 +192,8 @@ class Palette:
         if role.startswith("curve "):
             curves = CURVE_COLOURS if self.rich else _CURVES_16
             return ink(curves[int(role[6:])] if self.colours != "none" else "")
+        if role.startswith("#"):
+            return ink(role if self.rich else "")
         if role == "cursor":
             return ink(reverse=True)
         if self.rich:

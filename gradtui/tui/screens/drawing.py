@@ -104,6 +104,8 @@ class Drawing:
             from gradtui.tui.screens.watched import headline
 
             return headline(work, width)
+        if selection.view == "architecture":
+            return clip(work.views.architecture.headline, width)
         if selection.view == "values":
             return values_headline(desk.session, selection, width)
         if selection.view == "flow":
@@ -143,6 +145,8 @@ class Drawing:
             from gradtui.tui.screens.watched import detail
 
             lines = detail(work, width, clock(desk.watch.run.last_time))
+        elif selection.view == "architecture" and desk.planning:
+            lines = work.views.architecture.detail
         elif not session.layers:
             lines = self._waiting(width)
         elif selection.view in ("values", "flow"):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gradtui.tui.actions.desk import Desk
     from gradtui.tui.render.palette import Palette
+    from gradtui.tui.screens.architecture import ArchitectureView
     from gradtui.tui.screens.history import HistoryView
     from gradtui.tui.screens.training import TrainingView
     from gradtui.tui.widgets.direct import Direct
@@ -147,6 +148,7 @@ class Views(Horizontal):
         self.flow = FlowView(id="flow")
         self.log_view = LogView(id="log")
         self._of_runs: tuple[TrainingView, HistoryView] | tuple[()] = ()
+        self._of_plan: tuple[ArchitectureView] | tuple[()] = ()
         self._palette: Palette | None = None
         self.rail_width = 30
         self.rail_wanted = True
@@ -160,7 +162,14 @@ class Views(Horizontal):
             widget.palette = palette
 
     def _palette_users(self) -> Iterator[Direct]:
-        yield from (self.rail, self.overview, self.flow, self.log_view, *self._of_runs)
+        yield from (
+            self.rail,
+            self.overview,
+            self.flow,
+            self.log_view,
+            *self._of_runs,
+            *self._of_plan,
+        )
         yield from self.values.maps.values()
 
     @property
@@ -172,6 +181,18 @@ class Views(Horizontal):
     def history(self) -> HistoryView:
         """The History of a run."""
         return self._views_of_runs()[1]
+
+    @property
+    def architecture(self) -> ArchitectureView:
+        """The architecture of the model."""
+        if not self._of_plan:
+            # Here: most folders have no graph, and need not wait for what shows one.
+            from gradtui.tui.screens.architecture import ArchitectureView
+
+            self._of_plan = (ArchitectureView(id="architecture"),)
+            if self._palette is not None:
+                self.recoloured(self._palette)
+        return self._of_plan[0]
 
     def _views_of_runs(self) -> tuple[TrainingView, HistoryView]:
         if not self._of_runs:
@@ -199,6 +220,8 @@ class Views(Horizontal):
             self.training.draw(desk, size, ascii=ascii)
         elif view == "history":
             self.history.draw(desk, size, ascii=ascii)
+        elif view == "architecture":
+            self.architecture.draw(desk, size, ascii=ascii)
         elif view == "log":
             self.log_view.draw(lines, desk.selection.row)
         elif view == "values":
@@ -225,6 +248,8 @@ class Views(Horizontal):
         }  # fmt: skip
         if self._of_runs:
             views |= {"training": self.training, "history": self.history}
+        if self._of_plan:
+            views["architecture"] = self.architecture
         shown: list[Widget] = [self.rail] if rail else []
         shown.append(views[view])
         for widget in self.children:

@@ -26,6 +26,7 @@ from gradtui.viewmodel.summary import summarize
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gradtui.core.architecture.graph import ModuleGraph
     from gradtui.store.view import FolderView
     from gradtui.tui.actions.door import Door
     from gradtui.tui.child import ChildState
@@ -97,6 +98,8 @@ class Workspace:
         desk = self.desk
         before, self.view = self.view, view
         self._tell(before, view)
+        if view.graph is not None and view.graph is not desk.plan.graph:
+            self._took_graph(view.graph, first=not desk.planning)
         held = self.desk.generations
         if self.following.took(view):
             if desk.generations is not held:
@@ -126,6 +129,16 @@ class Workspace:
         if not self.following.must_wait(view):
             self.draw()
         self.look_ahead()
+
+    def _took_graph(self, graph: ModuleGraph, *, first: bool) -> None:
+        desk = self.desk
+        desk.plan.arrived(graph)
+        if first and not self._has_state and not desk.generations.kept and not desk.watching:
+            desk.selection = replace(desk.selection, view="architecture")
+        if graph.fault and not graph.complete:
+            from gradtui.tui.actions.drafting import go_to_fault
+
+            go_to_fault(desk)
 
     def _tell(self, before: FolderView | None, view: FolderView) -> None:
         """Say what a person should know of the folder, once, and what the adapter refused."""
@@ -241,7 +254,11 @@ class Workspace:
         from gradtui.tui.actions.moving import go_to_row
 
         before = self.desk.selection
-        if self.desk.watching and before.view == "overview":
+        if before.view == "architecture":
+            from gradtui.tui.actions import drafting
+
+            drafting.go(self.desk, row)
+        elif self.desk.watching and before.view == "overview":
             from gradtui.tui.actions import watching
 
             watching.go_to_row(self.desk, row)
@@ -289,7 +306,7 @@ class Workspace:
 
     def remember(self) -> None:
         """Keep the selection for the next start."""
-        if self.desk.generations.kept or self.desk.watching:
+        if self.desk.generations.kept or self.desk.watching or self.desk.planning:
             self.door.keep_state(to_state(self.desk.selection))
 
     # Drawing

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from gradtui.core.architecture.merging import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Hot: TypeAlias = Literal["flops", "parameters", "activations", "time", "gradient"]
 HOTS: Final[tuple[Hot, ...]] = ("flops", "parameters", "activations", "time", "gradient")
@@ -78,9 +76,11 @@ def to_state(choices: ArchitectureChoices) -> dict[str, object]:
     return state | {"opened": sorted(choices.opened), "closed": sorted(choices.closed)}
 
 
-def from_state(state: Mapping[str, Any]) -> ArchitectureChoices:
+def from_state(state: object) -> ArchitectureChoices:
     """Read choices that were kept; whatever does not fit is left at its default."""
     usual = ArchitectureChoices()
+    if not isinstance(state, Mapping):
+        return usual
     depth, merge, sort, hot = (state.get(name) for name in ("depth", "merge", "sort", "hot"))
     text = state.get("filter")
     return ArchitectureChoices(

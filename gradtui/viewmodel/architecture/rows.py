@@ -136,7 +136,9 @@ class Rows:
                 continue
             beyond = choices.depth >= 0 and depth > choices.depth
             inside = graph.children.get(number, ())
-            if key in choices.closed or (beyond and key not in choices.opened) or not inside:
+            # Of calls alike that were opened each is still folded: one of them tells of all.
+            hidden = (beyond or single) and key not in choices.opened
+            if key in choices.closed or hidden or not inside:
                 yield self._folded(node, depth, key, ()), -1
                 continue
             if node.parameters or node.shared or (node.flops and number):

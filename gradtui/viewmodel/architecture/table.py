@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
-from gradtui.viewmodel.text import Span, cell_width, safe_label
+from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -216,7 +216,7 @@ def architecture_header(view: ArchitectureView, width: int, *, ascii: bool = Fal
     down, up = ("v", "^") if ascii else ("▾", "▴")
     arrow = down if choices.descending else up
     name = "layer" + (arrow if choices.sort == "layer" else "")
-    spans = [Span(("  " + name).ljust(room)[:room], "dim")]
+    spans = [Span((" " + name).ljust(room)[:room], "dim")]
     for column in columns:
         title = (
             f"{choices.hot[:4]}·"
@@ -245,7 +245,7 @@ def architecture_line(
     columns = _columns(width, bool(view.live))
     room = width - sum(column.width + 1 for column in columns)
     lead = view.gutters[place]
-    lead = lead + " " if lead else ""
+    lead = f" {lead} " if lead else " "
     if len(lead) > room // 2:
         lead = lead[: room // 2]
     name, classes = row_names(view, row)
@@ -353,3 +353,19 @@ def bar(share: float, cells: int, *, ascii: bool = False) -> str:
     eighths = max(round(share * cells * 8), int(share > 0))
     whole, part = divmod(eighths, 8)
     return "█" * whole + (_EIGHTHS[part] if part else "")
+
+
+def architecture_tsv(view: ArchitectureView) -> str:
+    """The rows as they are listed, as tab-separated text with a header."""
+    lines = ["layer\tclass\tout\tdtype\tparameters\tshared\tflops\tbytes\tstate\tguessed"]
+    for place in range(len(view.shown)):
+        row = view.row(place)
+        node, last = view.graph.nodes[row.number], view.graph.nodes[row.last]
+        name, classes = (printable(text) for text in row_names(view, row))
+        shape = "x".join(map(str, last.shape)) if last.dtype else ""
+        cells = (
+            name, classes, shape, last.dtype, row.parameters, row.shared, row.flops, row.bytes, node.state,
+            int(node.guessed),
+        )  # fmt: skip
+        lines.append("\t".join(str(cell) for cell in cells))
+    return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gradtui.viewmodel.architecture.table import shape_text, short
+from gradtui.viewmodel.architecture.table import row_names, shape_text, short
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.text import Span, counted, line, safe_label
 
@@ -28,7 +28,7 @@ def graph_headline(view: ArchitectureView, width: int) -> TextLine:
     graph, choices = view.graph, view.choices
     totals = graph.totals
     parts = [
-        line(("Architecture  ", "dim"), (safe_label(graph.model), "title")),
+        line((" Architecture", "title"), f"   {safe_label(graph.model)}"),
         line((f"{short(totals.parameters)} parameters", "value")),
     ]
     if graph.stage != "static":
@@ -78,7 +78,7 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
     extra = f"({safe_label(node.extra)})" if node.extra else ""
     taken = " ".join(shape_text(shape) for shape in node.inputs)
     first = [
-        line((safe_label(node.label if row.role != "repeat" else row.key[1:]), "title")),
+        line(" ", (safe_label(row_names(view, row)[0]), "title")),
         line(("+".join(safe_label(name) for name in row.names) + extra, "")),
         line(
             (
@@ -103,7 +103,7 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
     if node.guessed:
         first.append(line(("after a guess", "warn")))
     second = [
-        line(("in ", "dim"), _named(view, view.layout.inputs(view.shown[place]))),
+        line((" in ", "dim"), _named(view, view.layout.inputs(view.shown[place]))),
         line(("out ", "dim"), _named(view, view.layout.outputs(view.shown[place]))),
     ]
     if node.source:

@@ -1,0 +1,351 @@
+"""What keys do in the Architecture view: folds, depth, merging, order, dataflow, comparing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from gradtui.tui.actions.editing import typed_number
+from gradtui.tui.actions.moving import PAGE
+from gradtui.viewmodel.architecture.choices import COLUMNS, HOTS
+from gradtui.viewmodel.architecture.table import architecture_tsv, row_names, short
+from gradtui.viewmodel.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gradtui.tui.actions.desk import Desk
+    from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+    from gradtui.viewmodel.architecture.table import ArchitectureView
+
+
+def shown(desk: Desk) -> ArchitectureView:
+    """The rows as they were last drawn."""
+    return desk.plan.view(desk.selection.architecture, desk.live)
+
+
+def choose(desk: Desk, choices: ArchitectureChoices) -> None:
+    """Take new choices, with the cursor on the row of the same node where there still is one."""
+    before = shown(desk)
+    here = desk.selection.architecture.row
+    number = before.row(here).number if 0 <= here < len(before.shown) else -1
+    desk.selection = replace(desk.selection, architecture=choices)
+    after = shown(desk)
+    place = after.place_of(int(after.layout.row_of[number])) if number >= 0 else -1
+    if place < 0 and number >= 0:
+        # The node has no row now: the nearest one before it.
+        rows = [after.row(k).number for k in range(len(after.shown))]
+        place = max((k for k, other in enumerate(rows) if other <= number), default=0)
+    go(desk, max(place, 0))
+
+
+def go(desk: Desk, place: int) -> None:
+    """Put the cursor on a row, within the list."""
+    last = _length(desk) - 1
+    choices = replace(desk.selection.architecture, row=min(max(place, 0), max(last, 0)))
+    desk.selection = replace(desk.selection, architecture=choices)
+
+
+def _length(desk: Desk) -> int:
+    return len(desk.plan.difference()) if desk.plan.comparing else len(shown(desk).shown)
+
+
+def _moved(rows: int) -> Callable[[Desk, int], None]:
+    def move(desk: Desk, count: int) -> None:
+        go(desk, desk.selection.architecture.row + rows * max(count, 1))
+
+    return move
+
+
+def _paged(direction: int) -> Callable[[Desk, int], None]:
+    def move(desk: Desk, count: int) -> None:
+        go(desk, desk.selection.architecture.row + direction * PAGE * max(count, 1))
+
+    return move
+
+
+def _bottom(desk: Desk, count: int) -> None:
+    go(desk, count - 1 if count else _length(desk) - 1)
+
+
+def fold(desk: Desk, _count: int) -> None:
+    """Open a folded row; fold the call around a row that is none."""
+    view, choices = shown(desk), desk.selection.architecture
+    if desk.plan.comparing or not view.shown:
+        return
+    row = view.row(choices.row)
+    if row.role in ("folded", "repeat"):
+        choose(desk, choices.unfolded(row.key))
+        return
+    key = desk.plan.enclosing(row.number)
+    if not key:
+        desk.say("nothing to fold: this row is at the top")
+        return
+    choose(desk, choices.folded(key))
+
+
+def fold_all(desk: Desk, _count: int) -> None:
+    """Fold everything at the top; again, open everything but calls alike."""
+    choices = desk.selection.architecture
+    folded = any(row.role == "folded" for row in shown(desk).layout.rows)
+    choose(desk, choices.at_depth(-1 if folded else 0))
+
+
+def _deeper(step: int) -> Callable[[Desk, int], None]:
+    def change(desk: Desk, count: int) -> None:
+        choices = desk.selection.architecture
+        deepest = max(desk.plan.graph.depths, default=0)
+        depth = choices.depth if choices.depth >= 0 else deepest
+        depth = min(max(depth + step * max(count, 1), 0), deepest)
+        choose(desk, choices.at_depth(-1 if depth >= deepest else depth))
+        desk.say("everything open" if depth >= deepest else f"depth {depth}")
+
+    return change
+
+
+def sort(desk: Desk, count: int) -> None:
+    """Sort by the next column, or by column ``count``; the first is the dataflow's order."""
+    choices = desk.selection.architecture
+    place = count - 1 if count else COLUMNS.index(choices.sort) + 1
+    column = COLUMNS[place % len(COLUMNS)]
+    choose(desk, replace(choices, sort=column, descending=column != "layer"))
+    desk.say("in the order of dataflow" if column == "dataflow" else f"sorted by {column}")
+
+
+def hot(desk: Desk, _count: int) -> None:
+    """Judge hotspots by the next number; those of a run only where there is one."""
+    choices = desk.selection.architecture
+    names = HOTS if desk.live else HOTS[:3]
+    place = names.index(choices.hot) + 1 if choices.hot in names else 0
+    choose(desk, replace(choices, hot=names[place % len(names)]))
+    desk.say(f"hot by {desk.selection.architecture.hot}")
+
+
+def direction(desk: Desk, _count: int) -> None:
+    """Put the input at the bottom, or at the top."""
+    choices = desk.selection.architecture
+    choose(desk, replace(choices, upward=not choices.upward, sort="dataflow"))
+
+
+def _follow(desk: Desk, rows: tuple[int, ...], count: int, none: str) -> None:
+    view = shown(desk)
+    places = sorted(place for place in map(view.place_of, rows) if place >= 0)
+    if not places:
+        desk.say(none)
+        return
+    go(desk, places[(max(count, 1) - 1) % len(places)])
+    if len(places) > 1:
+        desk.say(f"{max(count, 1)} of {len(places)}: a count chooses")
+
+
+def producer(desk: Desk, count: int) -> None:
+    """To the row that this one takes from; a count chooses among several."""
+    view, row = shown(desk), desk.selection.architecture.row
+    if view.shown and not desk.plan.comparing:
+        _follow(desk, view.layout.inputs(view.shown[row]), count, "it takes from no row")
+
+
+def consumer(desk: Desk, count: int) -> None:
+    """To the row that takes from this one; a count chooses among several."""
+    view, row = shown(desk), desk.selection.architecture.row
+    if view.shown and not desk.plan.comparing:
+        _follow(desk, view.layout.outputs(view.shown[row]), count, "no row takes from it")
+
+
+def open_row(desk: Desk, count: int) -> None:
+    """Open a folded row; of a module that a run watches, its History."""
+    view = shown(desk)
+    if not view.shown or desk.plan.comparing:
+        return
+    row = view.row(desk.selection.architecture.row)
+    node = desk.plan.graph.nodes[row.number]
+    if row.role in ("folded", "repeat"):
+        fold(desk, count)
+    elif desk.watching and node.kind == "module":
+        from gradtui.tui.actions.watching import go_to
+
+        go_to(desk, node.path)
+        desk.selection = replace(desk.selection, view="history")
+    elif node.path in {layer.name for layer in desk.session.layers}:
+        from gradtui.viewmodel.moves import with_layer
+
+        desk.selection = replace(with_layer(desk.selection, desk.session, node.path), view="values")
+    else:
+        desk.say("nothing was measured of this row")
+
+
+def ask_merge(desk: Desk, _count: int) -> None:
+    """Ask for the merge threshold."""
+    value = f"{desk.selection.architecture.merge:g}"
+    desk.room.ask("merge", "merge below this share of parameters (-1: nothing): ", value)
+
+
+def merge_typed(desk: Desk, text: str) -> None:
+    """Take the merge threshold."""
+    choose(desk, replace(desk.selection.architecture, merge=typed_number(text)))
+
+
+def ask_filter(desk: Desk, _count: int) -> None:
+    """Ask which rows to show."""
+    desk.room.ask("filter", "&", desk.selection.architecture.filter)
+
+
+def filter_rows(desk: Desk, text: str) -> None:
+    """Show only rows whose path, class or operation holds the text."""
+    choose(desk, replace(desk.selection.architecture, filter=text))
+
+
+def ask_find(desk: Desk, _count: int) -> None:
+    """Ask what to look for."""
+    desk.room.ask("find", "/", complete=lambda text: names(desk, text))
+
+
+def names(desk: Desk, text: str) -> tuple[str, ...]:
+    """Paths that contain a text, as they are shown."""
+    paths = dict.fromkeys(printable(node.path) for node in desk.plan.graph.nodes if node.path)
+    return tuple(path for path in paths if text.lower() in path.lower())
+
+
+def find(desk: Desk, text: str, step: int = 1) -> None:
+    """Go to the ``step``-th row on that holds the text, opening what hides it when none is in sight."""
+    desk.found = text or desk.found
+    if not desk.found:
+        desk.say("nothing to find yet: / takes a name", "warn")
+        return
+    view = shown(desk)
+    wanted = desk.found.lower()
+    places = [
+        place
+        for place in range(len(view.shown))
+        if wanted in printable(" ".join(row_names(view, view.row(place)))).lower()
+    ]
+    if not places and text:
+        places = _opened(desk, wanted)
+    if not places:
+        desk.say(f"no row contains {desk.found!r}", "warn")
+        return
+    here = desk.selection.architecture.row
+    if step > 0:
+        position = sum(place <= here for place in places) + step - 1
+    else:
+        position = sum(place < here for place in places) + step
+    go(desk, places[position % len(places)])
+
+
+def _opened(desk: Desk, wanted: str) -> list[int]:
+    """Unfold down to the first node whose name holds the text."""
+    graph = desk.plan.graph
+    found = next(
+        (node for node in graph.nodes if wanted in f"{node.path} {node.name}".lower()), None
+    )
+    if found is None:
+        return []
+    for _ in range(64):
+        view = shown(desk)
+        row = int(view.layout.row_of[found.number])
+        if row < 0 or view.layout.rows[row].role not in ("folded", "repeat"):
+            break
+        choices = desk.selection.architecture.unfolded(view.layout.rows[row].key)
+        desk.selection = replace(desk.selection, architecture=choices)
+    view = shown(desk)
+    place = view.place_of(int(view.layout.row_of[found.number]))
+    return [place] if place >= 0 else []
+
+
+def go_to_fault(desk: Desk) -> None:
+    """Put the cursor on the row where the forward pass ended."""
+    number = desk.plan.graph.fault.node
+    if number >= 0:
+        view = shown(desk)
+        place = view.place_of(int(view.layout.row_of[number]))
+        if place >= 0:
+            go(desk, place)
+
+
+def _flag(desk: Desk, step: int) -> None:
+    view = shown(desk)
+    places = [place for place in range(len(view.shown)) if _is_flagged(view, place)]
+    if not places:
+        desk.say("no row failed or has a finding", "good")
+        return
+    here = desk.selection.architecture.row
+    position = sum(place <= here for place in places) + step - 1
+    if step < 0:
+        position = sum(place < here for place in places) + step
+    go(desk, places[position % len(places)])
+
+
+def _is_flagged(view: ArchitectureView, place: int) -> bool:
+    node = view.graph.nodes[view.row(place).number]
+    known = view.live.get(node.path) if node.kind == "module" else None
+    return node.state == "failed" or node.guessed or bool(known and known.word)
+
+
+def baseline(desk: Desk, _count: int) -> None:
+    """Compare later graphs with the one that is shown."""
+    desk.plan.choose_baseline()
+    desk.say("this graph is the baseline: D shows what later ones changed")
+
+
+def compare(desk: Desk, _count: int) -> None:
+    """Show what differs from the baseline, or the graph again."""
+    if not desk.plan.baseline.nodes:
+        desk.say("nothing to compare with yet: b makes this graph the baseline", "warn")
+        return
+    desk.plan.comparing = not desk.plan.comparing
+    go(desk, 0)
+
+
+def copy_value(desk: Desk, _count: int) -> None:
+    """Copy a row's path, shape and costs."""
+    view = shown(desk)
+    if not view.shown:
+        desk.say("nothing to copy")
+        return
+    row = view.row(desk.selection.architecture.row)
+    node = view.graph.nodes[row.number]
+    desk.room.copy(
+        f"{node.path or node.name}\t{short(row.parameters)} parameters\t{row.flops} FLOPs",
+        "path and costs",
+    )
+
+
+def copy_table(desk: Desk, _count: int) -> None:
+    """Copy the rows, tab-separated."""
+    desk.room.copy(architecture_tsv(shown(desk)), "table")
+
+
+ARCHITECTURE_ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
+    "move.down": _moved(1),
+    "move.up": _moved(-1),
+    "move.top": lambda desk, _count: go(desk, 0),
+    "move.bottom": _bottom,
+    "page.down": _paged(1),
+    "page.up": _paged(-1),
+    "open": open_row,
+    "fold.toggle": fold,
+    "fold.all": fold_all,
+    "depth.more": _deeper(1),
+    "depth.less": _deeper(-1),
+    "sort.next": sort,
+    "hot.next": hot,
+    "merge.type": ask_merge,
+    "flow.producer": producer,
+    "flow.consumer": consumer,
+    "flow.direction": direction,
+    "find": ask_find,
+    "find.next": lambda desk, count: find(desk, "", max(count, 1)),
+    "find.previous": lambda desk, count: find(desk, "", -max(count, 1)),
+    "filter": ask_filter,
+    "flag.next": lambda desk, count: _flag(desk, max(count, 1)),
+    "flag.previous": lambda desk, count: _flag(desk, -max(count, 1)),
+    "baseline.set": baseline,
+    "baseline.difference": compare,
+    "copy.value": copy_value,
+    "copy.table": copy_table,
+}
+ARCHITECTURE_ANSWERS: Final[Mapping[str, Callable[[Desk, str], None]]] = {
+    "find": find,
+    "filter": filter_rows,
+    "merge": merge_typed,
+}

@@ -1,0 +1,48 @@
+"""What a watched run knows of the modules of its graph."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gradtui.viewmodel.architecture.table import Live
+from gradtui.viewmodel.findings import sign, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gradtui.core.run.run import Run
+    from gradtui.diagnosis.finding import Finding
+
+
+def live_of(run: Run, findings: tuple[Finding, ...]) -> Mapping[str, Live]:
+    """Each module's last gradient norm (√Σ‖g‖² of its own parameters), time a call, and worst finding.
+
+    A module without a number or a finding is left out; NaN stands for a number that there is none of.
+    """
+    if run.is_empty:
+        return {}
+    squares: dict[str, float] = {}
+    column = run.column("gradient", "l2")
+    for key, value in zip(column.keys, column.values.tolist(), strict=True):
+        if value == value:
+            squares[key.path] = squares.get(key.path, 0.0) + value * value
+    seconds: dict[str, float] = {}
+    times = run.column("module", "seconds")
+    for key, value in zip(times.keys, times.values.tolist(), strict=True):
+        if value == value:
+            seconds[key.path] = seconds.get(key.path, 0.0) + value
+    worst: dict[str, tuple[str, str]] = {}
+    for finding in findings:
+        for path in finding.paths:
+            # Worst first: the first one told stays.
+            worst.setdefault(path, (sign(finding), word(finding)))
+    nothing = ("", "")
+    return {
+        path: Live(
+            math.sqrt(squares[path]) if path in squares else math.nan,
+            seconds.get(path, math.nan),
+            *worst.get(path, nothing),
+        )
+        for path in {*squares, *seconds, *worst}
+    }
