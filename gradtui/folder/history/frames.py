@@ -81,3 +81,22 @@ def is_whole(frame: Frame, payload: memoryview) -> bool:
         and -1 <= frame.step < _MAX_STEP
         and math.isfinite(frame.time)
     )
+
+
+def first_record(data: memoryview) -> int:
+    """Return where the first whole record in the middle of a file begins; -1 where there is none.
+
+    Args:
+        data: bytes from any place of the file.
+    """
+    # A copy: a memoryview cannot be searched.
+    text = bytes(data)
+    start = text.find(MAGIC)
+    while 0 <= start <= len(text) - HEADER:
+        frame = header_at(data, start)
+        if frame is not None:
+            end = start + HEADER + frame.length
+            if end <= len(text) and is_whole(frame, data[start + HEADER : end]):
+                return start
+        start = text.find(MAGIC, start + 1)
+    return -1

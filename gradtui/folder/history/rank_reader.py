@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from gradtui.core.run.records import Edges, Entry, Layout, Start
 from gradtui.errors import UnreadableFile
+from gradtui.folder.history.frames import HEADER
 from gradtui.folder.history.known import Known
 from gradtui.folder.history.scan import beginning_of
 from gradtui.folder.history.segment_reader import SegmentReader
@@ -17,10 +19,14 @@ from gradtui.folder.stamp import MISSING, stamp
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gradtui.core.run.records import Entry
     from gradtui.core.run.track import Rows
     from gradtui.folder.history.segments import Found
     from gradtui.folder.stamp import Stamp
+
+# A segment with so much to read is read at its end first, and in the middle only then.
+_LARGE: Final = 2 << 20
+# How near to the end, in bytes; the second where a record is larger than the first.
+_NEAR: Final = (512 << 10, 8 << 20)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +69,9 @@ class RankReader:
         self._tails: list[SegmentReader] = []
         self._older: list[Found] = []
         self._reading: SegmentReader | None = None
+        # What lies between the start of the newest segment and its end, where reading goes on.
+        self._between: SegmentReader | None = None
+        self._has_jumped = False
         self._read_bytes = 0
         self._notes: dict[str, str] = {}
         self._runs: dict[str, None] = {}
@@ -80,44 +89,71 @@ class RankReader:
     @property
     def left(self) -> int:
         """Bytes that are still to be read."""
-        return sum(tail.left for tail in self._tails) + self.older_left
+        return self.newer_left + self.older_left
+
+    @property
+    def newer_left(self) -> int:
+        """Bytes that are still to be read before any older ones."""
+        return sum(tail.left for tail in self._tails)
 
     @property
     def older_left(self) -> int:
         """Bytes of older segments that are still to be read."""
-        reading = self._reading.left if self._reading else 0
-        return sum(found.size for found in self._older) + reading
+        readers = (self._between, self._reading)
+        left = sum(reader.left for reader in readers if reader is not None)
+        return sum(found.size for found in self._older) + left
 
     @property
     def done(self) -> int:
         """Bytes that were read."""
-        reading = self._reading.position if self._reading else 0
-        return self._read_bytes + sum(tail.position for tail in self._tails) + reading
+        readers = (*self._tails, self._between, self._reading)
+        return self._read_bytes + sum(reader.done for reader in readers if reader is not None)
 
     def newer(self, limit: int) -> list[Slice]:
-        """Read what was added since the last call, about ``limit`` bytes; in the first call the newest segment's start."""
+        """Read what was added since the last call, about ``limit`` bytes.
+
+        Of a large segment that nothing was read of yet, the first call gives the first record, which names the
+        modules; further ones the rest of its preamble, and then its end.
+        """
         self._look()
         slices: list[Slice] = []
         while self._tails and limit > 0:
             tail = self._tails[0]
             is_live = len(self._tails) == 1
             before = tail.position
-            entries = self._read(tail, limit, is_live=is_live, follows=True)
+            is_first = before == 0 and tail.size > _LARGE
+            entries = self._read(tail, HEADER if is_first else limit, is_live=is_live, follows=True)
             if entries:
                 slices.append(self._slice(tail, entries, older=False))
-            limit -= tail.position - before
-            if tail.position == before or (tail.left == 0 and is_live):
-                if is_live:
+            limit = 0 if is_first else limit - (tail.position - before)
+            if is_live and not self._has_jumped and not _is_preamble(entries):
+                self._jump(tail)
+            elif tail.position == before or (tail.left == 0 and is_live):
+                if is_live or tail.is_waiting:
                     break
                 self._finish(tail)
                 del self._tails[0]
         return slices
 
+    def _jump(self, tail: SegmentReader) -> None:
+        """Go on at the end of a segment if there is much before it."""
+        self._has_jumped = True
+        if tail.left <= _LARGE:
+            return
+        try:
+            for near in _NEAR:
+                self._between = tail.jump(near)
+                if self._between is not None:
+                    return
+        except UnreadableFile as error:
+            self._notes[f"{tail.number}"] = str(error)
+
     def older(self, limit: int) -> list[Slice]:
-        """Read about ``limit`` bytes of older segments of the same run."""
-        if self._reading is None:
+        """Read about ``limit`` bytes of what is before the first that was read, of the same run."""
+        is_between = self._between is not None
+        if self._between is None and self._reading is None:
             self._reading = self._next_older()
-        reader = self._reading
+        reader = self._between or self._reading
         if reader is None:
             return []
         before = reader.position
@@ -127,13 +163,18 @@ class RankReader:
             self._older.clear()
         if reader.left == 0 or reader.position == before:
             self._finish(reader)
-            self._reading = None
+            if is_between:
+                self._between = None
+                self._tails[0].no_more_waiting()
+            else:
+                self._reading = None
         return [self._slice(reader, entries, older=True)] if entries else []
 
     def close(self) -> None:
         """Close all files."""
-        for reader in self.segments.values():
-            reader.close()
+        for reader in (*self.segments.values(), self._between, self._reading):
+            if reader is not None:
+                reader.close()
 
     def _slice(self, reader: SegmentReader, entries: list[Entry | Rows], *, older: bool) -> Slice:
         return Slice(self._rank, self.known.run, reader.number, older, tuple(entries))
@@ -168,9 +209,11 @@ class RankReader:
         rest = reader.size - reader.position
         if rest > 0 and not reader.is_foreign:
             self._notes[f"{reader.number} rest"] = (
-                f"{reader.path.name}: its last {size_text(rest)} are not whole records"
+                f"{reader.path.name}: {size_text(rest)} behind a damaged record were passed over"
+                if reader is self._between
+                else f"{reader.path.name}: its last {size_text(rest)} are not whole records"
             )
-        self._read_bytes += reader.position
+        self._read_bytes += reader.done
         reader.close()
 
     def _next_older(self) -> SegmentReader | None:
@@ -246,3 +289,11 @@ class RankReader:
             return
         self._tails.append(reader)
         self.segments[found.number] = reader
+
+
+def _is_preamble(entries: list[Entry | Rows]) -> bool:
+    """Whether no numbers were reached yet."""
+    return all(
+        isinstance(each, Entry) and isinstance(each.record, (Start, Layout, Edges))
+        for each in entries
+    )

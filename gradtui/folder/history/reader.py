@@ -47,6 +47,11 @@ class HistoryReader:
         return any(rank.older_left for rank in self._ranks.values())
 
     @property
+    def is_at_newest(self) -> bool:
+        """Whether the newest record of every rank was read."""
+        return not any(rank.newer_left for rank in self._ranks.values())
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What could not be read, one line each."""
         return tuple(

@@ -1,13 +1,12 @@
 """Keeping a rank's history within its limit, and readable from its start.
 
-When there is no room, segments of earlier runs go, oldest first. Then two neighbours of the older half of the segments
-become one that holds every second record, those that were thinned least first: so the older half thins evenly, by
-half whenever the run has become twice as long, and the newer half stays whole.
+When there is no room, segments of earlier runs go, oldest first. Then, of those before the newest half of the limit, the
+segment that was thinned least loses every second record, and joins the one before it when that one is as thin and
+there is room: so the older half thins evenly, by half whenever the run has become twice as long.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from gradtui.errors import GradtuiError
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
     from gradtui.folder.history.segments import Found
 
 _MOST_ROUNDS: Final = 64
-_FEWEST: Final = 4
+_THINNEST: Final = 1 << 24
 
 
 class Retention:
     """Makes room for the segments of one rank.
 
     Attributes:
-        thinnings: how many times two segments became one.
+        thinnings: how many times a segment lost every second record.
         removals: how many segments went whole.
     """
 
@@ -64,29 +63,33 @@ class Retention:
             if foreign:
                 self._remove(foreign[0])
                 continue
-            pair = self._pair(found)
-            if pair is None:
-                self._remove(found[0])
-                continue
-            try:
-                size = thinned(*pair)
-            except GradtuiError:
-                # A full disk: whole segments go, which needs no room.
-                self._remove(found[0])
-                continue
-            self.thinnings += 1
-            if size > 0.9 * (pair[0].size + pair[1].size):
-                self._remove(found[0])
+            self._thin(found, room)
 
-    def _pair(self, found: list[Found]) -> tuple[Found, Found] | None:
-        """The neighbours of the older half that were thinned least, the oldest of them; None where there are none."""
-        if len(found) < _FEWEST:
-            return None
-        older = found[: max(len(found) // 2, 2)]
-        return min(
-            pairwise(older),
-            key=lambda pair: max(self._beginning(each).every for each in pair),
-        )
+    def _thin(self, found: list[Found], room: int) -> None:
+        older, newest = [], 0
+        for each in reversed(found):
+            newest += each.size
+            if newest > self._limit // 2:
+                older.append(each)
+        older = older[::-1] or found[:1]
+        chosen = min(older, key=lambda each: self._beginning(each).every)
+        every = 2 * self._beginning(chosen).every
+        sources = [chosen]
+        place = found.index(chosen)
+        if place:
+            before = found[place - 1]
+            is_small = before.size + chosen.size // 2 <= room
+            if is_small and self._beginning(before).every == every:
+                sources = [before, chosen]
+        try:
+            size = thinned(sources, every)
+        except GradtuiError:
+            # A full disk: whole segments go, which needs no room.
+            self._remove(found[0])
+            return
+        self.thinnings += 1
+        if every >= _THINNEST or size > 0.9 * sum(each.size for each in sources):
+            self._remove(found[0])
 
     def _without_covered(self, found: list[Found]) -> list[Found]:
         """Remove segments whose records another one holds: a process was killed between two steps."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gradtui.core.run.records import Edges, Entry, Layout, Start
 from gradtui.errors import InvalidContents, UnreadableFile
 from gradtui.folder.history.batches import Batches
-from gradtui.folder.history.frames import HEADER, header_at, is_whole
+from gradtui.folder.history.frames import HEADER, first_record, header_at, is_whole
 from gradtui.folder.history.known import Stretch, starts_another
 from gradtui.folder.history.payload import decode, layout_number, scalars_slot
 from gradtui.folder.history.segments import open_segment
@@ -44,6 +44,9 @@ class SegmentReader:
         stuck: whether a header at ``position`` does not check out: what follows cannot be read.
         is_foreign: whether the segment belongs to another run than the known one; then nothing more is read.
         stretches: where scalars were found.
+        skipped: bytes before ``position`` that another reader reads, or has read.
+        waits: whether records of unknown layouts are waited at: what explains them may be in what was skipped.
+        is_waiting: whether such a record is at ``position``.
     """
 
     def __init__(self, number: int, path: Path) -> None:
@@ -62,6 +65,10 @@ class SegmentReader:
         self.stuck = False
         self.is_foreign = False
         self.stretches: list[Stretch] = []
+        self.skipped = 0
+        self.waits = False
+        self.is_waiting = False
+        self._until = -1
         self._looked_at = -1
         self._prefixes: dict[tuple[bytes, int], tuple[int, Slot]] = {}
 
@@ -73,8 +80,47 @@ class SegmentReader:
 
     @property
     def left(self) -> int:
-        """Bytes that can still be read."""
-        return 0 if self.is_foreign or self.stuck else max(self.size - self.position, 0)
+        """Bytes that can be read now: what is not whole yet does not count."""
+        waits = self.is_foreign or self.stuck or self.size == self._looked_at
+        return 0 if waits else max(self.size - self.position, 0)
+
+    @property
+    def done(self) -> int:
+        """Bytes that were read here."""
+        return self.position - self.skipped
+
+    def jump(self, near: int) -> SegmentReader | None:
+        """Go on near the end of the file, and leave what is between to another reader.
+
+        Args:
+            near: how many bytes before the end.
+
+        Returns:
+            The reader of what is between; None where no whole record begins there, and nothing has changed.
+
+        Raises:
+            UnreadableFile: the file is gone, or cannot be read.
+        """
+        start = max(self.size - near, self.position)
+        place = first_record(self._bytes(near, start))
+        if place < 0 or start + place <= self.position:
+            return None
+        between = SegmentReader(self.number, self.path)
+        if between.inode != self.inode:
+            between.close()
+            return None
+        between.position = between.skipped = self.position
+        between.size = between._until = start + place
+        between.stretches = self.stretches
+        self.skipped += start + place - self.position
+        self.position = start + place
+        self.waits = True
+        return between
+
+    def no_more_waiting(self) -> None:
+        """Say that what was skipped has been read."""
+        self.waits = self.is_waiting = False
+        self._looked_at = -1
 
     def read(self, limit: int, known: Known, *, is_live: bool, follows: bool) -> list[Entry | Rows]:
         """Read the next records, about ``limit`` bytes of them, at least one where there is one.
@@ -89,13 +135,13 @@ class SegmentReader:
             UnreadableFile: the file cannot be read.
         """
         try:
-            self.size = os.fstat(self._descriptor).st_size
+            self.size = self._until if self._until >= 0 else os.fstat(self._descriptor).st_size
         except OSError as error:
             raise UnreadableFile(self.path, reason_of(error)) from None
         if self.size == self._looked_at and is_live:
             return []
         # Behind a damaged header nothing is read again but the header.
-        wanted = HEADER if self.stuck else limit
+        wanted = HEADER if self.stuck else max(limit, HEADER)
         data = self._bytes(min(wanted, self.size - self.position), self.position)
         frame = header_at(data, 0) if len(data) >= HEADER else None
         if frame is not None and HEADER + frame.length > len(data):
@@ -125,7 +171,7 @@ class SegmentReader:
     ) -> int:
         """Read the records of a buffer; returns how many bytes are done with."""
         at = 0
-        self.stuck = False
+        self.stuck = self.is_waiting = False
         while at + HEADER <= len(data) and not self.is_foreign:
             frame = header_at(data, at)
             if frame is None:
@@ -175,6 +221,9 @@ class SegmentReader:
             if len(self._prefixes) < _MOST_PREFIXES:
                 self._prefixes[prefix] = found
         layout, slot = found
+        if self.waits and layout not in known.layouts:
+            self.is_waiting = True
+            return "wait"
         batches.add(layout, slot, at + HEADER, frame.step, frame.time)
         return "scalars"
 
@@ -195,6 +244,9 @@ class SegmentReader:
             self.is_foreign = True
             return kind
         if another and at > 0:
+            return "wait"
+        if self.waits and kind == "histograms" and layout_number(header) not in known.layouts:
+            self.is_waiting = True
             return "wait"
         if (
             (kind == "start" and known.start and not another)

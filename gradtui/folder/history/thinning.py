@@ -1,4 +1,4 @@
-"""Two neighbouring segments become one that holds a part of their records, evenly."""
+"""Neighbouring segments become one that holds a part of their records, evenly."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gradtui.folder.reading import reason_of
 from gradtui.folder.writing import remove
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gradtui.folder.history.scan import Raw
@@ -24,27 +25,32 @@ _FLUSH: Final = 1 << 20
 _MOST_EVENTS: Final = 2_000
 
 
-def thinned(older: Found, newer: Found) -> int:
-    """Merge two segments into the newer one's place; returns the bytes of the result.
+def thinned(sources: Sequence[Found], every: int) -> int:
+    """Put neighbouring segments into the place of the newest of them; returns the bytes of the result.
 
-    Of each layout, of each kept tensor's key and of floods of events every ``2 · max(every)``-th record of what was written
-    stays, the first always. The result is written beside, then renamed; it says which segments it covers, so that what a
-    crash leaves of them is not read twice.
+    Of each layout, of each kept tensor's key and of floods of events every ``every``-th record of what was once written stays,
+    the first always. The result is written beside, then renamed; it says which segments it covers, so that what a crash leaves
+    of them is not read twice.
+
+    Args:
+        sources: one or more, ascending.
+        every: a multiple of what each of them holds already.
 
     Raises:
-        SaveFailed: the disk refused; both are still there.
+        SaveFailed: the disk refused; all are still there.
         UnreadableFile: one cannot be read.
     """
-    beside = newer.path.with_suffix(SUFFIX)
-    writer = _Merged(beside, older, newer)
+    newest = sources[-1]
+    beside = newest.path.with_suffix(SUFFIX)
     try:
-        size = writer.write()
-        beside.replace(newer.path)
+        size = _Merged(beside, sources, every).write()
+        beside.replace(newest.path)
     except OSError as error:
-        raise SaveFailed(newer.path, reason_of(error)) from error
+        raise SaveFailed(newest.path, reason_of(error)) from error
     finally:
         remove(beside)
-    remove(older.path)
+    for each in sources[:-1]:
+        remove(each.path)
     return size
 
 
@@ -59,9 +65,10 @@ def sweep(directory: Path) -> None:
 
 
 class _Merged:
-    def __init__(self, path: Path, older: Found, newer: Found) -> None:
+    def __init__(self, path: Path, sources: Sequence[Found], every: int) -> None:
         self._path = path
-        self._sources = (older, newer)
+        self._sources = sources
+        self._every = every
         self._waiting: list[bytes] = []
         self._size = 0
         self._written = 0
@@ -69,19 +76,17 @@ class _Merged:
 
     def write(self) -> int:
         first = [next(records_of(each.path), None) for each in self._sources]
-        starts = [beginning(raw.texts) if raw else None for raw in first]
-        every = 2 * max(start.every if start else 1 for start in starts)
-        covers = (starts[0].covers if starts[0] else 0) or self._sources[0].number
+        starts = [beginning(raw.texts if raw else {}) for raw in first]
+        covers = starts[0].covers or self._sources[0].number
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(self._path, flags, 0o666)
         try:
-            newest = first[1] or first[0]
+            newest = next((raw for raw in reversed(first) if raw is not None), None)
             if newest is not None:
-                self._put(_start(newest, every, covers))
+                self._put(_start(newest, self._every, covers))
             known: set[str] = set()
             for source, start in zip(self._sources, starts, strict=True):
-                factor = every // (start.every if start else 1)
-                self._copy(source.path, factor, known)
+                self._copy(source.path, max(self._every // start.every, 1), known)
             self._flush()
         finally:
             os.close(self._descriptor)

@@ -13,7 +13,7 @@ from gradtui.folder.history.known import Known
 from gradtui.folder.history.segment_reader import SegmentReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gradtui.core.run.keys import SeriesKey
     from gradtui.folder.history.known import Stretch
@@ -40,47 +40,47 @@ def window_of(
             preamble.append(Entry(-1, 0.0, part))
     rows: list[Rows] = []
     for segment in sorted(reader.segments.values(), key=lambda each: -each.number):
+        if limit <= 0:
+            break
         stretches = [
             each for each in segment.stretches if each.first <= last and each.last >= first
         ]
-        if stretches and limit > 0:
-            found = _rows(segment, stretches, reader.known, limit)
-            limit -= sum(each.end - each.begin for each in stretches)
-            rows = [
-                part
-                for each in found
-                for part in (_cut(each, columns.get(each.layout, []), first, last),)
-                if len(part.steps)
-            ] + rows
-    return (*preamble, *rows)
+        stretches.sort(key=lambda each: each.last)
+        if not stretches:
+            continue
+        for found, size in _rows(segment, stretches, reader.known):
+            rows.append(_cut(found, columns.get(found.layout, []), first, last))
+            limit -= size
+            if limit <= 0:
+                break
+    return (*preamble, *(each for each in reversed(rows) if len(each.steps)))
 
 
 def _rows(
-    segment: SegmentReader, stretches: Sequence[Stretch], known: Known, limit: int
-) -> list[Rows]:
-    """The rows of some stretches, the newest within the limit."""
+    segment: SegmentReader, stretches: Sequence[Stretch], known: Known
+) -> Iterator[tuple[Rows, int]]:
+    """The rows of some stretches, the newest first, and how many bytes were read for each."""
     try:
         again = SegmentReader(segment.number, segment.path)
     except UnreadableFile:
-        return []
-    rows: list[Rows] = []
+        return
     scratch = Known(known.run, known.start, dict(known.layouts), known.edges_step)
     try:
         if again.inode != segment.inode:
             # It was thinned since: what is left of it is read whole.
             stretches = [type(stretches[0])(0, again.size, 0, 0)]
         for stretch in reversed(stretches):
-            if limit <= 0:
-                break
-            limit -= stretch.end - stretch.begin
+            size = stretch.end - stretch.begin
             again.position = stretch.begin
-            part = again.read(stretch.end - stretch.begin, scratch, is_live=False, follows=False)
-            rows = [each for each in part if isinstance(each, Rows)] + rows
+            part = again.read(size, scratch, is_live=False, follows=False)
+            for each in part:
+                if isinstance(each, Rows):
+                    yield each, size
+                    size = 0
     except UnreadableFile:
-        return rows
+        return
     finally:
         again.close()
-    return rows
 
 
 def _cut(rows: Rows, columns: list[int], first: int, last: int) -> Rows:

@@ -58,12 +58,12 @@ class HistoryWriter:
             folder: the run's folder.
             rank: whose records.
             limit: bytes that all segments of the rank may take; the oldest are thinned, then removed.
-            segment: bytes after which a new segment is begun; at most an eighth of ``limit`` is taken.
+            segment: bytes after which a new segment is begun; at most a sixteenth of ``limit`` is taken.
             queue: bytes of records that may wait.
         """
         self.problem = ""
         self._directory = rank_path(folder.history, rank)
-        self._segment_bytes = max(min(segment, limit // 8), 4096)
+        self._segment_bytes = max(min(segment, limit // 16), 4096)
         self._retention = Retention(self._directory, limit)
         self._most_waiting = queue
         self._waiting: SimpleQueue[Entry | _Mark] = SimpleQueue()
