@@ -138,6 +138,13 @@ def test_options_before_and_after_the_command(folder, started):
     assert [launch.wait for launch in started] == [False, False, True, True]
 
 
+def test_demo_watch_is_a_training(started):
+    assert cli.main(["demo", "watch"]) == 0
+    (launch,) = started
+    assert launch.child[-3] == "demo:watch"
+    assert launch.wait
+
+
 def test_demo_has_a_folder_of_its_own_that_goes_again(started):
     assert cli.main(["demo"]) == 0
     (launch,) = started

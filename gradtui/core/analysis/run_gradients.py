@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from gradtui.core.analysis.gradients import GradientTable, table
+from gradtui.core.run.keys import SeriesKey
 
 if TYPE_CHECKING:
     from gradtui.core.arrays import Array, Floats
-    from gradtui.core.run.keys import SeriesKey
     from gradtui.core.run.run import Run
 
-ROLE = "gradient"
+ROLE: Final = "gradient"
 
 
 def gradients_by_step(run: Run, *, layers: bool = True) -> GradientTable:
@@ -72,9 +72,10 @@ def epoch_ends(run: Run) -> list[tuple[int, int]]:
 
 def _extent(run: Run) -> tuple[list[SeriesKey], Array]:
     blocks = run.blocks(ROLE, "l2")
-    place = {(info.path, info.name): k for k, info in enumerate(run.parameters)}
-    found = {key.of("l2") for block in blocks for key in block.keys}
-    keys = sorted(found, key=lambda key: (place.get((key.path, key.slot), len(place)), key))
+    # Also those that never had a gradient: that is what there is to say of them.
+    known = [SeriesKey(info.path, ROLE, "l2", info.name) for info in run.parameters]
+    met = sorted({key.of("l2") for block in blocks for key in block.keys})
+    keys = list(dict.fromkeys([*known, *met]))
     steps = [np.asarray(block.steps, np.int64) for block in blocks]
     return keys, np.unique(np.concatenate(steps)) if steps else np.zeros(0, np.int64)
 
