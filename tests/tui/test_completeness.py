@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from kit import places
+from kit.graphs import blocks
 from kit.pilot import driven
 
 from gradtui.core.session import Session
+from gradtui.folder.graph_file import write_graph
 from gradtui.tui.actions.commands import COMMANDS
+from gradtui.tui.actions.drafting import ARCHITECTURE_ACTIONS
 from gradtui.tui.actions.of_runs import HISTORY, OVERVIEW, VALUES
 from gradtui.tui.actions.table import ACTIONS, ANSWERS, MARKS
 from gradtui.tui.keymap import BINDINGS, VIEWS
@@ -80,8 +83,10 @@ async def test_every_key_of_a_view_has_an_effect(tmp_path, view, monkeypatch):
     monkeypatch.delenv("TMUX", raising=False)
     silent = []
     with places.served(tmp_path) as writer:
+        write_graph(writer.folder, blocks(30, odd=2))
         async with driven(writer.folder.shown, size=SIZE) as d:
             await d.open(1)
+            await d.wait(lambda: d.desk.planning)
             for generation in (2, 3, 4):
                 writer.write(places.branched(generation) | places.BLANK, np.eye(4, 6) * generation)
                 await d.open(generation)
@@ -106,7 +111,7 @@ async def test_every_key_of_a_view_has_an_effect(tmp_path, view, monkeypatch):
                     await d.wait(lambda: d.notice.startswith("written"))
     # A list has no columns, and a view that is shown is not left by its own key.
     allowed = {f"view.{view}"}
-    if view in ("overview", "log"):
+    if view in ("overview", "architecture", "log"):
         allowed |= {
             "move.left",
             "move.right",
@@ -120,14 +125,14 @@ async def test_every_key_of_a_view_has_an_effect(tmp_path, view, monkeypatch):
         allowed |= {"move.up", "move.down", "move.top", "move.bottom", "page.up", "page.down"}
     if view != "values":
         allowed |= {"colours.invert", "colours.next", "pane.full"}
-    if view in ("overview", "history", "log"):
+    if view in ("overview", "history", "architecture", "log"):
         allowed |= {"pane.narrower", "pane.wider", "pane.rail"}
     assert set(silent) - allowed == set()
 
 
 def test_every_action_is_in_a_table_and_every_entry_is_bound():
-    of_runs = {*OVERVIEW, *HISTORY, *VALUES}
-    assert {binding.id for binding in BINDINGS} == set(ACTIONS) | set(MARKS) | of_runs
+    others = {*OVERVIEW, *HISTORY, *VALUES, *ARCHITECTURE_ACTIONS}
+    assert {binding.id for binding in BINDINGS} == set(ACTIONS) | set(MARKS) | others
     assert not set(ACTIONS) & set(MARKS)
     assert {b.id for b in BINDINGS if b.takes} == set(MARKS)
 

@@ -68,10 +68,19 @@ def _bottom(desk: Desk, count: int) -> None:
     go(desk, count - 1 if count else _length(desk) - 1)
 
 
+def _has_rows(desk: Desk) -> bool:
+    """Whether there is a row of the graph under the cursor; else the reason is said."""
+    if desk.plan.comparing:
+        desk.say("this is a difference: D shows the graph again")
+    elif not shown(desk).shown:
+        desk.say("no row here")
+    return not desk.plan.comparing and bool(shown(desk).shown)
+
+
 def fold(desk: Desk, _count: int) -> None:
     """Open a folded row; fold the call around a row that is none."""
     view, choices = shown(desk), desk.selection.architecture
-    if desk.plan.comparing or not view.shown:
+    if not _has_rows(desk):
         return
     row = view.row(choices.row)
     if row.role in ("folded", "repeat"):
@@ -141,21 +150,21 @@ def _follow(desk: Desk, rows: tuple[int, ...], count: int, none: str) -> None:
 def producer(desk: Desk, count: int) -> None:
     """To the row that this one takes from; a count chooses among several."""
     view, row = shown(desk), desk.selection.architecture.row
-    if view.shown and not desk.plan.comparing:
+    if _has_rows(desk):
         _follow(desk, view.layout.inputs(view.shown[row]), count, "it takes from no row")
 
 
 def consumer(desk: Desk, count: int) -> None:
     """To the row that takes from this one; a count chooses among several."""
     view, row = shown(desk), desk.selection.architecture.row
-    if view.shown and not desk.plan.comparing:
+    if _has_rows(desk):
         _follow(desk, view.layout.outputs(view.shown[row]), count, "no row takes from it")
 
 
 def open_row(desk: Desk, count: int) -> None:
     """Open a folded row; of a module that a run watches, its History."""
     view = shown(desk)
-    if not view.shown or desk.plan.comparing:
+    if not _has_rows(desk):
         return
     row = view.row(desk.selection.architecture.row)
     node = desk.plan.graph.nodes[row.number]
