@@ -15,8 +15,8 @@ from gradtui.folder.location import DebugFolder
 @pytest.fixture
 def folder(tmp_path):
     training = deep(2, steps=30)
-    for step in (9, 19):
-        training.happens(step, "epoch", epoch=step // 10)
+    for step in (10, 20):
+        training.happens(step, "epoch", epoch=step // 10 - 1)
     writer = HistoryWriter(DebugFolder.at(tmp_path / "run"))
     for entry in training.entries():
         writer.write(entry)

@@ -58,7 +58,7 @@ def entries(gradients, epochs=(), start=None):
         found.append(Entry(step, float(step), Scalars(1, values.astype(np.float32))))
         for number, end in epochs:
             if end == step + 1:
-                found.append(Entry(step, 0.0, Event("epoch", "", fields={"epoch": number})))
+                found.append(Entry(end, 0.0, Event("epoch", "", fields={"epoch": number})))
     return found
 
 
@@ -97,6 +97,20 @@ def test_by_layer_and_by_epoch():
     assert np.isnan(found.l2[:, 2]).all()
     # An epoch that was never told is all that there is.
     assert gradients_by_epoch(Run.of({0: entries(gradients)})).rows.tolist() == [0]
+
+
+def test_what_is_measured_now_and_then_is_averaged_over_what_was_measured():
+    gradients = drawn(6)
+    found = entries(gradients)
+    for entry in found[2:]:
+        if entry.step % 2:
+            quantities = np.array([key.quantity for key in KEYS])
+            entry.record.values[np.isin(quantities, ["l1", "minimum", "maximum"])] = np.nan
+    table = gradients_by_epoch(Run.of({0: found}), layers=False)
+    own = np.concatenate([one[1].ravel() for one in gradients[::2] if one[1] is not None])
+    assert table.mean[0, 1] == pytest.approx(np.abs(own).mean(), rel=1e-5)
+    norms = [np.linalg.norm(one[1]) for one in gradients if one[1] is not None]
+    assert table.l2[0, 1] == pytest.approx(np.mean(norms), rel=1e-5)
 
 
 def test_after_a_single_step_and_before_any():

@@ -63,7 +63,7 @@ def test_every_module_and_parameter_by_name(tmp_path):
     model = Strange()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     steps = []
-    with watch(model, optimizer, folder=tmp_path) as handle:
+    with watch(model, optimizer, folder=tmp_path, log_freq=1) as handle:
         for step in range(4):
             optimizer.zero_grad()
             functional.cross_entropy(model(IDS), IDS).backward()
@@ -136,7 +136,7 @@ def test_gradients_of_mixed_precision_are_unscaled(tmp_path):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
     plain, x = [], torch.randn(7, 6)
-    with watch(model, optimizer, folder=tmp_path, scaler=scaler):
+    with watch(model, optimizer, folder=tmp_path, scaler=scaler, log_freq=1):
         for _ in range(3):
             twin = copy.deepcopy(model)
             twin.zero_grad()

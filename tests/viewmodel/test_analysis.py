@@ -38,7 +38,7 @@ def run(epochs=2):
         values = np.array([72.0, 9.0, -1.0, 2.0] + [np.nan] * 4, np.float32)
         found.append(Entry(step, 0.0, Scalars(1, values)))
         if step % 2:
-            found.append(Entry(step, 0.0, Event("epoch", "", fields={"epoch": step // 2})))
+            found.append(Entry(step + 1, 0.0, Event("epoch", "", fields={"epoch": step // 2})))
     sample = rng.choice([-0.5, 0.5], (1, 1000)) + 0.02 * rng.standard_normal((1, 1000))
     bins = binned(sample.astype(np.float32))
     found.append(

@@ -35,10 +35,10 @@ class GradientTable:
         names: of the columns.
         rows: int64 [rows]: the steps, or the epochs.
         every: which of the two.
-        mean: Σ|g| / n over the n finite values; by epoch over those of all its steps.
+        mean: Σ|g| / n over the n finite values; by epoch over those of all its steps that have it.
         largest: max |g|; by epoch over all its steps.
         l1: Σ|g|, ``l2``: √Σg²; by epoch the means of its steps' norms.
-        count: finite values; by epoch of all its steps together.
+        count: finite values that L1 was taken of; by epoch of all its steps together.
         nonfinite: NaN and infinite values; by epoch of all its steps.
     """
 

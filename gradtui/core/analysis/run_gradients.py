@@ -20,7 +20,9 @@ ROLE: Final = "gradient"
 def gradients_by_step(run: Run, *, layers: bool = True) -> GradientTable:
     """Return mean, largest, L1 and L2 of a run's gradients, as its optimizer saw them (unscaled, clipped).
 
-    Older steps of a long run stand in spans: the row is the span's last step, the largest that of the span.
+    A run has L2 at every step, and the others at the steps that were logged in full (``log_freq=1``: at all), NaN
+    between them. Older steps of a long run stand in spans: the row is the span's last step, the largest
+    that of the span.
 
     Args:
         run: with any number of ranks, taken together.
@@ -37,14 +39,14 @@ def gradients_by_step(run: Run, *, layers: bool = True) -> GradientTable:
     high = _filled(run, "maximum", columns, steps, empty, "high")
     lost = np.nan_to_num(found["nan"]) + np.nan_to_num(found["inf"])
     sizes = np.array([_size(run, key) for key in keys], np.float64)
-    there = ~np.isnan(found["l2"])
+    summed, there = ~np.isnan(found["l1"]), ~np.isnan(found["l2"])
     whole = table(
         names,
         steps,
         l1=found["l1"],
         l2=found["l2"],
         largest=np.fmax(np.abs(low), np.abs(high)),
-        count=np.where(there, sizes - lost, np.nan),
+        count=np.where(summed, sizes - lost, np.nan),
         nonfinite=np.where(there, lost, np.nan),
     )
     return whole.by_layer() if layers and names else whole
@@ -65,8 +67,8 @@ def epoch_ends(run: Run) -> list[tuple[int, int]]:
     for happening in run.events:
         if happening.event.kind == "epoch" and happening.rank == lowest:
             number = happening.event.fields.get("epoch")
-            # It is told after the epoch's last step.
-            ends[happening.step + 1] = number if isinstance(number, int) else len(ends)
+            # It is told at the first step of the next epoch.
+            ends[happening.step] = number if isinstance(number, int) else len(ends)
     return [(number, step) for step, number in sorted(ends.items())]
 
 
