@@ -38,7 +38,7 @@ class Retention:
         self.removals = 0
         self._directory = directory
         self._limit = limit
-        self._beginnings: dict[tuple[int, int], Beginning] = {}
+        self._beginnings: dict[int, Beginning] = {}
         self._swept = False
 
     def make_room(self, current: int, room: int, run: str) -> None:
@@ -81,6 +81,8 @@ class Retention:
             is_small = before.size + chosen.size // 2 <= room
             if is_small and self._beginning(before).every == every:
                 sources = [before, chosen]
+        for each in sources:
+            self._beginnings.pop(each.number, None)
         try:
             size = thinned(sources, every)
         except GradtuiError:
@@ -106,12 +108,12 @@ class Retention:
         return [each for each in found if each.number not in covered]
 
     def _beginning(self, found: Found) -> Beginning:
-        name = (found.number, found.inode)
-        if name not in self._beginnings:
+        # The system gives a file's number again at once, so that it tells nothing; nobody else changes these files.
+        if found.number not in self._beginnings:
             if len(self._beginnings) > 10_000:
                 self._beginnings.clear()
-            self._beginnings[name] = beginning_of(found.path)
-        return self._beginnings[name]
+            self._beginnings[found.number] = beginning_of(found.path)
+        return self._beginnings[found.number]
 
     def _remove(self, found: Found) -> None:
         remove(found.path)
