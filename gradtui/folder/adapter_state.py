@@ -44,6 +44,7 @@ class AdapterState:
         torch: The version of torch that it runs.
         generation: The generation that it last wrote.
         updated: Wall time of the last change, seconds.
+        training: The name that all ranks of a distributed training share; empty for others.
     """
 
     pid: int = 0
@@ -56,6 +57,7 @@ class AdapterState:
     torch: str = ""
     generation: int = 0
     updated: float = 0.0
+    training: str = ""
 
 
 def read_adapter(folder: DebugFolder) -> AdapterState:
@@ -78,6 +80,7 @@ def read_adapter(folder: DebugFolder) -> AdapterState:
         torch=_text(record.get("torch")),
         generation=generation if isinstance(generation, int) else 0,
         updated=max(_number(record.get("time")), 0.0),
+        training=_text(record.get("training")),
     )
 
 
@@ -90,6 +93,7 @@ def write_adapter(
     error: str = "",
     torch: str = "",
     generation: int = 0,
+    training: str = "",
 ) -> bool:
     """Say what the adapter of this process does; a disk that refuses is no reason to stop a training.
 
@@ -105,6 +109,7 @@ def write_adapter(
             error=error,
             torch=torch,
             generation=generation,
+            training=training,
         )
         return True
     return False
@@ -119,6 +124,7 @@ def place_adapter(
     error: str = "",
     torch: str = "",
     generation: int = 0,
+    training: str = "",
 ) -> None:
     """Write ``adapter.json``.
 
@@ -136,6 +142,8 @@ def place_adapter(
         "generation": generation,
         "time": time.time(),
     }
+    if training:
+        record["training"] = training
     make_own_directory(folder.sidecar)
     replace_file(folder.adapter_state, to_json(record), "adapter")
 

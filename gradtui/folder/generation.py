@@ -54,26 +54,34 @@ class AdapterWriter:
         location: str | os.PathLike[str] | DebugFolder,
         *,
         torch: str = "",
+        training: str = "",
     ) -> None:
         """Claim the folder: from here on ``adapter.json`` says that this process serves it.
 
         Args:
             location: Folder or prefix.
             torch: The version of torch, for `AdapterState`.
+            training: The name of a distributed training, for `AdapterState`.
 
         Raises:
             FileBusy: Another living adapter owns the folder.
             SaveFailed: The folder cannot be made, or not be written.
         """
         self.folder = location if isinstance(location, DebugFolder) else DebugFolder.at(location)
-        self._torch = torch
+        self._torch, self._training = torch, training
         self._last = ("starting", math.nan, "", "")
         make_directory(self.folder.root)
         make_own_directory(self.folder.sidecar)
         self.generation = read_commit(self.folder, "adapter").generation
         with _alone(self.folder):
             self._refuse_another()
-            place_adapter(self.folder, "starting", torch=torch, generation=self.generation)
+            place_adapter(
+                self.folder,
+                "starting",
+                torch=torch,
+                generation=self.generation,
+                training=training,
+            )
             self._said = time.monotonic()
         for directory in (self.folder.root, self.folder.sidecar, self.folder.answers):
             sweep(directory, "adapter")
@@ -137,6 +145,7 @@ class AdapterWriter:
             error=error,
             torch=self._torch,
             generation=self.generation,
+            training=self._training,
         )
 
     def beat(self) -> None:

@@ -58,7 +58,11 @@ class Process:
 
 def this_process() -> Process:
     """The process that calls."""
-    pid = os.getpid()
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> Process:
+    """A process of this host, by its identifier."""
     return Process(pid, socket.gethostname(), max(_started(pid), 0))
 
 

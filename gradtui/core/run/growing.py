@@ -37,6 +37,7 @@ class GrowingRank:
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
         self._clear(Start("", ""))
+        self._start_time = 0.0
 
     def _clear(self, start: Start) -> None:
         self._start = start
@@ -97,6 +98,10 @@ class GrowingRank:
         if isinstance(record, Start):
             if record.run != self._start.run:
                 self._clear(record)
+                self._start_time = entry.time
+            elif entry.time > self._start_time:
+                # Of the same run, better known: parameters may get their shapes with the first step.
+                self._start, self._start_time = record, entry.time
         elif isinstance(record, Layout):
             self._layout(record)
         elif isinstance(record, Edges):

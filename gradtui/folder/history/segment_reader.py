@@ -249,7 +249,7 @@ class SegmentReader:
             self.is_waiting = True
             return "wait"
         if (
-            (kind == "start" and known.start and not another)
+            (kind == "start" and not another and _is_known(known, frame.time))
             or (kind == "layout" and layout_number(header) in known.layouts)
             or (kind == "edges" and frame.step <= known.edges_step)
         ):
@@ -276,6 +276,11 @@ class SegmentReader:
         except OSError as error:
             raise UnreadableFile(self.path, reason_of(error)) from None
         return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def _is_known(known: Known, written: float) -> bool:
+    """Whether the start that is known is not older than one of the same run."""
+    return bool(known.start) and written <= known.start[0].time
 
 
 def _learn(entry: Entry, known: Known) -> None:

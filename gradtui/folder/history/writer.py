@@ -144,12 +144,16 @@ class HistoryWriter:
     def _take(self, entry: Entry) -> None:
         data = frame(encode(entry.record), entry.step, entry.time)
         if isinstance(entry.record, (Start, Layout, Edges)):
-            if isinstance(entry.record, Start):
-                self._preamble.clear()
-                self._run = entry.record.run
-                self._leave()
-            self._preamble.append(data)
-            data = b""
+            if isinstance(entry.record, Start) and self._preamble and entry.record.run == self._run:
+                # The same run, better known: the segments to come begin with it, and this one has it too.
+                self._preamble[0] = data
+            else:
+                if isinstance(entry.record, Start):
+                    self._preamble.clear()
+                    self._run = entry.record.run
+                    self._leave()
+                self._preamble.append(data)
+                data = b""
         if time.monotonic() < self._quiet_until:
             if data:
                 self._drop(self.problem)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Final
 
 import torch
 
 from gradtui.errors import FileBusy
+from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.generation import AdapterWriter
 from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
 
 if TYPE_CHECKING:
+    import os
+
     from gradtui.torch.watching.recorder import Writer
 
 _MOST_MODELS: Final = 100
@@ -27,12 +29,14 @@ class Place:
     Attributes:
         writer: takes the records.
         rank: of this process, of ``world``.
+        training: the name that all ranks share; empty for one process alone.
         shown: the folder, as a person knows it.
         adapter: the folder's, where this process is its adapter.
     """
 
-    def __init__(self, writer: Writer, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, writer: Writer, rank: int = 0, world: int = 1, training: str = "") -> None:
         self.writer, self.rank, self.world = writer, rank, world
+        self.training = training
         self.shown = ""
         self.adapter: AdapterWriter | None = None
 
@@ -50,9 +54,17 @@ class FolderPlace(Place):
     """A run's folder."""
 
     def __init__(
-        self, location: str | os.PathLike[str], model: str, limit: int, rank: int, world: int
+        self,
+        location: str | os.PathLike[str],
+        model: str,
+        limit: int,
+        rank: int = 0,
+        world: int = 1,
+        training: str = "",
     ) -> None:
         """Claim the folder; a second model of this process gets a folder within it.
+
+        Rank 0 is the folder's adapter; the others write their own part of the history and nothing else.
 
         Raises:
             FileBusy: another living adapter owns the folder.
@@ -61,10 +73,13 @@ class FolderPlace(Place):
         folder = _free(DebugFolder.at(location), model, rank)
         self._key = (folder.key, rank)
         try:
-            self._adapter = (
-                AdapterWriter(folder, torch=str(torch.__version__)) if rank == 0 else None
-            )
-            super().__init__(HistoryWriter(folder, rank, limit=limit), rank, world)
+            self._adapter = None
+            if rank == 0:
+                version = str(torch.__version__)
+                self._adapter = AdapterWriter(folder, torch=version, training=training)
+            else:
+                _refuse_other_training(folder, training)
+            super().__init__(HistoryWriter(folder, rank, limit=limit), rank, world, training)
         except BaseException:
             _give_back(self._key)
             raise
@@ -90,16 +105,15 @@ class FolderPlace(Place):
         _give_back(self._key)
 
 
-def rank_and_world() -> tuple[int, int]:
-    """This process's rank, and how many there are: of the process group, else as a launcher says."""
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    try:
-        rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    except ValueError:
-        return 0, 1
-    return (rank, world) if 0 <= rank < world else (0, 1)
+def _refuse_other_training(folder: DebugFolder, training: str) -> None:
+    """See to it that a rank does not write where its rank 0 cannot be the adapter.
+
+    Raises:
+        FileBusy: the adapter of something else lives there.
+    """
+    owner = read_adapter(folder)
+    if training and owner.alive and owner.training != training:
+        raise FileBusy(folder.shown, f"an adapter serves it already (process {owner.pid})")
 
 
 def _free(folder: DebugFolder, model: str, rank: int) -> DebugFolder:

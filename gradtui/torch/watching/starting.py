@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from gradtui.errors import GradtuiError, UsageError
 from gradtui.torch.lifeline import say
 from gradtui.torch.watching.handle import WatchHandle, handles_of
-from gradtui.torch.watching.place import FolderPlace, Place, rank_and_world
+from gradtui.torch.watching.place import FolderPlace, Place
+from gradtui.torch.watching.ranks import rank_and_world, training_name
 from gradtui.torch.watching.settings import LOGS, checked
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def watch(
     kind = type(model).__name__
     problem = ""
     try:
-        place: Place = FolderPlace(folder, kind, settings.history_limit, rank, world)
+        training = training_name(world)
+        place: Place = FolderPlace(folder, kind, settings.history_limit, rank, world, training)
     except UsageError:
         raise
     except GradtuiError as error:
