@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_MARKS: Final = 2
 """Combining marks that one character may carry; the rest is written out."""
+
+SHORT: Final = 256
+"""Texts up to so many characters are remembered once they were looked at: a screen shows the same ones again and again."""
 
 ROLES: Final = (
     "", "dim", "title", "value", "positive", "negative", "highlight", "warn", "bad", "good", "key",
@@ -64,6 +68,11 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    return _printable(text) if len(text) <= SHORT else _printable.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _printable(text: str) -> str:
     pieces: list[str] = []
     marks = MAX_MARKS
     for character in text:
@@ -90,6 +99,11 @@ def cell_width(text: str) -> int:
     """Columns that `printable` text takes in a terminal: 2 for East Asian wide, 0 for marks."""
     if text.isascii():
         return len(text)
+    return _cell_width(text) if len(text) <= SHORT else _cell_width.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _cell_width(text: str) -> int:
     width = 0
     for character in text:
         if unicodedata.category(character) in _MARKS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 # Seconds between two views, at least; so many a second are more than a person sees.
-_SHORTEST = 0.08
+_SHORTEST = 0.14
 _LONGEST = 1.0
 # The share of a core that following may take while the run goes on; a large model is told less often.
 _SHARE = 0.03

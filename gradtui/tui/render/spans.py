@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.segment import Segment
 from textual.strip import Strip
 
-from gradtui.viewmodel.text import cell_width, clip, printable
+from gradtui.viewmodel.text import Span, cell_width, clip, printable
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -39,7 +39,7 @@ def strip_of(
     """
     if width <= 0:
         return Strip([], 0)
-    text_line = tuple(span._replace(text=printable(span.text)) for span in text_line)
+    text_line = tuple(Span(printable(text), role) for text, role in text_line)
     if palette.ascii_only:
         text_line = tuple(span._replace(text=span.text.translate(_ASCII)) for span in text_line)
     segments: list[Segment] = []

@@ -57,6 +57,15 @@ class Drawing:
             row = min(work.desk.selection.row, max(len(lines) - 1, 0))
             work.desk.selection = replace(work.desk.selection, row=row)
         work.views.draw(work.desk, lines, shell.body.size, ascii=work.palette.ascii_only)
+        self.draw_around()
+
+    def draw_around(self) -> None:
+        """Draw the lines around the view, which stays."""
+        work = self._workspace
+        shell = work.shell
+        width = shell.size.width
+        if not width or not work.views.is_attached:
+            return
         shell.header.show(self._header(width))
         shell.headline.show(self._headline(width))
         height = shell.detail.size.height or 2

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from gradtui.store.view import FolderView
     from gradtui.tui.screens.workspace import Workspace
 
-GAPS: Final = {"overview": 0.1, "history": 0.25}
-"""Seconds between two pictures of a run that grows; a chart costs more, and moves less."""
+GAP: Final = 0.1
+"""Seconds between two pictures of a run that grows."""
+CHART_GAP: Final = 0.5
+"""The same of a chart, which costs more and moves less; the lines around it go on."""
 FRAME: Final = 0.5
 """Seconds a snapshot is shown while they are played."""
 _GROWTH: Final = frozenset({"run", "findings", "windows"})
@@ -23,6 +25,7 @@ class Following:
     def __init__(self, workspace: Workspace) -> None:
         self._work = workspace
         self._drawn = 0.0
+        self._around = 0.0
         self._timer: Any = None
         self._player: Any = None
 
@@ -59,21 +62,27 @@ class Following:
 
     def must_wait(self, view: FolderView) -> bool:
         """Whether a picture of a run that only grew comes too soon; then it is drawn in a moment."""
-        gap = GAPS.get(self._work.desk.selection.view, GAPS["overview"])
-        since = time.monotonic() - self._drawn
-        if not view.changed or not view.changed <= _GROWTH or since >= gap:
+        is_chart = self._work.desk.selection.view == "history"
+        gap = CHART_GAP if is_chart else GAP
+        now = time.monotonic()
+        if not view.changed or not view.changed <= _GROWTH or now - self._drawn >= gap:
             return False
         if self._timer is None:
-            self._timer = self._work.shell.set_timer(gap - since, self._late)
+            self._timer = self._work.shell.set_timer(gap - (now - self._drawn), self._late)
+        if is_chart and now - self._around >= GAP:
+            self._around = now
+            self._work.drawing.draw_around()
+            self._work.shell.paint_now()
         return True
 
     def drew(self) -> None:
         """Take notice that the screen was drawn."""
-        self._drawn = time.monotonic()
+        self._drawn = self._around = time.monotonic()
 
     def _late(self) -> None:
         self._timer = None
         self._work.draw()
+        self._work.shell.paint_now()
 
     def play(self) -> None:
         """Step through the snapshots in Values, through the steps in History, or stop."""

@@ -110,11 +110,11 @@ class Shell(Screen[Any]):
             event.prevent_default()
             await self.workspace.pressed(key or event.key)
             await self.workspace.open_prompt()
-            self._paint_now()
+            self.paint_now()
         elif key in ("q", "ctrl+c"):
             self.app.exit(0)
 
-    def _paint_now(self) -> None:
+    def paint_now(self) -> None:
         """Show what a key did without waiting for the next tick of a timer."""
         if isinstance(self.app, SparseApp) and self.app.screen is self:
             self.app.paint_now()

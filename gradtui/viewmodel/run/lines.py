@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.flags import ROLES, sign, word
 from gradtui.viewmodel.run.numbers import POINTS
@@ -139,7 +137,7 @@ def _cell(
         return _flag(training, node, width, whole=whole)
     if column.sort == "trend":
         return sparkline(training.trends[node], ascii=ascii), "value" if whole else "dim"
-    if column.sort == "gradient" and np.nan_to_num(numbers.nonfinite[node]) > 0:
+    if column.sort == "gradient" and float(numbers.nonfinite[node]) > 0:
         return "nan", "bad"
     value = float(getattr(numbers, column.sort)[node])
     if math.isnan(value):
@@ -184,17 +182,18 @@ def flag_text(finding: Finding, width: int) -> tuple[str, str]:
 def sparkline(trend: Floats, *, ascii: bool = False) -> str:
     """Return a course as bars, by its logarithms; ``x`` where it was not finite, blank where nothing is known."""
     bars = ASCII_BARS if ascii else BARS
-    finite = trend[np.isfinite(trend)]
-    if not finite.size:
-        return "".join("x" if value == math.inf else " " for value in trend)
-    low, high = float(finite.min()), float(finite.max())
+    values = trend.tolist()
+    finite = [value for value in values if -math.inf < value < math.inf]
+    if not finite:
+        return "".join("x" if value == math.inf else " " for value in values)
+    low, high = min(finite), max(finite)
     spread = max(high - low, LEAST_DECADES)
     low = (low + high - spread) / 2
     cells = []
-    for value in trend.tolist():
+    for value in values:
         if math.isnan(value):
             cells.append(" ")
-        elif value == math.inf:
+        elif math.isinf(value):
             cells.append("x")
         else:
             cells.append(bars[min(int((value - low) / spread * len(bars)), len(bars) - 1)])
