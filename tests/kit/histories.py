@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,3 +149,18 @@ def steps_of(entries: Iterable[Entry | Rows]) -> list[int]:
                 assert values.tolist() == [step, 2 * step, 0.5]
                 steps.append(step)
     return steps
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two records are equal, arrays by shape, dtype and bits."""
+    if type(one) is not type(other):
+        return False
+    for field in dataclasses.fields(one):  # type: ignore[arg-type]
+        name = field.name
+        a, b = getattr(one, name), getattr(other, name)
+        if isinstance(a, np.ndarray):
+            if a.dtype != b.dtype or a.shape != b.shape or a.tobytes() != b.tobytes():
+                return False
+        elif a != b:
+            return False
+    return True

@@ -6,7 +6,16 @@ import functools
 import os
 
 import pytest
-from kit.histories import drain, encoded, read_all, scalars, small_run, steps_of, write_segment
+from kit.histories import (
+    drain,
+    encoded,
+    read_all,
+    same,
+    scalars,
+    small_run,
+    steps_of,
+    write_segment,
+)
 
 from gradtui.core.run.records import Scalars
 from gradtui.core.run.track import Rows
@@ -24,18 +33,26 @@ ENDS = [sum(map(len, PIECES[: count + 1])) for count in range(len(PIECES))]
 
 @functools.cache
 def whole(count):
-    """What the first records say: the steps of scalars, and the payloads of the others."""
+    """What the first records say: the steps of scalars, and the other records."""
     steps = [entry.step for entry in ENTRIES[:count] if isinstance(entry.record, Scalars)]
-    others = [
-        b"".join(encode(entry.record))
-        for entry in ENTRIES[:count]
-        if not isinstance(entry.record, Scalars)
-    ]
+    others = [entry.record for entry in ENTRIES[:count] if not isinstance(entry.record, Scalars)]
     return steps, others
 
 
+def equal(one, other):
+    """Whether two records are the same; numbers are steps."""
+    return one == other if isinstance(one, int) else same(one, other)
+
+
+def agree(found, wanted):
+    return all(
+        len(some) == len(every) and all(map(equal, some, every))
+        for some, every in zip(found, wanted, strict=True)
+    )
+
+
 def found_in(entries):
-    others = [b"".join(encode(e.record)) for e in entries if not isinstance(e, Rows)]
+    others = [each.record for each in entries if not isinstance(each, Rows)]
     return steps_of(entries), others
 
 
@@ -56,7 +73,7 @@ def test_cut_at_every_offset(tmp_path):
     for cut in range(len(DATA) + 1):
         path.write_bytes(DATA[:cut])
         _, entries = read(path)
-        assert found_in(entries) == whole(sum(end <= cut for end in ENDS)), cut
+        assert agree(found_in(entries), whole(sum(end <= cut for end in ENDS))), cut
 
 
 def test_what_is_cut_is_only_not_there_yet(tmp_path):
@@ -70,7 +87,7 @@ def test_what_is_cut_is_only_not_there_yet(tmp_path):
             file.write(DATA[cut:])
         entries += reader.read(1 << 20, known, is_live=True, follows=True)
         reader.close()
-        assert found_in(entries) == whole(len(ENTRIES)), cut
+        assert agree(found_in(entries), whole(len(ENTRIES))), cut
         assert (reader.broken, reader.stuck) == (0, False)
 
 
@@ -83,20 +100,19 @@ def test_one_byte_at_a_time(tmp_path):
             file.write(DATA[place : place + 1])
             for part in reader.poll():
                 entries += part.entries
-    assert found_in(entries) == whole(len(ENTRIES))
+    assert agree(found_in(entries), whole(len(ENTRIES)))
     assert reader.notes == ()
     reader.close()
 
 
-@pytest.mark.parametrize("shift", [0, 3])
-def test_a_flipped_bit_in_every_byte(tmp_path, shift):
+def test_a_flipped_bit_in_every_byte(tmp_path):
     path = tmp_path / "00000001.gtlog"
     every_step, every_other = whole(len(ENTRIES))
     begins = [0, *ENDS]
     headers = {begin + place for begin in begins[:-1] for place in range(HEADER)}
     for place in range(len(DATA)):
         data = bytearray(DATA)
-        data[place] ^= 1 << (place + shift) % 8
+        data[place] ^= 1 << place % 8
         path.write_bytes(data)
         reader, entries = read(path)
         steps, others = found_in(entries)
@@ -106,7 +122,7 @@ def test_a_flipped_bit_in_every_byte(tmp_path, shift):
         if place in headers:
             assert reader.stuck
             hit = sum(end <= place for end in ENDS)
-            assert (steps, others) == whole(hit), place
+            assert agree((steps, others), whole(hit)), place
         else:
             assert len(steps) + len(others) == len(ENTRIES) - 1, place
             assert reader.broken == 1
@@ -114,7 +130,7 @@ def test_a_flipped_bit_in_every_byte(tmp_path, shift):
 
 def is_part(some, every):
     rest = iter(every)
-    return all(any(one == other for other in rest) for one in some)
+    return all(any(equal(one, other) for other in rest) for one in some)
 
 
 def test_a_broken_record_is_passed_over_and_said(tmp_path):
