@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SMALL: Final = 24
 """A tree of so many rows is shown whole at first: alike modules are not folded."""
+TREND_PARTS: Final = 4
+MOST_STEPS: Final = 50
+"""A trend is made anew when a part of one of its cells, or so many steps, have come."""
 FLAG_WORDS: Final = {
     "!": "!", "x": "X", "v": "v", "flag": "!Xv", "flags": "!Xv", "flagged": "!Xv",
 }  # fmt: skip
@@ -36,12 +39,16 @@ class Training:
         numbers: the latest of every node.
         trends: float64 [n, 11], see `trends_of`.
         flags: the findings by node.
+        trend_step: the newest step that the trends tell of; -1 before the first.
+        rank: whose numbers; None: of all ranks together.
     """
 
     placing: Placing = field(default_factory=Placing)
     numbers: Numbers = field(default_factory=Numbers)
     trends: Floats = field(default_factory=lambda: np.full((1, POINTS), np.nan))
     flags: Flags = field(default_factory=Flags)
+    trend_step: int = -1
+    rank: int | None = None
 
     @property
     def tree(self) -> ModuleTree:
@@ -59,11 +66,17 @@ def training_of(
 ) -> Training:
     """Return a run ready to be shown; what ``before`` knows of its modules is used again."""
     placing = before.placing.of(run)
+    same = placing is before.placing and rank == before.rank
+    grown = run.last_step - before.trend_step
+    old = same and 0 <= grown < min(max(run.last_step // (TREND_PARTS * POINTS), 1), MOST_STEPS)
+    flagged = placing is before.placing and findings is before.flags.findings
     return Training(
         placing,
         numbers_of(run, placing, rank),
-        trends_of(run, placing, rank),
-        flags_of(placing.tree, findings),
+        before.trends if old else trends_of(run, placing, rank),
+        before.flags if flagged else flags_of(placing.tree, findings),
+        before.trend_step if old else run.last_step,
+        rank,
     )
 
 
