@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.core.run.keys import DERIVED, SeriesKey
-from gradtui.core.run.merging import divided, less, quotient, together
+from gradtui.core.run.merging import chosen, divided, less, quotient, together
 from gradtui.core.run.track import Block, merged
 
 if TYPE_CHECKING:
@@ -133,7 +133,11 @@ class Gathering:
         each = [
             merged(blocks, 1, logged) if len(blocks) > 1 else blocks[0] for blocks in ranks.values()
         ]
-        return together(each, quantity or self._above, self._logged)
+        whole = together(each, quantity or self._above, self._logged)
+        if not self._logged:
+            return whole
+        norms = self._index.norms_of_shards([self._selection.keys[place] for place in columns])
+        return chosen(norms, together(each, "l2", self._logged), whole) if norms.any() else whole
 
     def _block(self, part: Part, quantity: str, *, tail: bool) -> Block:
         track = self._track(part)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from gradtui.core.arrays import read_only
-from gradtui.core.run.keys import PARAMETER_ROLES, SeriesKey
+from gradtui.core.run.keys import NORMS_OF_SHARDS, PARAMETER_ROLES, SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gradtui.core.arrays import Floats, Indices
+    from gradtui.core.arrays import Flags, Floats, Indices
     from gradtui.core.run.key_table import KeyTable
     from gradtui.core.run.records import ModuleInfo, ParameterInfo, Start
 
@@ -94,6 +94,15 @@ class RunIndex:
                 self._parameters.setdefault((info.path, info.name), info)
                 if info.placement == "sharded":
                     self._sharded.add((info.path, info.name))
+        # Shards that a lower rank holds too are not counted twice.
+        self._copies = [
+            {
+                (info.path, info.name)
+                for info in start.parameters
+                if info.placement != "sharded" and (info.path, info.name) in self._sharded
+            }
+            for start in self._starts
+        ]
         self._kinds = {path: module.kind for path, module in self._modules.items()}
 
     @property
@@ -155,7 +164,8 @@ class RunIndex:
                 for place, key in enumerate(keys):
                     info = held.get((key.path, key.slot))
                     if places[place] < 0 and info is not None and key.role in PARAMETER_ROLES:
-                        constant[place] = info.count or math.prod(info.shape)
+                        is_part = info.placement == "sharded"
+                        constant[place] = info.count or (0 if is_part else math.prod(info.shape))
             found = self._beside[name] = Beside(places, constant)
         return found
 
@@ -195,7 +205,9 @@ class RunIndex:
             (each, number, keys, positions)
             for each in ranks
             for number, table in enumerate(tables[each])
-            for keys, positions in (_in_table(table, asked),)
+            for keys, positions in (
+                self._in_table(table, asked, None if rank is not None else each),
+            )
             if keys
         ]
         if not found:
@@ -226,6 +238,25 @@ class RunIndex:
             if both.any():
                 shared.append(Part(each, number, positions[both], columns[both]))
         return Selection(tuple(places), tuple(owned), tuple(shared))
+
+    def norms_of_shards(self, keys: Sequence[SeriesKey]) -> Flags:
+        """Which scalars of the run are norms of the ranks' shards, [n]."""
+        return np.array([bool(self._sharded) and key.slot in NORMS_OF_SHARDS for key in keys])
+
+    def _in_table(
+        self, table: KeyTable, asked: Asked, rank: int | None
+    ) -> tuple[tuple[SeriesKey, ...], Indices]:
+        """What is asked for in a table; of a rank that is to be merged with others, without its copies."""
+        keys, positions = _in_table(table, asked)
+        copies = self._copies[rank] if rank is not None else None
+        if not copies:
+            return keys, positions
+        own = [
+            place
+            for place, key in enumerate(keys)
+            if key.role not in PARAMETER_ROLES or (key.path, key.slot) not in copies
+        ]
+        return tuple([keys[place] for place in own]), positions[own]
 
     def _is_merged(self, key: SeriesKey) -> bool:
         return key.role not in PARAMETER_ROLES or (key.path, key.slot) in self._sharded

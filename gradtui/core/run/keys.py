@@ -36,7 +36,7 @@ Phase: TypeAlias = Literal["train", "eval"]
 PARAMETER_ROLES: Final = frozenset({"parameter", "gradient", "raw gradient", "update"})
 TENSOR_ROLES: Final = frozenset({"input", "output", "input gradient", "output gradient"})
 
-MERGED_BY: Final[dict[str, Literal["sum", "squares", "min", "max"]]] = {
+MERGED_BY: Final[dict[str, Literal["sum", "squares", "min", "max", "mean"]]] = {
     "l2": "squares",
     "base_l2": "squares",
     "l1": "sum",
@@ -51,7 +51,7 @@ MERGED_BY: Final[dict[str, Literal["sum", "squares", "min", "max"]]] = {
     "minimum": "min",
     "maximum": "max",
     "seconds": "max",
-    "value": "max",
+    "value": "mean",
 }
 """The quantities that are recorded, and how the numbers of several shards become the whole's.
 
@@ -60,9 +60,13 @@ All statistics are over the finite values of a tensor. ``l2`` √Σx², ``l1`` �
 ``units`` and ``dead``: units of an output (channels of [B, C, ...], features of [..., D]), and those
 that are 0 over the whole batch; ``saturated`` values in the flat part of a nonlinearity. ``base_l2``
 (role ``update``): the norm before the step of what ``l2`` is the change of. ``seconds``: time of a
-call. ``value``: a scalar of the run. Shares, means and ratios are divisions of these, made where they
+call. ``value``: a scalar of the run; together it is the mean over the ranks, as the loss of a whole batch is that of its
+equal parts, but for `NORMS_OF_SHARDS`. Shares, means and ratios are divisions of these, made where they
 are read, so that they stay exact over shards.
 """
+
+NORMS_OF_SHARDS: Final = frozenset({"grad_norm", "grad_norm_raw"})
+"""Scalars of the run that are norms over what a rank holds: where parameters are sharded their squares add up."""
 
 DERIVED: Final[dict[str, tuple[str, str]]] = {
     "mean": ("sum", "count"),

@@ -15,7 +15,7 @@ from gradtui.core.run.track import Block, folded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradtui.core.arrays import Array, Floats
+    from gradtui.core.arrays import Array, Flags, Floats
 
 
 def combined(values: Sequence[Array], quantity: str, logged: bool = False) -> Floats:
@@ -24,7 +24,7 @@ def combined(values: Sequence[Array], quantity: str, logged: bool = False) -> Fl
     Args:
         values: of each shard, all of one shape.
         quantity: a name of `MERGED_BY`; others are merged as the greatest.
-        logged: scalars of the run, in which a NaN of any shard is the whole's.
+        logged: scalars of the run, in which a NaN of any rank is the whole's.
 
     Special values: a shard with NaN (none) gives nothing; NaN where all are NaN.
     """
@@ -32,15 +32,19 @@ def combined(values: Sequence[Array], quantity: str, logged: bool = False) -> Fl
     how = MERGED_BY.get(quantity, "max")
     none = np.isnan(stack).all(axis=0)
     result: Floats
-    if how == "sum":
+    if logged:
+        result = np.sqrt((stack * stack).sum(axis=0)) if how == "squares" else stack.mean(axis=0)
+    elif how == "sum":
         result = np.where(none, np.nan, np.nansum(stack, axis=0))
     elif how == "squares":
         # The squares of float32 numbers stay within float64.
         result = np.where(none, np.nan, np.sqrt(np.nansum(stack * stack, axis=0)))
     elif how == "min":
         result = np.fmin.reduce(stack, axis=0)
-    elif logged:
-        result = np.maximum.reduce(stack, axis=0)
+    elif how == "mean":
+        result = np.where(
+            none, np.nan, np.nansum(stack, axis=0) / (~np.isnan(stack)).sum(axis=0).clip(1)
+        )
     else:
         result = np.fmax.reduce(stack, axis=0)
     return result
@@ -69,6 +73,15 @@ def together(blocks: Sequence[Block], quantity: str, logged: bool = False) -> Bl
     high = combined([block.high for block in aligned], quantity, logged)
     last = combined([block.last for block in aligned], quantity, logged)
     return Block(first, finals, low, high, last)
+
+
+def chosen(columns: Flags, one: Block, other: Block) -> Block:
+    """Take some columns of one block and the rest of another, which has the same rows."""
+    parts = [
+        np.where(columns, mine, theirs)
+        for mine, theirs in ((one.low, other.low), (one.high, other.high), (one.last, other.last))
+    ]
+    return Block(one.first, one.final, *parts)
 
 
 def divided(above: Block, below: Block) -> Block:

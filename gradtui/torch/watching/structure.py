@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gradtui.core.run.records import ModuleInfo, ParameterInfo
+from gradtui.torch.watching.ranks import replicated_by_ddp
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,12 +36,31 @@ def modules_of(model: nn.Module) -> tuple[ModuleInfo, ...]:
             extra = str(module.extra_repr())[:_LONGEST]
         except Exception:  # noqa: BLE001 - a user's extra_repr may raise anything
             extra = ""
-        found.append(ModuleInfo(path, type(module).__name__, extra))
+        found.append(ModuleInfo(path, kind_of(module), extra))
     return tuple(found)
 
 
-def parameters_of(model: nn.Module) -> tuple[Owned, ...]:
-    """All parameters, each once: under its first module, with the other names that it has."""
+def kind_of(module: nn.Module) -> str:
+    """The name of a module's class, as its author wrote it.
+
+    ``fully_shard`` gives a module a class of its own, ``FSDPLinear``, made of `FSDPModule` and the first one.
+    """
+    kind = type(module)
+    if kind.__name__.startswith("FSDP") and [each.__name__ for each in kind.__bases__][:1] == [
+        "FSDPModule"
+    ]:
+        return kind.__bases__[-1].__name__
+    return kind.__name__
+
+
+def parameters_of(model: nn.Module, around: nn.Module | None = None) -> tuple[Owned, ...]:
+    """All parameters, each once: under its first module, with the other names that it has.
+
+    Args:
+        model: whose.
+        around: the `DistributedDataParallel` that wraps it, where one does.
+    """
+    replicated = replicated_by_ddp(model, around)
     names: dict[int, list[str]] = {}
     tensors: dict[int, torch.Tensor] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -58,7 +78,7 @@ def parameters_of(model: nn.Module) -> tuple[Owned, ...]:
             tensor.requires_grad,
             _held(tensor) if shaped else 0,
             tuple(names[ident][1:]),
-            _placement(tensor),
+            "replicated" if ident in replicated else _placement(tensor),
         )
         found.append(Owned(info, tensor))
     return tuple(found)
@@ -86,7 +106,7 @@ def chosen(model: nn.Module, settings: Settings) -> dict[str, nn.Module]:
 
 
 def _matches(path: str, module: nn.Module, patterns: tuple[str, ...]) -> bool:
-    kind = type(module).__name__
+    kind = kind_of(module)
     return any(fnmatchcase(path, pattern) or kind == pattern for pattern in patterns)
 
 
@@ -96,7 +116,14 @@ def _held(tensor: torch.Tensor) -> int:
 
 
 def _placement(tensor: torch.Tensor) -> Placement:
+    """How a tensor lies over the ranks; of shards that several ranks hold, the first one's counts, the others are copies."""
     placements = getattr(tensor, "placements", None)
     if placements is None:
         return "local"
-    return "sharded" if any(placement.is_shard() for placement in placements) else "replicated"
+    here = tensor.device_mesh.get_coordinate() or [0] * len(placements)  # type: ignore[attr-defined]
+    is_copy = any(
+        placement.is_replicate() and place > 0
+        for placement, place in zip(placements, here, strict=True)
+    )
+    is_whole = all(placement.is_replicate() for placement in placements)
+    return "replicated" if is_whole or is_copy else "sharded"
