@@ -78,8 +78,12 @@ def _serve(spec: str, folder: str) -> int:
 
 def _train(folder: str) -> int:
     say("loading torch")
+    import torch
+
     from gradtui.torch.demo.training import run
 
+    # Tensors are small, and the pane wants a core too: more threads would only wait for each other.
+    torch.set_num_threads(1)
     try:
         run(folder)
     except GradtuiError as error:
