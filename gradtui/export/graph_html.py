@@ -137,7 +137,7 @@ def _sums(graph: ModuleGraph) -> str:
 
 
 def _fault(graph: ModuleGraph) -> str:
-    lines = "\n".join(plain(line) for line in fault_lines(graph.fault, 0))
+    lines = "\n".join(plain(line).strip() for line in fault_lines(graph.fault, 0))
     return f'<p class="fault">{escape(lines)}</p>' if lines else ""
 
 

@@ -38,7 +38,7 @@ def graph_text(
         for place in range(len(view.shown))
     ]
     lines += ["", *summary_lines(graph)]
-    lines += [plain(line) for line in fault_lines(graph.fault, 0)]
+    lines += [plain(line).strip() for line in fault_lines(graph.fault, 0)]
     lines += [printable(note) for note in graph.notes]
     return "\n".join(lines) + "\n"
 

@@ -195,7 +195,7 @@ class TestTable:
 class TestWords:
     def test_a_fault_is_two_lines(self):
         fault = TraceFault("ValueError", "no\nmore", "a.b", "mm", ((2, 3),), "net.py:3", "y = f(x)")
-        assert [plain(line) for line in fault_lines(fault, 0)] == [
+        assert [plain(line).strip() for line in fault_lines(fault, 0)] == [
             "ValueError at a.b in mm(2×3): no",
             "net.py:3  y = f(x)",
         ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
     from gradtui.viewmodel.architecture.table import ArchitectureView as View
 
+LEAST_FOR_FAULT: Final = 8
+"""Rows from which the reason of a failed pass has lines of its own."""
 MAP_FROM: Final = 60
 """Columns from which the map of the whole has room."""
 _MAP_WIDTH: Final = 3
@@ -90,30 +92,28 @@ class ArchitectureView(ListView):
         elif plan.comparing:
             self._difference(desk, size)
         else:
-            view = plan.view(choices, desk.live, ascii=ascii)
-            mapped = size.width >= MAP_FROM and len(view.shown) > size.height - 1 > 4
-            width = size.width - (_MAP_WIDTH if mapped else 0)
-            if self._made is None or self._made.made_from != (view, width, ascii):
-                self._made = _Rows(view, width, self.colours, ascii=ascii)
-            header = architecture_header(view, width, ascii=ascii)
-            self.show(self._made, choices.row if view.shown else -1, header=(header,))
-            if mapped:
-                # Where the rows stand is known once the cursor is in view.
-                page = size.height - 1
-                cells = [
-                    _cell(share, on, ascii=ascii)
-                    for share, on in minimap(view.heat, page, self.first, page)
-                ]
-                rows = _WithMap(self._made, cells, self.first)
-                self.show(rows, choices.row, header=(header,))
-            whole = self.screen.size.width if self.is_attached else size.width
-            self.headline = graph_headline(view, whole)
-            self.detail = row_detail(view, choices.row, whole)
-            if plan.graph.nodes and plan.graph.fault:
-                at = plan.graph.fault.node
-                here = view.row(choices.row).number if view.shown else -1
-                if at == here or at < 0:
-                    self.detail = fault_lines(plan.graph.fault, whole)
+            self._graph(desk, plan.view(choices, desk.live, ascii=ascii), size, ascii=ascii)
+
+    def _graph(self, desk: Desk, view: View, size: Size, *, ascii: bool) -> None:
+        fault = fault_lines(view.graph.fault, size.width) if size.height > LEAST_FOR_FAULT else ()
+        page = size.height - 1 - len(fault)
+        mapped = size.width >= MAP_FROM and len(view.shown) > page > 4
+        width = size.width - (_MAP_WIDTH if mapped else 0)
+        if self._made is None or self._made.made_from != (view, width, ascii):
+            self._made = _Rows(view, width, self.colours, ascii=ascii)
+        row = desk.selection.architecture.row if view.shown else -1
+        header = (*fault, architecture_header(view, width, ascii=ascii))
+        self.show(self._made, row, header=header)
+        if mapped:
+            # Where the rows stand is known once the cursor is in view.
+            cells = [
+                _cell(share, on, ascii=ascii)
+                for share, on in minimap(view.heat, page, self.first, page)
+            ]
+            self.show(_WithMap(self._made, cells, self.first), row, header=header)
+        whole = self.screen.size.width if self.is_attached else size.width
+        self.headline = graph_headline(view, whole)
+        self.detail = row_detail(view, row, whole)
 
     def _nothing(self) -> None:
         words = "no architecture here yet: gradtui trace FILE.py:FACTORY finds one"

@@ -60,11 +60,10 @@ def fault_lines(fault: TraceFault, width: int) -> tuple[TextLine, ...]:
     operation = f" in {fault.operation}" if fault.operation else ""
     shapes = f"({', '.join(shape_text(shape) for shape in fault.inputs)})" if fault.inputs else ""
     head = f"{fault.kind} at {where}{operation}{shapes}: {fault.text.splitlines()[0] if fault.text else ''}"
-    lines = [line((safe_label(head, width, keep="start"), "bad"))]
+    lines = [line(" ", (safe_label(head, max(width - 1, 0), keep="start"), "bad"))]
     if fault.source:
-        lines.append(
-            line((safe_label(f"{fault.source}  {fault.line}", width, keep="start"), "warn"))
-        )
+        told = safe_label(f"{fault.source}  {fault.line}", max(width - 1, 0), keep="start")
+        lines.append(line(" ", (told, "warn")))
     return tuple(lines)
 
 
