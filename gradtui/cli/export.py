@@ -40,14 +40,18 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Write the file and return the exit code."""
-    from gradtui.export.gif import write_gif
-    from gradtui.export.kept import read_evolution
+    from gradtui.export.gif import export_gif
 
     layer, out = options.gif
-    evolution = read_evolution(options.folder, layer, options.role)
-    frames = write_gif(
-        evolution, out, fps=options.fps, channel=options.channel, scale=options.scale
+    evolution = export_gif(
+        options.folder,
+        layer,
+        out,
+        role=options.role,
+        fps=options.fps,
+        channel=options.channel,
+        scale=options.scale,
     )
     first, last = int(evolution.steps[0]), int(evolution.steps[-1])
-    print(f"{out}: {frames} frames, steps {first} to {last}", file=sys.stderr)
+    print(f"{out}: {len(evolution)} frames, steps {first} to {last}", file=sys.stderr)
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gradtui.core.analysis.evolution import GAP_LEVEL
 from gradtui.core.scale import LEVELS
 from gradtui.errors import UnreadableFile, UsageError
+from gradtui.folder.history.kept import read_evolution
 from gradtui.viewmodel.colours import NONFINITE, TRUE_LEVELS
 
 if TYPE_CHECKING:
@@ -26,6 +27,37 @@ BAR: Final = 3
 MISSING: Final = "a GIF needs Pillow, which is not installed here: install gradtui[gif]"
 _GROUND, _INK = "101010", "d8d8d8"
 _GROUND_INDEX, _INK_INDEX = 40, 41
+
+
+def export_gif(
+    location: str | os.PathLike[str],
+    layer: str,
+    out: str | os.PathLike[str],
+    *,
+    role: str = "",
+    fps: float = 5.0,
+    channel: int = -1,
+    scale: str = "linear",
+) -> Evolution:
+    """Write what a watched run kept of a layer as a GIF, and return what was drawn; see `write_gif`.
+
+    Args:
+        location: the folder of the run.
+        layer: a module path (``path#1`` for its second call) or a parameter's full name.
+        out: the file.
+        role: whose tensor, where more than the output was kept.
+        fps: frames a second.
+        channel: one alone; all side by side where it is negative.
+        scale: one of `gradtui.core.scale.SCALES`.
+
+    Raises:
+        FolderMissing: the folder holds no watched run.
+        UsageError: as `write_gif`, or nothing of that name was kept.
+        UnreadableFile: the file can't be written.
+    """
+    evolution = read_evolution(location, layer, role)
+    write_gif(evolution, out, fps=fps, channel=channel, scale=scale)
+    return evolution
 
 
 def write_gif(

@@ -2,7 +2,9 @@
 
 `DebugAdapter` calls a model of its own; `capture` goes around a forward and backward pass of the user's;
 `features`, `similarity`, `weights` and `gradients` look at a model once, and hand back what they find;
-`watch` records a training as it goes by, `attach` adds a tensor to it, `unwatch` ends it.
+`gradient_history`, `evolution` and `analyse` read what a watched run left;
+`watch` records a training as it goes by, `attach` adds a tensor to it, `unwatch` ends it; `trace` finds a model's
+architecture.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from gradtui.torch.adapter import DebugAdapter
     from gradtui.torch.analysis.features import features
     from gradtui.torch.analysis.gradients import gradients
+    from gradtui.torch.analysis.history import analyse, evolution, gradient_history
     from gradtui.torch.analysis.likeness import similarity
     from gradtui.torch.analysis.weights import weights
     from gradtui.torch.capturing import capture
@@ -23,11 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DebugAdapter",
+    "analyse",
     "attach",
     "capture",
+    "evolution",
     "features",
+    "gradient_history",
     "gradients",
     "similarity",
+    "trace",
     "unwatch",
     "watch",
     "weights",
@@ -35,9 +42,12 @@ __all__ = [
 
 _HOMES: Final = {
     "DebugAdapter": "adapter",
+    "analyse": "analysis.history",
     "attach": "watching.attaching",
     "capture": "capturing",
+    "evolution": "analysis.history",
     "features": "analysis.features",
+    "gradient_history": "analysis.history",
     "gradients": "analysis.gradients",
     "similarity": "analysis.likeness",
     "trace": "tracing.trace",

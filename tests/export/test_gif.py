@@ -7,10 +7,14 @@ import sys
 import numpy as np
 import pytest
 
+from gradtui.cli import main
 from gradtui.core.analysis.evolution import Evolution
 from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Entry, Kept, Start
 from gradtui.errors import UnreadableFile, UsageError
 from gradtui.export.gif import write_gif
+from gradtui.folder.history.writer import HistoryWriter
+from gradtui.folder.location import DebugFolder
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -76,3 +80,20 @@ def test_what_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"install gradtui\[gif\]"):
         write_gif(one, tmp_path / "x.gif")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command(tmp_path, capsys):
+    writer = HistoryWriter(DebugFolder.at(tmp_path))
+    writer.write(Entry(-1, 0.0, Start("r", "Net")))
+    for step in range(0, 30, 10):
+        values = np.full((3, 4, 4), step, np.float32)
+        writer.write(Entry(step, 0.0, Kept(SeriesKey("conv", "output", "values"), values)))
+    assert writer.close(10)
+    out = tmp_path / "conv.gif"
+    arguments = ["export", str(tmp_path), "--gif", "conv", str(out)]
+    assert main([*arguments, "--channel", "1", "--fps", "10"]) == 0
+    assert out.read_bytes()[:6] in (b"GIF87a", b"GIF89a")
+    assert "3 frames, steps 0 to 20" in capsys.readouterr().err
+    assert main([*arguments, "--channel", "9"]) == 2
+    assert "conv has 3" in capsys.readouterr().err
+    assert main(["export", str(tmp_path / "no"), "--gif", "conv", str(out)]) == 2

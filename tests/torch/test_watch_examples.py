@@ -13,7 +13,7 @@ import torch
 from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.keys import SeriesKey
 from gradtui.diagnosis.diagnose import diagnose
-from gradtui.export.kept import read_evolutions
+from gradtui.folder.history.kept import read_evolutions
 from gradtui.folder.history.reader import HistoryReader
 from gradtui.folder.location import DebugFolder
 from gradtui.torch.demo import training

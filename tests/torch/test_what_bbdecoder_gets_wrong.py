@@ -14,10 +14,9 @@ from kit.networks import Strange
 from torch import nn
 from torch.nn import functional
 
-from gradtui.core.analysis.report import analyse
-from gradtui.core.analysis.run_gradients import gradients_by_epoch, gradients_by_step
+from gradtui.errors import FolderMissing, UsageError
 from gradtui.store.run.whole import read_run
-from gradtui.torch import features, similarity, watch
+from gradtui.torch import analyse, evolution, features, gradient_history, similarity, watch
 
 TESTS = Path(__file__).parents[1]
 IDS = torch.arange(20) % 11
@@ -76,7 +75,7 @@ def test_every_module_and_parameter_by_name(tmp_path):
     run = read_run(tmp_path).run
     paths = {module.path for module in run.modules}
     assert {"blocks.2", "trunk.0", "by_word.inner", "head"} <= paths
-    table = gradients_by_step(run, layers=False)
+    table = gradient_history(tmp_path, layers=False)
     assert set(table.names) == set(steps[0])
     assert {"blocks.0.bias", "scale", "trunk.2.bias", "embed.weight"} <= set(table.names)
     for column, name in enumerate(table.names):
@@ -89,7 +88,7 @@ def test_every_module_and_parameter_by_name(tmp_path):
                 expected = [float(value) for value in hand(gradients[name])]
                 assert found == pytest.approx(expected, rel=1e-5, abs=1e-12), name
     assert np.isnan(table.l2[:, table.names.index("frozen")]).all()
-    epochs = gradients_by_epoch(run, layers=False)
+    epochs = gradient_history(tmp_path, "epoch", layers=False)
     assert epochs.rows.tolist() == [0, 1]
     column = epochs.names.index("blocks.1.weight")
     for row, own in enumerate((steps[:2], steps[2:])):
@@ -125,7 +124,7 @@ def test_gradients_of_half_precision(tmp_path, value):
         model.weight.grad = torch.full_like(model.weight, value)
         optimizer.step()
     exact = float(torch.tensor(value).half())
-    table = gradients_by_step(read_run(tmp_path).run)
+    table = gradient_history(tmp_path)
     expected = [exact, exact, exact * 2000, exact * 2000**0.5]
     assert row_of(table, 0, 0) == pytest.approx(expected, rel=1e-5)
 
@@ -146,7 +145,7 @@ def test_gradients_of_mixed_precision_are_unscaled(tmp_path):
             scaler.scale(model(x).square().mean()).backward()
             scaler.step(optimizer)
             scaler.update()
-    table = gradients_by_step(read_run(tmp_path).run, layers=False)
+    table = gradient_history(tmp_path, layers=False)
     assert table.rows.tolist() == [0, 1, 2]
     for step, parameters in enumerate(plain):
         for column, expected in enumerate(parameters):
@@ -161,6 +160,15 @@ def test_after_one_iteration(tmp_path):
     with watch(model, optimizer, folder=tmp_path, log_freq=1):
         model(torch.randn(2, 4)).sum().backward()
         optimizer.step()
-    report = analyse(read_run(tmp_path).run)
+    report = analyse(tmp_path)
     assert report.gradients.l2.shape == (1, 1)
     assert len(report.clusters) == 2
+
+
+def test_what_is_refused(tmp_path):
+    with pytest.raises(FolderMissing, match="no watched run"):
+        gradient_history(tmp_path)
+    with pytest.raises(FolderMissing):
+        evolution(tmp_path, "conv")
+    with pytest.raises(UsageError, match="step or epoch"):
+        gradient_history(tmp_path, "week")

@@ -1,16 +1,15 @@
-"""Kept tensors are read from the folder, the whole run of them, and exported by the command."""
+"""Kept tensors are read from the folder, the whole run of them, thinned where it is long."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from gradtui.cli import main
 from gradtui.core.run.keys import VALUES, SeriesKey
 from gradtui.core.run.records import Entry, Kept, Start
 from gradtui.errors import FolderMissing, UsageError
-from gradtui.export import kept
-from gradtui.export.kept import read_evolution, read_evolutions
+from gradtui.folder.history import kept
+from gradtui.folder.history.kept import read_evolution, read_evolutions
 from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
 
@@ -57,16 +56,3 @@ def test_a_folder_without_a_run(tmp_path):
         read_evolutions(tmp_path)
     write(tmp_path / "none", ())
     assert read_evolutions(tmp_path / "none") == ()
-
-
-def test_the_command(tmp_path, capsys):
-    pytest.importorskip("PIL")
-    write(tmp_path, range(0, 30, 10))
-    out = tmp_path / "conv.gif"
-    arguments = ["export", str(tmp_path), "--gif", "conv", str(out)]
-    assert main([*arguments, "--channel", "1", "--fps", "10"]) == 0
-    assert out.read_bytes()[:6] in (b"GIF87a", b"GIF89a")
-    assert "3 frames, steps 0 to 20" in capsys.readouterr().err
-    assert main([*arguments, "--channel", "9"]) == 2
-    assert "conv has 3" in capsys.readouterr().err
-    assert main(["export", str(tmp_path / "no"), "--gif", "conv", str(out)]) == 2
