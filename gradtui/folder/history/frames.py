@@ -84,10 +84,12 @@ def is_whole(frame: Frame, payload: memoryview) -> bool:
 
 
 def first_record(data: memoryview) -> int:
-    """Return where the first whole record in the middle of a file begins; -1 where there is none.
+    """Return where the first whole record in the last bytes of a file begins; -1 where there is none.
+
+    A payload can hold what looks like a record; but from a true one header follows header up to the end.
 
     Args:
-        data: bytes from any place of the file.
+        data: from any place of the file to its end.
     """
     # A copy: a memoryview cannot be searched.
     text = bytes(data)
@@ -96,7 +98,18 @@ def first_record(data: memoryview) -> int:
         frame = header_at(data, start)
         if frame is not None:
             end = start + HEADER + frame.length
-            if end <= len(text) and is_whole(frame, data[start + HEADER : end]):
+            is_there = end <= len(text) and is_whole(frame, data[start + HEADER : end])
+            if is_there and _leads_to_the_end(data, end):
                 return start
         start = text.find(MAGIC, start + 1)
     return -1
+
+
+def _leads_to_the_end(data: memoryview, start: int) -> bool:
+    """Whether header follows header from a place on; the last record may be there in part."""
+    while start + HEADER <= len(data):
+        frame = header_at(data, start)
+        if frame is None:
+            return False
+        start += HEADER + frame.length
+    return True

@@ -19,7 +19,7 @@ from kit.histories import (
 
 from gradtui.core.run.records import Scalars
 from gradtui.core.run.track import Rows
-from gradtui.folder.history.frames import HEADER, frame
+from gradtui.folder.history.frames import HEADER, first_record, frame
 from gradtui.folder.history.known import Known
 from gradtui.folder.history.payload import encode
 from gradtui.folder.history.segment_reader import SegmentReader
@@ -176,6 +176,19 @@ def test_a_torn_end_of_an_older_segment_is_said(tmp_path):
     assert reader.notes[0].startswith("00000001.gtlog: its last")
     assert not reader.is_behind
     reader.close()
+
+
+def test_a_record_within_a_record_is_not_believed():
+    inner = frame([b"inner"], 5, 1.0)
+    outer = frame([b"x" * 10, inner, b"y" * 100], 6, 1.0)
+    after = frame([b"z"], 7, 1.0)
+    # Cut in the middle of the outer record: the inner one is found first.
+    data = memoryview((outer + after)[40:])
+    place = first_record(data)
+    assert bytes(data[place:]) == after
+    assert first_record(memoryview(outer)[40:]) == -1
+    assert first_record(memoryview(after + after[:40])) == 0
+    assert first_record(memoryview(b"")) == -1
 
 
 def unknown_kind():
