@@ -150,7 +150,7 @@ class Run:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is not as it should be: damage, and ranks that have written nothing."""
+        """What a person should know: damage, ranks that have written nothing, and what the watcher itself says of the run."""
         several = self.world > 1
         notes = [
             f"rank {rank.rank}: {text}" if several else text
@@ -161,7 +161,14 @@ class Run:
         if missing:
             shown = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
             notes.append(f"nothing from {'rank' if len(missing) == 1 else 'ranks'} {shown}")
-        return tuple(notes)
+        said = [
+            entry.record.text
+            for rank in self.ranks
+            for entry in rank.events
+            if isinstance(entry.record, Event) and entry.record.kind in ("note", "aside")
+        ]
+        # What several ranks say is said once.
+        return tuple(dict.fromkeys([*notes, *said]))
 
     @property
     def keys(self) -> tuple[SeriesKey, ...]:

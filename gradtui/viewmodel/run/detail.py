@@ -28,6 +28,11 @@ BINS: Final = 32
 LEAST_LINES: Final = 4
 """Rows that the detail of a run has on a screen of 24."""
 _NEIGHBOURS: Final = 3
+# Which gradient it is in a run of several ranks: of all together, and of one.
+_PLACED: Final = {
+    "replicated": ("mean of the ranks", "mean of the ranks, as of rank"),
+    "sharded": ("all shards", "shard of rank"),
+}
 
 
 def module_detail(
@@ -66,7 +71,7 @@ def module_detail(
         lines = [*lines, *words] if len(words) <= LEAST_LINES - 1 else [*words, *lines]
     slot = _main(own)
     if slot is not None:
-        lines += _gradient(run, path, slot.name, rank, width, ascii=ascii)
+        lines += _gradient(run, path, slot, rank, width, ascii=ascii)
     lines.append(_flow(run, training, node, width))
     lines.append(_when(run, training, node, width, clock))
     lines += [_parameter(run, info, rank) for info in own if info is not slot]
@@ -156,10 +161,10 @@ def _title(
 
 
 def _gradient(
-    run: Run, path: str, slot: str, rank: int | None, width: int, *, ascii: bool
+    run: Run, path: str, info: ParameterInfo, rank: int | None, width: int, *, ascii: bool
 ) -> list[TextLine]:
     """The weight's gradient: norm, extremes, quantiles, and its distribution in one row."""
-    key = SeriesKey(path, "gradient", "l2", slot)
+    key = SeriesKey(path, "gradient", "l2", info.name)
     parts = []
     norm = run.latest(key, rank)
     low, high = run.latest(key.of("minimum"), rank), run.latest(key.of("maximum"), rank)
@@ -168,6 +173,9 @@ def _gradient(
         parts.append(line((" dW ", "dim"), f"|.|2 {_short(norm)}"))
         if not math.isnan(low):
             parts.append(line(f"{_short(low)} .. {_short(high)}"))
+        if run.world > 1 and info.placement in _PLACED:
+            whole, alone = _PLACED[info.placement]
+            parts.append(line((whole if rank is None else f"{alone} {rank}", "dim")))
     if bad > 0:
         parts.append(line((f"{int(bad):,} not finite", "bad")))
     found = distribution_at(run, key.of(VALUES), run.last_step, rank)
