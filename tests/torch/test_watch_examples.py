@@ -2,6 +2,7 @@
 """Each watched example, and the demo: what goes wrong in it is found, and what is healthy is left alone."""
 
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kit.waiting import until
 
 from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.keys import SeriesKey
@@ -171,3 +173,16 @@ def test_the_demo_goes_wrong_twice_and_recovers_once(tmp_path, capfd, monkeypatc
     assert np.isnan(loss.values[-1])
     (born,) = (each for each in diagnose(run) if each.rule == "non-finite")
     assert (born.path, born.since, born.severity) == ("standardise", 200, "bad")
+
+
+def test_the_demo_runs_as_a_child_and_ends_when_it_is_told(tmp_path):
+    command = [sys.executable, "-m", "gradtui.torch.child", "demo:watch", "--folder", "run"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        reader = HistoryReader(DebugFolder.at(tmp_path / "run"))
+        until(lambda: any(part.entries for part in reader.poll()), "the first records", 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    reader.close()
+    assert [each.event.kind for each in read(tmp_path / "run").events][-1:] == ["closed"]
