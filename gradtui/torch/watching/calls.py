@@ -22,7 +22,9 @@ from gradtui.torch.watching.nesting import inputs_of, outputs_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gradtui.core.run.keys import Phase, Role
     from gradtui.torch.watching.collecting import Collector
+    from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.nesting import Named
 
 TRAIN: Final = 0
@@ -46,11 +48,14 @@ class Site:
         path: the module's path.
         ident: ``id`` of the module: hooks that were copied along with it are not ours.
         kind: the module's class.
-        guarded: whether the sentinel looks at it on every step.
+        guarded: whether the sentinel looks at its output on every step.
+        alone: whether its parameters' gradients tell what its output's gradient was: then the sentinel needs not look
+            at that. So it is with parameters of its own and one call a step.
+        last: the place of its last call among all.
         calls: how often it was called since the last step, in training and in evaluation.
     """
 
-    __slots__ = ("calls", "counted", "guarded", "ident", "kind", "path", "units")
+    __slots__ = ("alone", "calls", "counted", "guarded", "ident", "kind", "last", "path", "units")
 
     def __init__(self, path: str, module: nn.Module) -> None:
         self.path = path
@@ -58,10 +63,17 @@ class Site:
         self.kind: type = type(module)
         leaf = next(module.children(), None) is None
         own = next(module.parameters(recurse=False), None) is not None
+        self.alone = bool(path) and self.trains(module)
+        self.last = 0
         self.guarded = not path or ((leaf or own) and type(module) not in _HARMLESS)
         self.calls = [0, 0]
         self.counted = [-1, -1]
         self.units: dict[tuple[int, ...], int] = {}
+
+    @staticmethod
+    def trains(module: nn.Module) -> bool:
+        """Whether a module has a parameter of its own that is trained."""
+        return any(p.requires_grad for p in module.parameters(recurse=False))
 
     def count(self, mode: int, token: int) -> int:
         """The number of a call that begins; from 0 again under a new token."""
@@ -130,13 +142,7 @@ class After(_Silent):
     def __init__(self, site: Site, collector: Collector) -> None:
         self.site, self.collector = site, collector
 
-    def __call__(
-        self,
-        module: nn.Module,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        output: object,
-    ) -> None:
+    def __call__(self, module: nn.Module, _: tuple[object, ...], output: object) -> None:
         """See the class."""
         if torch.compiler.is_compiling():
             return
@@ -150,7 +156,7 @@ class After(_Silent):
             mode = collector.mode if collector.in_root else collector.mode_outside()
             if mode != IGNORED:
                 if collector.collected is not None:
-                    collector.close_call(site, module, output)
+                    collector.close_call(site, output)
                 elif mode == TRAIN and site.guarded:
                     _guard(collector, site, module, output)
             if not site.path:
@@ -162,13 +168,16 @@ class After(_Silent):
 def _guard(collector: Collector, site: Site, module: nn.Module, output: object) -> None:
     """The sentinel: nothing is kept but a hook on each output's node."""
     call = site.calls[TRAIN] - 1
+    if call:
+        site.alone = False
+    collector.order = site.last = collector.order + 1
     if type(output) is torch.Tensor:
         if output.is_floating_point():
-            collector.sentinel.forward(site, call, module, "", output)
+            collector.sentinel.forward(site, call, module, "", output, site.alone)
         return
     for slot, tensor in outputs_of(output):
         if tensor.is_floating_point():
-            collector.sentinel.forward(site, call, module, slot, tensor)
+            collector.sentinel.forward(site, call, module, slot, tensor, site.alone)
 
 
 class Frame:
@@ -183,6 +192,11 @@ class Frame:
         self.since = 0
         self.started = 0.0
         self.spent = 0.0
+
+    def name(self, role: Role, slot: str) -> Name:
+        """What a tensor of this call is called."""
+        phase: Phase = "train" if self.module.training else "eval"
+        return self.site.path, role, slot, self.call, phase
 
 
 class Clock:

@@ -12,6 +12,8 @@ from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import Meter, Stats, measurable, row_norms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradtui.torch.watching.columns import Columns, Rows
 
 _NAN = math.nan
@@ -20,7 +22,7 @@ _NAN = math.nan
 class Seen:
     """A tensor that was measured: as long as it lives unchanged it is not measured again."""
 
-    __slots__ = ("reference", "row", "sample", "stats", "version", "watched")
+    __slots__ = ("counted", "reference", "row", "sample", "stats", "version", "watched")
 
     def __init__(self, tensor: torch.Tensor, version: int, stats: Stats, row: int) -> None:
         self.reference = weakref.ref(tensor)
@@ -29,6 +31,7 @@ class Seen:
         self.row = row
         self.sample = -1
         self.watched: Any = None
+        self.counted = False
 
 
 class Collected:
@@ -39,6 +42,7 @@ class Collected:
         entries: of ``columns``; ``rows`` has the row of ``statistics`` of each.
         statistics: rows of numbers, as `gradtui.torch.watching.columns.STATISTICS` has them.
         histograms: rows of the histograms' layout; ``samples`` has the sample of each.
+        parts: the samples' values one after the other, ``sizes`` of each.
         factors: what each sample is multiplied with: a scaler's gradients are divided by its scale.
     """
 
@@ -56,7 +60,7 @@ class Collected:
         self.sizes: list[int] = []
         self.factors: list[float] = []
         self._sample = sample
-        self._buffer = torch.empty(0, sample)
+        self.parts: list[torch.Tensor] = []
         self._seen: dict[int, Seen] = {}
 
     def seen(self, tensor: torch.Tensor) -> Seen | None:
@@ -66,7 +70,7 @@ class Collected:
             return None
         return found
 
-    def measure(self, tensor: torch.Tensor) -> Seen | None:
+    def measure(self, tensor: torch.Tensor, factor: float = 1.0) -> Seen | None:
         """Measure a tensor, or recall it; None for one that has no values here."""
         found = self.seen(tensor)
         if found is not None:
@@ -75,7 +79,7 @@ class Collected:
         if values is None:
             return None
         stats = self.meter.measure(values)
-        found = Seen(tensor, _version(tensor), stats, self.add_row(stats))
+        found = Seen(tensor, _version(tensor), stats, self.add_row(stats, factor))
         if found.version >= 0:
             self._seen[id(tensor)] = found
         return found
@@ -116,32 +120,36 @@ class Collected:
 
     def add_sample(self, values: torch.Tensor, factor: float = 1.0) -> int:
         """Keep a strided sample of dense real values; returns its number."""
-        return self._keep(sampled(values, self._sample), factor)
+        part = sampled(values, self._sample)
+        # A copy: the model may write over the tensor.
+        return self.keep(part.clone() if part.dtype == torch.float32 else part.float(), factor)
+
+    def add_samples(self, tensors: Sequence[torch.Tensor], factor: float = 1.0) -> range:
+        """Keep a strided sample of each, in one copy; returns their numbers."""
+        if not tensors:
+            return range(0)
+        parts = [sampled(tensor, self._sample) for tensor in tensors]
+        first = len(self.sizes)
+        self.sizes += [part.numel() for part in parts]
+        self.factors += [factor] * len(parts)
+        self.parts.append(torch.cat([part.float() for part in parts]))
+        return range(first, len(self.sizes))
 
     def add_row_norms(self, gradient: torch.Tensor, factor: float = 1.0) -> int:
         """Keep the norms of a gradient's rows; returns the sample's number."""
-        return self._keep(row_norms(gradient, self._sample), factor)
+        return self.keep(row_norms(gradient, self._sample), factor)
 
     def add_histogram(self, name: int, sample: int) -> None:
         """Say that a sample is the values of a histogram."""
         self.histograms.append(name)
         self.samples.append(sample)
 
-    def taken_samples(self) -> torch.Tensor:
-        """The samples, float32 ``[n, s]``; of row k only the first ``sizes[k]`` values mean something."""
-        return self._buffer[: len(self.sizes)]
-
-    def _keep(self, values: torch.Tensor, factor: float) -> int:
-        place, size = len(self.sizes), values.numel()
-        if place == len(self._buffer):
-            # Zeros, for what is beyond a row's size is binned along and thrown away: it must be finite.
-            grown = torch.zeros(max(64, 2 * place), self._sample)
-            grown[:place] = self._buffer
-            self._buffer = grown
-        self._buffer[place, :size].copy_(values)
-        self.sizes.append(size)
+    def keep(self, values: torch.Tensor, factor: float = 1.0) -> int:
+        """Keep a sample as it is, float32 ``[k]``; returns its number."""
+        self.sizes.append(values.numel())
         self.factors.append(factor)
-        return place
+        self.parts.append(values)
+        return len(self.sizes) - 1
 
 
 def _version(tensor: torch.Tensor) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gradtui.core.run.keys import ROW_NORMS, VALUES, SeriesKey
+from gradtui.core.run.keys import ROW_NORMS, VALUES
 from gradtui.torch.watching.calls import (
     IGNORED,
     TRAIN,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.run.keys import Role
     from gradtui.torch.watching.collected import Collected, Seen
+    from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.edges import EdgeFinder
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.sentinel import Sentinel
@@ -44,6 +45,7 @@ class Collector:
         active: off, and every hook returns at once.
         collected: where measurements of this forward and backward pass go; None on steps that are not logged.
         mode: what the root's forward pass is, while ``in_root``.
+        order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
         scale: what a scaler multiplied the loss with.
     """
@@ -57,12 +59,14 @@ class Collector:
         self.mode = TRAIN
         self.in_root = False
         self.tokens = [0, 0]
+        self.order = 0
+        self.sites: dict[str, Site] = {}
         self.clock = Clock()
         self.scale: Callable[[], float] = lambda: 1.0
         self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
         self.on_root_done: Callable[[object], None] = lambda _: None
         self.on_call_outside: Callable[[], int] = lambda: TRAIN
-        self.on_kept: Callable[[SeriesKey, torch.Tensor], None] | None = None
+        self.on_kept: Callable[[Name, torch.Tensor], None] | None = None
         self.keeps: frozenset[str] = frozenset()
         self._io = "io" in settings.log
         self._io_grad = "io_grad" in settings.log
@@ -71,6 +75,11 @@ class Collector:
         self._shares: list[Share] = []
         self._attached: dict[str, Site] = {}
         self._handles: list[Any] = []
+
+    def last_call(self, path: str) -> int:
+        """The place of a module's last call among all; 0 for one that was not called."""
+        site = self.sites.get(path)
+        return site.last if site is not None else 0
 
     # ---- the root's forward pass
 
@@ -103,23 +112,20 @@ class Collector:
         began = perf_counter()
         frame = Frame(site, call, module)
         self._frames.append(frame)
+        self.order = site.last = self.order + 1
+        site.alone = site.alone and not call and site.trains(module)
         collected = self.collected
         if collected is not None and self._io and call < self.settings.max_calls:
             for slot, tensor in inputs(frame, args, kwargs):
                 self._values(collected, frame, "input", slot, tensor)
-                self.edges.consumed(_key(frame, "input", slot), tensor)
+                self.edges.consumed(frame.name("input", slot), tensor)
             if self._io_grad and self.mode == TRAIN:
                 frame.places = [place_of(tensor) for _, tensor in frame.inputs]
                 frame.since = now()
         self.clock.charge(began)
         self.clock.start(frame)
 
-    def close_call(
-        self,
-        site: Site,
-        module: nn.Module,
-        output: object,
-    ) -> None:
+    def close_call(self, site: Site, output: object) -> None:
         """Measure what came out of a call."""
         began = perf_counter()
         frame = self._frame_of(site)
@@ -127,14 +133,15 @@ class Collector:
         if frame is None or collected is None or frame.call >= self.settings.max_calls:
             return
         if self.settings.time_log and frame.started:
-            entry = collected.columns.entry(_key(frame, "module", ""), ("seconds",))
+            entry = collected.columns.entry(frame.name("module", ""), ("seconds",))
             collected.add_value(entry, self.clock.seconds(frame, began))
         named = outputs_of(output)
         for slot, tensor in named:
             seen = self._values(collected, frame, "output", slot, tensor) if self._io else None
-            self.edges.produced(_key(frame, "output", slot), tensor)
+            self.edges.produced(frame.name("output", slot), tensor)
             if seen is not None and not seen.stats.is_finite:
-                self.sentinel.found(site.path, frame.call, module, "output", slot, seen.stats)
+                name = frame.name("output", slot)
+                self.sentinel.found_named(name, seen.stats.nan, seen.stats.inf)
             if self.mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
                 self._await(collected, frame, slot, tensor, seen)
         if self._io_grad and frame.places:
@@ -172,26 +179,32 @@ class Collector:
         site, row = frame.site, seen.row
         quantities = TENSOR
         if role == "output":
-            quantities = OUTPUT
-            numbers = collected.statistics[row]
-            if numbers[9] != numbers[9]:
-                shape = tuple(tensor.shape)
-                values = measurable(tensor)
-                if values is not None:
-                    dimension = unit_dimension(site, frame.module, shape, self._letters)
-                    numbers[9:11] = dead(values, dimension, seen.stats)
-            if saturates(site.kind) and (values := measurable(tensor)) is not None:
-                quantities = SATURATING
-                row = collected.copy_row(row)
-                collected.statistics[row][11] = saturated(frame.module, values)
+            quantities, row = self._unit_row(collected, frame, tensor, seen)
             if site.path in self.keeps and self.on_kept is not None:
-                self.on_kept(_key(frame, "output", slot), tensor)
-        collected.add(collected.columns.entry(_key(frame, role, slot), quantities), row)
+                self.on_kept(frame.name(role, slot), tensor)
+        name = frame.name(role, slot)
+        collected.add(collected.columns.entry(name, quantities), row)
         if seen.sample < 0 and (values := measurable(tensor)) is not None:
             seen.sample = collected.add_sample(values)
-        name = collected.names.entry(site.path, role, VALUES, slot, frame.call, _phase(frame))
-        collected.add_histogram(name, seen.sample)
+        collected.add_histogram(collected.names.entry(name, VALUES), seen.sample)
         return seen
+
+    def _unit_row(
+        self, collected: Collected, frame: Frame, tensor: torch.Tensor, seen: Seen
+    ) -> tuple[tuple[str, ...], int]:
+        """What an output has besides: its units, and what is saturated."""
+        site, row = frame.site, seen.row
+        numbers = collected.statistics[row]
+        if not seen.counted and (values := measurable(tensor)) is not None:
+            seen.counted = True
+            shape = tuple(tensor.shape)
+            dimension = unit_dimension(site, frame.module, shape, self._letters)
+            numbers[9:11] = dead(values, dimension, seen.stats)
+        if not saturates(site.kind) or (values := measurable(tensor)) is None:
+            return OUTPUT, row
+        row = collected.copy_row(row)
+        collected.statistics[row][11] = saturated(frame.module, values)
+        return SATURATING, row
 
     # ---- gradients
 
@@ -215,51 +228,25 @@ class Collector:
         self, collected: Collected, names: list[tuple[Frame, str]], gradient: torch.Tensor
     ) -> None:
         """The gradient of an output is known: the sum over all that used it."""
-        first: tuple[int, int, int] | None = None
         for frame, slot in names:
-            if first is None:
-                first = self._gradient(collected, frame, "output gradient", slot, gradient)
-                continue
-            self._name_gradient(collected, frame, "output gradient", slot, *first)
+            self._gradient(collected, frame, "output gradient", slot, gradient)
 
     def _gradient(
         self, collected: Collected, frame: Frame, role: Role, slot: str, gradient: torch.Tensor
-    ) -> tuple[int, int, int]:
-        values = measurable(gradient)
-        if values is None:
-            return -1, -1, -1
-        factor = 1.0 / self.scale()
-        stats = collected.meter.measure(values)
-        row = collected.add_row(stats, factor)
-        sample, norms = (
-            collected.add_sample(values, factor),
-            collected.add_row_norms(values, factor),
-        )
-        self._name_gradient(collected, frame, role, slot, row, sample, norms)
-        if not stats.is_finite:
-            self.sentinel.found(frame.site.path, frame.call, frame.module, role, slot, stats)
-        else:
-            self.sentinel.fine(frame.site, frame.call, frame.module, role, slot)
-        return row, sample, norms
-
-    def _name_gradient(
-        self,
-        collected: Collected,
-        frame: Frame,
-        role: Role,
-        slot: str,
-        row: int,
-        sample: int,
-        norms: int,
     ) -> None:
-        if row < 0:
+        factor = 1.0 / self.scale()
+        seen = collected.measure(gradient, factor)
+        if seen is None:
             return
-        collected.add(collected.columns.entry(_key(frame, role, slot), TENSOR), row)
-        for quantity, kept in ((VALUES, sample), (ROW_NORMS, norms)):
-            name = collected.names.entry(
-                frame.site.path, role, quantity, slot, frame.call, _phase(frame)
-            )
-            collected.add_histogram(name, kept)
+        name = frame.name(role, slot)
+        if seen.sample < 0 and (values := measurable(gradient)) is not None:
+            seen.sample = collected.add_row_norms(values, factor)
+        collected.add(collected.columns.entry(name, TENSOR), seen.row)
+        collected.add_histogram(collected.names.entry(name, ROW_NORMS), seen.sample)
+        if not seen.stats.is_finite:
+            self.sentinel.found_named(name, seen.stats.nan, seen.stats.inf)
+        elif self.sentinel.bad:
+            self.sentinel.fine_named(name)
 
     def attached(self, tensor: torch.Tensor, parent: nn.Module, path: str) -> None:
         """A tensor that the user's forward pass hands to us."""
@@ -330,12 +317,3 @@ class Waiting:
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             collector.guard.failed(f"gradient of {self.names[0][0].site.path or '(root)'}", error)
         collector.clock.charge(began)
-
-
-def _phase(frame: Frame) -> str:
-    return "train" if frame.module.training else "eval"
-
-
-def _key(frame: Frame, role: Role, slot: str) -> SeriesKey:
-    phase = "train" if frame.module.training else "eval"
-    return SeriesKey(frame.site.path, role, "", slot, frame.call, phase)  # type: ignore[arg-type]

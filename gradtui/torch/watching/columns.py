@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from gradtui.core.run.keys import Role
+    from gradtui.core.run.keys import Phase, Role
 
 STATISTICS: Final = (
     "l2", "l1", "sum", "minimum", "maximum", "count", "zeros", "nan", "inf",
@@ -24,12 +24,23 @@ STATISTICS: Final = (
 TENSOR: Final[tuple[str, ...]] = STATISTICS[:9]
 OUTPUT: Final[tuple[str, ...]] = STATISTICS[:11]
 SATURATING: Final = STATISTICS
-EVERY_STEP: Final = ("l2", "minimum", "maximum", "nan", "inf")
-"""Of a parameter's gradient at every step; the others of `TENSOR` come with the logged steps."""
-WITH_LOG: Final = ("l1", "sum", "count", "zeros", "nan", "inf")
+EVERY_STEP: Final = ("l2", "nan", "inf")
+"""Of a parameter's gradient at every step: what one pass over it tells."""
+WITH_LOG: Final = ("l1", "minimum", "maximum", "count", "nan", "inf")
+"""Of a parameter's gradient on logged steps: two more passes."""
 
 
 MOST_LAYOUTS: Final = 64
+
+
+Name: TypeAlias = "tuple[str, Role, str, int, Phase]"
+"""Of a tensor: path, role, slot, call, phase. Plain, for it is looked up with every tensor of a logged step."""
+
+
+def key_of(name: Name, quantity: str = "") -> SeriesKey:
+    """The key of one of a tensor's numbers."""
+    path, role, slot, call, phase = name
+    return SeriesKey(path, role, quantity, slot, call, phase)
 
 
 class Numbers:
@@ -51,7 +62,7 @@ class Columns:
         self.keys: list[SeriesKey] = []
         self.sampled: list[int] = []
         self._numbers = numbers
-        self._entries: dict[object, int] = {}
+        self._entries: dict[Name, int] = {}
         self._first: list[int] = []
         self._taken: list[tuple[int, ...]] = []
         self._written = -1
@@ -60,15 +71,14 @@ class Columns:
             tuple[tuple[int, ...], tuple[int, ...]], tuple[_Index, _Index, _Index]
         ] = {}
 
-    def entry(self, key: SeriesKey, quantities: Sequence[str], sampled: Sequence[str] = ()) -> int:
+    def entry(self, name: Name, quantities: Sequence[str], sampled: Sequence[str] = ()) -> int:
         """The entry of a tensor, made where it is new.
 
         Args:
-            key: of any quantity of the tensor.
+            name: of the tensor.
             quantities: which of `STATISTICS` it has, or others for `row` to fill.
             sampled: which of them come from a sample.
         """
-        name = (key.path, key.role, key.slot, key.call, key.phase)
         found = self._entries.get(name)
         if found is None:
             found = self._entries[name] = len(self._first)
@@ -79,7 +89,7 @@ class Columns:
             for quantity in quantities:
                 if quantity in sampled:
                     self.sampled.append(len(self.keys))
-                self.keys.append(key.of(quantity))
+                self.keys.append(key_of(name, quantity))
         return found
 
     def layout(self) -> tuple[int, Layout | None]:
@@ -132,13 +142,12 @@ class Rows:
 
     def __init__(self, numbers: Numbers) -> None:
         self._numbers = numbers
-        self._rows: dict[SeriesKey, int] = {}
+        self._rows: dict[tuple[Name, str], int] = {}
         self._layouts: dict[tuple[int, ...], int] = {}
 
-    def entry(self, path: str, role: Role, quantity: str, slot: str, call: int, phase: str) -> int:
+    def entry(self, name: Name, quantity: str) -> int:
         """The row of a tensor's histogram, made where it is new."""
-        key = SeriesKey(path, role, quantity, slot, call, "eval" if phase == "eval" else "train")
-        return self._rows.setdefault(key, len(self._rows))
+        return self._rows.setdefault((name, quantity), len(self._rows))
 
     def layout(self, rows: tuple[int, ...]) -> tuple[int, Layout | None, tuple[int, ...]]:
         """The layout for these rows: its number, itself where it is to be written first, and the rows that it has.
@@ -151,7 +160,7 @@ class Rows:
         if number is not None:
             return number, None, rows
         number = self._layouts[rows] = self._numbers.take()
-        keys = list(self._rows)
+        keys = [key_of(name, quantity) for name, quantity in self._rows]
         return number, Layout(number, "histograms", tuple(keys[row] for row in rows)), rows
 
 

@@ -113,8 +113,8 @@ class Share:
     def add(self, part: torch.Tensor | None) -> None:
         """Take one part; the last one makes it whole."""
         if part is not None:
-            # A new tensor: what the graph hands on is its own.
-            self.total = part.detach() if self.total is None else self.total + part.detach()
+            # Alone it stays the graph's own tensor, which may be measured at its producer, too.
+            self.total = part if self.total is None else self.total.detach() + part.detach()
         self.parts -= 1
         if self.parts == 0:
             self.finish()

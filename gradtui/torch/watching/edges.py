@@ -6,11 +6,12 @@ import weakref
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.run.records import Edges
+from gradtui.torch.watching.columns import key_of
 
 if TYPE_CHECKING:
     import torch
 
-    from gradtui.core.run.keys import SeriesKey
+    from gradtui.torch.watching.columns import Name
 
 MOST: Final = 20_000
 
@@ -23,19 +24,19 @@ class EdgeFinder:
     """
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[weakref.ref[torch.Tensor], SeriesKey]] = {}
-        self._pairs: dict[tuple[SeriesKey, SeriesKey], None] = {}
+        self._made: dict[int, tuple[weakref.ref[torch.Tensor], Name]] = {}
+        self._pairs: dict[tuple[Name, Name], None] = {}
         self._told = 0
 
-    def produced(self, key: SeriesKey, tensor: torch.Tensor) -> None:
+    def produced(self, name: Name, tensor: torch.Tensor) -> None:
         """A call returned a tensor."""
-        self._made[id(tensor)] = (weakref.ref(tensor), key)
+        self._made[id(tensor)] = (weakref.ref(tensor), name)
 
-    def consumed(self, key: SeriesKey, tensor: torch.Tensor) -> None:
+    def consumed(self, name: Name, tensor: torch.Tensor) -> None:
         """A call was given a tensor."""
         found = self._made.get(id(tensor))
         if found is not None and found[0]() is tensor and len(self._pairs) < MOST:
-            self._pairs[found[1], key] = None
+            self._pairs[found[1], name] = None
 
     def forget(self) -> None:
         """A step is over: its tensors are gone."""
@@ -46,4 +47,4 @@ class EdgeFinder:
         if len(self._pairs) == self._told:
             return None
         self._told = len(self._pairs)
-        return Edges(tuple(self._pairs))
+        return Edges(tuple((key_of(made), key_of(used)) for made, used in self._pairs))

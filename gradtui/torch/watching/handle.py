@@ -88,13 +88,11 @@ class WatchHandle:
         self._paths: dict[int, str] = {}
         for path, module in chosen(model, settings).items():
             self._paths.setdefault(id(module), path)
-            site = Site(path, module)
+            site = self._collector.sites[path] = Site(path, module)
             self._hooks.append(
                 module.register_forward_pre_hook(Before(site, self._collector), with_kwargs=True)
             )
-            self._hooks.append(
-                module.register_forward_hook(After(site, self._collector), with_kwargs=True)
-            )
+            self._hooks.append(module.register_forward_hook(After(site, self._collector)))
         _live.add(self)
 
     def __enter__(self) -> Self:
@@ -182,7 +180,12 @@ class WatchHandle:
     def abandon(self) -> None:
         """Be silent in a process that was forked off: nobody would write there."""
         self._collector.active = self._collector.sentinel.active = False
+        self._watcher.gradients.active = False
         self._closed = True
+
+    def own(self, hook: Any) -> None:
+        """Take a hook off with the handle's own."""
+        self._hooks.append(hook)
 
     def watches(self, model: nn.Module) -> bool:
         """Whether this is a model's handle."""
@@ -214,6 +217,7 @@ class WatchHandle:
 
     def _remove(self) -> None:
         self._collector.active = self._collector.sentinel.active = False
+        self._watcher.gradients.remove()
         self._steps.remove()
         for hook in self._hooks:
             hook.remove()

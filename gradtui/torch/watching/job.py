@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import torch
 
-from gradtui.core.run.histogram import binned
+from gradtui.core.run.histogram import Binned, binned
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry, Event, Histograms, Kept, Layout, Record, Scalars
 from gradtui.torch.watching.columns import STATISTICS, as_float32
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.columns import Columns, Numbers, Rows
     from gradtui.torch.watching.parameters import Update
     from gradtui.torch.watching.settings import Settings
+
+
+_SHORT: Final = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -133,16 +137,7 @@ class Scribe:
         number, layout, rows = self._rows.layout(tuple(sample_of))
         if layout is not None:
             yield layout
-        factors = np.array(collected.factors, np.float32)
-        samples = collected.taken_samples().numpy()
-        if (factors != 1).any():
-            samples = samples * factors[:, None]
-        made = binned(
-            samples,
-            self._settings.bins,
-            self._settings.reject_outlier_proportion,
-            np.array(collected.sizes),
-        )
+        made = self._binned(collected)
         places = np.array([sample_of.get(row, -1) for row in rows], np.intp)
         there = places >= 0
         counts = np.where(there[:, None], made.counts[places], 0).astype(np.uint16)
@@ -152,6 +147,30 @@ class Scribe:
         yield Histograms(
             number, _frozen(counts), _frozen(exponents), _frozen(offsets), _frozen(tails)
         )
+
+    def _binned(self, collected: Collected) -> Binned:
+        """All samples binned: the short ones (norms of a batch's rows) apart, so that none is padded to a long one."""
+        sizes = np.array(collected.sizes, np.intp)
+        values = torch.cat(collected.parts).numpy()
+        factors = np.array(collected.factors, np.float32)
+        if (factors != 1).any():
+            values = values * np.repeat(factors, sizes)
+        starts = np.cumsum(sizes) - sizes
+        bins, reject = self._settings.bins, self._settings.reject_outlier_proportion
+        counts = np.zeros((len(sizes), bins), np.uint16)
+        exponents = np.zeros(len(sizes), np.int16)
+        offsets, tails = np.zeros(len(sizes), np.int32), np.zeros((len(sizes), 5), np.int32)
+        for rows in (np.flatnonzero(sizes <= _SHORT), np.flatnonzero(sizes > _SHORT)):
+            if not len(rows):
+                continue
+            width = int(sizes[rows].max())
+            # Beyond a row's size stand its neighbour's values, which `binned` is told to leave out.
+            places = np.minimum(starts[rows, None] + np.arange(width), len(values) - 1)
+            part = values[places] if len(values) else np.zeros((len(rows), 0), np.float32)
+            made = binned(part, bins, reject, sizes[rows])
+            counts[rows], exponents[rows] = made.counts, made.exponents
+            offsets[rows], tails[rows] = made.offsets, made.tails
+        return Binned(counts, exponents, offsets, tails)
 
 
 def _norms_of(update: Update) -> dict[int, float]:

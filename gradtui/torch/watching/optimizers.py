@@ -1,10 +1,9 @@
-"""The moments of a step: an optimizer's hooks, a scaler that skips it, the end of a backward pass."""
+"""The moments of a step: an optimizer's hooks, a scaler that skips it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from torch.autograd import Variable
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
@@ -14,7 +13,6 @@ from torch.optim.optimizer import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import torch
 
 _STEPPED: Final = 2
 """The value of torch.amp.grad_scaler.OptState.STEPPED."""
@@ -90,23 +88,6 @@ class ScalerLook:
 
     def _current(self) -> Any:
         return getattr(self.scaler, "_per_optimizer_states", None)
-
-
-def after_backward(work: Callable[[], None]) -> None:
-    """Run something when the backward pass that is under way has ended; call it from within one.
-
-    Others (a data-parallel reducer) end their work so, too: it is queued a second time, behind them.
-    """
-    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
-    engine.queue_callback(lambda: engine.queue_callback(work))
-
-
-def gradient_versions(tensors: Sequence[torch.Tensor]) -> list[int]:
-    """How often each gradient was written to; -1 where there is none."""
-    return [
-        -1 if tensor.grad is None else int(tensor.grad._version)  # noqa: SLF001 - see above
-        for tensor in tensors
-    ]
 
 
 def _has_closure(args: Any, kwargs: Any) -> bool:

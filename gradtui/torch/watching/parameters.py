@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gradtui.core.run.keys import VALUES, SeriesKey
-from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
+from gradtui.core.run.keys import VALUES
+from gradtui.torch.watching.columns import TENSOR
 from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import Meter, measurable
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.run.keys import Role
     from gradtui.torch.watching.collected import Collected
-    from gradtui.torch.watching.columns import Columns
-    from gradtui.torch.watching.sentinel import Sentinel
+    from gradtui.torch.watching.columns import Columns, Name
     from gradtui.torch.watching.structure import Owned
 
 UPDATE = ("l2", "base_l2")
@@ -48,49 +47,10 @@ class Parameters:
         found.discard(-1)
         return sorted(found)
 
-    def key(self, number: int, role: Role, quantity: str = "") -> SeriesKey:
-        """The key of a parameter's number."""
-        item = self.owned[number]
-        return SeriesKey(item.info.path, role, quantity, item.info.name)
-
-    def gradients(
-        self,
-        numbers: Sequence[int],
-        found: dict[int, float],
-        sentinel: Sentinel,
-        factor: float = 1.0,
-    ) -> None:
-        """Measure gradients: what every step pays.
-
-        Args:
-            numbers: of which parameters; those without a gradient get no number.
-            found: by column of ``columns``, what was measured.
-            sentinel: told which are not finite.
-            factor: what the gradients are to be multiplied with (a scaler's inverse scale).
-        """
-        there, tensors = self._with_gradients(numbers)
-        for number, row in zip(there, self._meter.norms_and_extremes(tensors), strict=True):
-            first = self._first(number, "gradient", EVERY_STEP)
-            found[first] = row[0] * factor
-            found[first + 1] = row[1] * factor
-            found[first + 2] = row[2] * factor
-            found[first + 3], found[first + 4] = row[3], row[4]
-            info = self.owned[number].info
-            name = (info.path, "gradient", info.name, 0, "train")
-            if row[3] or row[4]:
-                sentinel.found_named(name, int(row[3]), int(row[4]))
-            else:
-                sentinel.fine_named(name)
-
-    def raw_gradients(self, numbers: Sequence[int], factor: float = 1.0) -> dict[int, float]:
-        """The norms of gradients before anything was done to them, by column."""
-        there, tensors = self._with_gradients(numbers)
-        found: dict[int, float] = {}
-        for number, (norm, nan, inf) in zip(there, self._meter.norms(tensors), strict=True):
-            first = self._first(number, "raw gradient", ("l2", "nan", "inf"))
-            found[first] = norm * factor
-            found[first + 1], found[first + 2] = nan, inf
-        return found
+    def name(self, number: int, role: Role) -> Name:
+        """What a parameter is called in a role."""
+        info = self.owned[number].info
+        return info.path, role, info.name, 0, "train"
 
     def norms_in(self, found: Mapping[int, float], role: Role) -> list[float]:
         """The norms among numbers by column, of all parameters that have one in that role."""
@@ -101,57 +61,48 @@ class Parameters:
                 norms.append(found[column])
         return norms
 
-    def log_gradients(self, numbers: Sequence[int], collected: Collected, factor: float) -> None:
-        """The statistics and the histograms that a logged step adds."""
-        there, tensors = self._with_gradients(numbers)
-        for number, tensor in zip(there, tensors, strict=True):
-            row = collected.add_row(self._meter.measure(tensor), factor)
-            self._log(collected, number, "gradient", WITH_LOG, row, tensor, factor)
-
     def log_values(self, collected: Collected) -> None:
         """The statistics and histograms of the parameters themselves, as they are now."""
+        there, tensors = [], []
         for number, item in enumerate(self.owned):
             values = measurable(item.tensor)
             if values is not None:
                 row = collected.add_row(self._meter.measure(values))
-                quantities = (
-                    "l2",
-                    "l1",
-                    "sum",
-                    "minimum",
-                    "maximum",
-                    "count",
-                    "zeros",
-                    "nan",
-                    "inf",
-                )
-                self._log(collected, number, "parameter", quantities, row, values, 1.0)
+                self._log(collected, number, "parameter", TENSOR, row)
+                there.append(number)
+                tensors.append(values)
+        self._sample(collected, there, "parameter", tensors, 1.0)
 
     def _log(
+        self, collected: Collected, number: int, role: Role, quantities: Sequence[str], row: int
+    ) -> None:
+        entry = self.logged.entry(self.name(number, role), quantities)
+        collected.parameter_entries.append((entry, row))
+
+    def _sample(
         self,
         collected: Collected,
-        number: int,
+        numbers: Sequence[int],
         role: Role,
-        quantities: Sequence[str],
-        row: int,
-        values: torch.Tensor,
+        tensors: Sequence[torch.Tensor],
         factor: float,
     ) -> None:
-        collected.parameter_entries.append(
-            (self.logged.entry(self.key(number, role), quantities), row)
-        )
-        info = self.owned[number].info
-        name = collected.names.entry(info.path, role, VALUES, info.name, 0, "train")
-        collected.add_histogram(name, collected.add_sample(values, factor))
+        samples = collected.add_samples(tensors, factor)
+        for number, sample in zip(numbers, samples, strict=True):
+            name = collected.names.entry(self.name(number, role), VALUES)
+            collected.add_histogram(name, sample)
 
     # ---- updates
 
-    def before_step(self, numbers: Sequence[int], sample: int) -> Before:
-        """Remember what a step is about to change: a sample of each parameter, or all of it (``sample=0``)."""
+    def before_step(self, numbers: Sequence[int], sample: int, every: bool = False) -> Before:
+        """Remember what a step is about to change: a sample of each parameter, or all of it (``sample=0``).
+
+        Those without a gradient are left out, unless ``every``.
+        """
         there, tensors = [], []
         for number in numbers:
             tensor = self.owned[number].tensor
-            if self.owned[number].tensor.grad is not None:
+            if every or self.owned[number].tensor.grad is not None:
                 there.append(number)
                 tensors.append(self._part(number, tensor, sample))
         return Before(there, tensors, sample)
@@ -165,17 +116,17 @@ class Parameters:
             _joined(before.views),
         )
 
-    def _first(self, number: int, role: Role, quantities: Sequence[str]) -> int:
+    def first(self, number: int, role: Role, quantities: Sequence[str]) -> int:
         """The column of the first of a parameter's quantities, which is its norm."""
         column = self._norm_columns.get((number, role))
         if column is None:
-            entry = self.columns.entry(self.key(number, role), quantities)
+            entry = self.columns.entry(self.name(number, role), quantities)
             column = self._norm_columns[number, role] = self.columns.first(entry)
         return column
 
     def _update_column(self, number: int, is_sampled: bool) -> int:
         entry = self.columns.entry(
-            self.key(number, "update"), UPDATE, sampled=UPDATE if is_sampled else ()
+            self.name(number, "update"), UPDATE, sampled=UPDATE if is_sampled else ()
         )
         return self.columns.first(entry)
 
@@ -190,17 +141,6 @@ class Parameters:
         part = sampled(values, sample or max(values.numel(), 1))
         self._views[number] = (address, part)
         return part
-
-    def _with_gradients(self, numbers: Sequence[int]) -> tuple[list[int], list[torch.Tensor]]:
-        there, tensors = [], []
-        for number in numbers:
-            gradient = self.owned[number].tensor.grad
-            if gradient is not None:
-                values = measurable(gradient)
-                if values is not None:
-                    there.append(number)
-                    tensors.append(values)
-        return there, tensors
 
 
 class Before:

@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from gradtui.core.run.keys import Role
+    from gradtui.core.run.keys import Phase, Role
     from gradtui.torch.watching.calls import Site
+    from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.values import Stats
 
 # A step that is broken is broken everywhere: so many are named, in the order in which they turned.
 MOST_NAMED: Final = 32
-
-Name = tuple[str, str, str, int, str]
 
 
 class Sentinel:
@@ -46,7 +45,13 @@ class Sentinel:
         self._handles: list[Any] = []
 
     def forward(
-        self, site: Site, call: int, module: nn.Module, slot: str, tensor: torch.Tensor
+        self,
+        site: Site,
+        call: int,
+        module: nn.Module,
+        slot: str,
+        tensor: torch.Tensor,
+        forward_only: bool = False,
     ) -> None:
         """Look at an output, and wait for its gradient."""
         data = tensor.detach()
@@ -60,7 +65,7 @@ class Sentinel:
             self.suspect(site, call, module, "output", slot, data)
         elif self.bad:
             self.fine(site, call, module, "output", slot)
-        if tensor.requires_grad:
+        if tensor.requires_grad and not forward_only:
             handle = on_gradient(
                 tensor, _Gradient(self, site, call, module, slot, tensor.output_nr)
             )
@@ -82,7 +87,7 @@ class Sentinel:
         self, path: str, call: int, module: nn.Module, role: Role, slot: str, stats: Stats
     ) -> None:
         """A tensor has values that are not finite; told when they are new."""
-        phase = "train" if module.training else "eval"
+        phase: Phase = "train" if module.training else "eval"
         self.found_named((path, role, slot, call, phase), stats.nan, stats.inf)
 
     def found_named(self, name: Name, nan: int, inf: int) -> None:
@@ -100,7 +105,7 @@ class Sentinel:
     def fine(self, site: Site, call: int, module: nn.Module, role: Role, slot: str) -> None:
         """A tensor is finite: the next time that it is not is news."""
         if self.bad:
-            phase = "train" if module.training else "eval"
+            phase: Phase = "train" if module.training else "eval"
             self.bad.pop((site.path, role, slot, call, phase), None)
 
     def fine_named(self, name: Name) -> None:

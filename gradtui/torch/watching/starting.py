@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradtui.errors import GradtuiError, UsageError
 from gradtui.torch.lifeline import say
+from gradtui.torch.watching.architecture import draw_architecture
 from gradtui.torch.watching.handle import WatchHandle, handles_of
 from gradtui.torch.watching.place import FolderPlace, Place
 from gradtui.torch.watching.ranks import rank_and_world, training_name
@@ -104,6 +105,8 @@ def watch(
         problem = str(error)
         place = Place(_Nowhere(), rank, world)
     handle = WatchHandle(model, optimizer, settings, scaler, place)
+    if not problem and rank == 0:
+        handle.own(draw_architecture(model, handle.folder))
     if problem:
         handle.close()
         handle.problems.append(problem)

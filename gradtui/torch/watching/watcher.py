@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gradtui.core.run.records import Event
-from gradtui.torch.watching.calls import EVAL, IGNORED, TRAIN, on_gradient
+from gradtui.torch.watching.calls import EVAL, IGNORED, TRAIN
 from gradtui.torch.watching.collected import Collected
 from gradtui.torch.watching.columns import Columns, Numbers, Rows
+from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.job import Job, Scribe
-from gradtui.torch.watching.nesting import outputs_of
-from gradtui.torch.watching.optimizers import ScalerLook, after_backward, gradient_versions
+from gradtui.torch.watching.optimizers import ScalerLook
 from gradtui.torch.watching.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -29,15 +29,13 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.structure import Owned
     from gradtui.torch.watching.values import Meter
 
-# So many steps at the start are looked at for what happens between backward pass and step.
-FIRST_STEPS = 3
-
 
 class Watcher:
     """One model's steps.
 
     Attributes:
         step: the number of the step under way.
+        gradients: what reads the gradients of ``parameters``.
         parameters: the model's.
     """
 
@@ -68,16 +66,17 @@ class Watcher:
         self._steppers: list[int] = []
         self._groups: dict[int, int] = {}
         self._before: dict[int, Before] = {}
-        self._optimizer_seen = self._changed = False
-        self._backwards = 0
-        self._versions: list[int] = []
-        self._raw: dict[int, float] = {}
+        self._optimizer_seen = False
+        self._old_scale = 1.0
         self._manual: Before | None = None
         self._values_read = False
         self._evaluated = -settings.log_freq
         self._kept_collected: Collected | None = None
-        self._handles: list[Any] = []
-        self._queued = False
+        self.gradients = Gradients(
+            self.parameters, meter, collector.sentinel, guard, settings.sample_n
+        )
+        self.gradients.on_first = self._on_first_gradient
+        self.gradients.listen()
         collector.on_root, collector.on_root_done = self._on_root, self._on_root_done
         collector.on_call_outside = self._on_call_outside
         self._sentinel.on_turn = self._on_turn
@@ -110,13 +109,8 @@ class Watcher:
             if collected is not None:
                 step = max(self.step - (0 if self._begun else 1), 0)
                 self._put(Job(step, time.time(), collected=[collected]))
-        elif self.collector.mode == TRAIN and self._looks_at_backward():
-            for _, tensor in outputs_of(output):
-                if tensor.requires_grad:
-                    handle = on_gradient(tensor, self._on_backward)
-                    if handle is not None:
-                        self._handles.append(handle)
-                    break
+        elif self.collector.mode == TRAIN:
+            self.gradients.after_forward(output)
         self.collector.mode = TRAIN
 
     def _on_call_outside(self) -> int:
@@ -128,7 +122,7 @@ class Watcher:
 
     def _begin(self) -> None:
         """A forward pass of the training begins: a new step, or one more of the same."""
-        if self._begun and not self._stepped and self._backwards:
+        if self._begun and not self._stepped and self.gradients.readings:
             self._look_for_other_steps()
         if self._stepped:
             self.finish_step()
@@ -140,7 +134,13 @@ class Watcher:
         logged = self.step % self.settings.log_freq == 0 or self._alarm > 0
         self._alarm -= self._alarm > 0
         if logged:
-            self.collector.collected = self._new_collected(self._train)
+            self._log_in_full()
+        if self._scaler is not None:
+            self._old_scale = self._scaler.scale()
+
+    def _log_in_full(self) -> None:
+        self.collector.collected = self._new_collected(self._train)
+        self.gradients.full = True
 
     def _new_collected(self, columns: Columns) -> Collected:
         return Collected(self._meter, columns, self._rows, self.settings.sample_n)
@@ -149,43 +149,18 @@ class Watcher:
         """Something turned non-finite: the rest of this step and the next are recorded in full."""
         self._alarm = 2
         if self.collector.collected is None and self._begun:
-            self.collector.collected = self._new_collected(self._train)
+            self._log_in_full()
             self._alarm = 1
 
     # ---- backward passes
 
-    def _looks_at_backward(self) -> bool:
-        return (
-            self._scaler is not None
-            or self._changed
-            or not self._optimizer_seen
-            or self.step < FIRST_STEPS
-            or self.collector.collected is not None
-        )
-
-    def _on_backward(self, _: object) -> None:
-        try:
-            if not self._queued and self.collector.active:
-                self._queued = True
-                after_backward(self._backward_done)
-        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            self.guard.failed("backward", error)
-
-    def _backward_done(self) -> None:
-        self._queued = False
-        if not self.collector.active:
-            return
-        try:
-            self._backwards += 1
+    def _on_first_gradient(self) -> None:
+        """A backward pass has begun to make gradients."""
+        if not self._begun or self._stepped:
+            self._begin()
+        if not self._optimizer_seen and self._manual is None:
             everything = range(len(self.parameters.owned))
-            factor = 1.0 / self.collector.scale()
-            self._raw = self.parameters.raw_gradients(everything, factor)
-            self._versions = gradient_versions([item.tensor for item in self.parameters.owned])
-            if not self._optimizer_seen:
-                self._read_gradients(everything, factor)
-                self._manual = self.parameters.before_step(everything, self.settings.sample_n)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.guard.failed("after the backward pass", error)
+            self._manual = self.parameters.before_step(everything, self.settings.sample_n, True)
 
     # ---- the optimizer
 
@@ -203,11 +178,7 @@ class Watcher:
                 self.finish_step()
             if not self._begun:
                 self._begin()
-            if not self._optimizer_seen:
-                self._optimizer_seen = True
-                self._job.gradients.clear()
-                self._job.norms.clear()
-                self._manual = None
+            self._optimizer_seen, self._manual = True, None
             if not has_closure:
                 self._read_step(optimizer, numbers)
             sample = 0 if self.settings.exact_updates else self.settings.sample_n
@@ -238,32 +209,26 @@ class Watcher:
 
     def _read_step(self, optimizer: Optimizer, numbers: Sequence[int]) -> None:
         scale = getattr(optimizer, "grad_scale", None)
+        raw_factor = 1.0 / self.collector.scale()
+        # An optimizer that is given the scale divides by it itself.
         factor = 1.0 / float(scale) if scale is not None else 1.0
-        self._read_gradients(numbers, factor)
-        versions = gradient_versions([item.tensor for item in self.parameters.owned])
-        if self._backwards:
-            changed = versions != self._versions
-            if changed or self._scaler is not None:
-                self._add_raw()
-            self._changed = changed
-
-    def _read_gradients(self, numbers: Sequence[int], factor: float) -> None:
-        job, collected = self._job, self.collector.collected
-        found: dict[int, float] = {}
-        self.parameters.gradients(numbers, found, self._sentinel, factor)
+        job, found = self._job, dict[int, float]()
+        raw = self.gradients.before_step(numbers, found, factor, raw_factor)
         job.gradients.update(found)
+        job.norms += self.parameters.norms_in(found, "gradient")
+        if raw:
+            job.raw_norms += self.parameters.norms_in(found, "raw gradient")
+        self._log_parameters(factor)
+
+    def _log_parameters(self, factor: float) -> None:
         collected = self.collector.collected
         if collected is None:
             return
         if "params_grad" in self.settings.log:
-            self.parameters.log_gradients(numbers, collected, factor)
+            self.gradients.log(collected, factor)
         if "params" in self.settings.log and not self._values_read:
             self._values_read = True
             self.parameters.log_values(collected)
-
-    def _add_raw(self) -> None:
-        self._job.gradients.update(self._raw)
-        self._job.raw_norms = self.parameters.norms_in(self._raw, "raw gradient")
 
     def _read_rates(self, optimizer: Optimizer) -> None:
         first = self._groups.setdefault(
@@ -279,7 +244,10 @@ class Watcher:
     def _look_for_other_steps(self) -> None:
         """A backward pass and no optimizer's hook: was the step skipped, or made by hand?"""
         if self._scaler is not None and self._scaler.skipped():
-            self._add_raw()
+            found: dict[int, float] = {}
+            self.gradients.as_accumulated(found, 1.0 / self._old_scale, "raw gradient")
+            self._job.gradients.update(found)
+            self._job.raw_norms = self.parameters.norms_in(found, "raw gradient")
             self._sentinel_events()
             bad = self._job.events[0].text if self._job.events else "the gradients"
             text = f"the scaler skipped this step: {bad}"
@@ -287,9 +255,14 @@ class Watcher:
             self._job.scalars["scale"] = self._scaler.scale()
             self._stepped = True
         elif self._manual is not None:
-            now = self.parameters.before_step(self._manual.numbers, self.settings.sample_n)
-            if not torch.equal(now.values, self._manual.values):
-                self._job.updates.append(self.parameters.after_step(self._manual))
+            update = self.parameters.after_step(self._manual)
+            if not torch.equal(update.before, update.after):
+                found = {}
+                self.gradients.as_accumulated(found, 1.0 / self.collector.scale(), "gradient")
+                self._job.gradients.update(found)
+                self._job.norms = self.parameters.norms_in(found, "gradient")
+                self._log_parameters(1.0)
+                self._job.updates.append(update)
                 self._stepped = True
 
     # ---- the end of a step
@@ -318,19 +291,16 @@ class Watcher:
         self.collector.finish_step()
         self._sentinel_events()
         job.time = time.time()
-        job.norms = self.parameters.norms_in(job.gradients, "gradient")
         if collected is not None:
             job.collected.append(collected)
             self.collector.collected = None
         job.edges = self.collector.edges.news()
         self.collector.edges.forget()
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self.gradients.forget()
+        self.gradients.full = False
         self._job = Job(self.step + 1, 0.0)
-        self._begun = self._stepped = self._values_read = self._queued = False
-        self._backwards = 0
-        self._raw, self._manual = {}, None
+        self._begun = self._stepped = self._values_read = False
+        self._manual = None
         self._steppers.clear()
         self._before.clear()
         self.step += 1
@@ -338,7 +308,7 @@ class Watcher:
 
     def close(self) -> None:
         """Nothing comes any more: what the last step found goes to the writer."""
-        if self._begun and not self._stepped and self._backwards:
+        if self._begun and not self._stepped and self.gradients.readings:
             self._look_for_other_steps()
         if self._begun or self._job.scalars:
             self.finish_step()

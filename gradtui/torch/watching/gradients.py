@@ -1,0 +1,201 @@
+"""The gradients of a model's parameters: read as they are made, and again where something changed them.
+
+A gradient is read in the moment that it is accumulated, while it is still in the processor's cache: a
+later pass over all of them would fetch each from memory again, which costs more than the arithmetic. When the
+optimizer steps, a gradient that was not written to since (its version tells) is known already; one that was,
+by clipping or unscaling, is read a second time, and its first reading is the raw gradient.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gradtui.core.run.keys import VALUES
+from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
+from gradtui.torch.watching.sampling import sampled
+from gradtui.torch.watching.values import measurable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gradtui.torch.watching.collected import Collected
+    from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.parameters import Parameters
+    from gradtui.torch.watching.sentinel import Sentinel
+    from gradtui.torch.watching.values import Meter, Stats
+
+RAW = ("l2", "nan", "inf")
+
+
+class Reading:
+    """One gradient as it was at one moment."""
+
+    __slots__ = ("inf", "nan", "norm", "part", "reference", "stats", "version")
+
+    def __init__(self, gradient: torch.Tensor, norm: float, nan: int, inf: int) -> None:
+        self.reference = weakref.ref(gradient)
+        self.version = int(gradient._version)  # noqa: SLF001 - the only way to know that it was overwritten
+        self.norm, self.nan, self.inf = norm, nan, inf
+        self.stats: Stats | None = None
+        self.part: torch.Tensor | None = None
+
+    def holds(self, gradient: torch.Tensor) -> bool:
+        """Whether this is what a gradient still is."""
+        return self.reference() is gradient and self.version == gradient._version  # noqa: SLF001
+
+
+class Gradients:
+    """Reads the gradients of one model's parameters.
+
+    Attributes:
+        readings: of this step, as they were accumulated.
+        changing: whether anything between backward pass and step ever changed a gradient.
+        trusting: whether versions tell of every change; not where they were seen to miss one (writes through
+            ``.data``), nor with several processes, whose reducers write unseen.
+    """
+
+    def __init__(
+        self, parameters: Parameters, meter: Meter, sentinel: Sentinel, guard: Guard, sample: int
+    ) -> None:
+        self.parameters = parameters
+        self.readings: dict[int, Reading] = {}
+        self.changing = False
+        self.trusting = True
+        self.active = True
+        self.full = False
+        self.wants_values = True
+        self.on_first: Callable[[], None] = lambda: None
+        self._meter, self._sentinel, self._guard = meter, sentinel, guard
+        self._sample = sample
+        self._handles: dict[int, Any] = {}
+
+    def listen(self) -> None:
+        """Set a hook on each parameter that is trained and has none."""
+        for number, item in enumerate(self.parameters.owned):
+            tensor = item.tensor
+            if number not in self._handles and tensor.requires_grad and tensor.is_leaf:
+                self._handles[number] = tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                    _Accumulated(self, number)
+                )
+
+    def remove(self) -> None:
+        """Take all hooks off."""
+        self.active = False
+        for handle in self._handles.values():
+            handle.remove()
+        self._handles.clear()
+
+    def after_forward(self, _: object) -> None:
+        """The model's forward pass of a training is over, with this output."""
+
+    def forget(self) -> None:
+        """A step is over."""
+        self.readings.clear()
+
+    def accumulated(self, number: int, gradient: torch.Tensor) -> None:
+        """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
+        if not self.readings:
+            self.on_first()
+        values = measurable(gradient)
+        if values is not None:
+            self.readings[number] = self._read(number, gradient, values)
+
+    def before_step(
+        self, numbers: Sequence[int], found: dict[int, float], factor: float, raw_factor: float
+    ) -> list[int]:
+        """The gradients that the optimizer is about to use.
+
+        Args:
+            numbers: of which parameters.
+            found: by column, what was measured; parameters without a gradient get no number.
+            factor: what the gradients are multiplied with.
+            raw_factor: what those before any change are multiplied with.
+
+        Returns:
+            Of which parameters there are raw gradients in ``found``.
+        """
+        used: dict[int, Reading] = {}
+        for number in numbers:
+            gradient = self.parameters.owned[number].tensor.grad
+            values = measurable(gradient) if gradient is not None else None
+            if gradient is None or values is None:
+                continue
+            reading = self.readings.get(number)
+            if reading is None or not reading.holds(gradient):
+                used[number] = self._read(number, gradient, values)
+                self.changing = self.changing or reading is not None
+            elif self.full or not self.trusting:
+                used[number] = again = self._read(number, gradient, values)
+                if abs(again.norm - reading.norm) > 1e-4 * reading.norm:
+                    self.changing, self.trusting = True, False
+            else:
+                used[number] = reading
+        raw = []
+        for number, reading in used.items():
+            self._put(found, number, "gradient", reading, factor)
+            first = self.readings.get(number)
+            if first is not None and (self.changing or raw_factor != factor):
+                raw.append(number)
+                self._put(found, number, "raw gradient", first, raw_factor)
+        self._used = used
+        return raw
+
+    def as_accumulated(self, found: dict[int, float], factor: float, role: Any) -> None:
+        """What was read in the backward pass, where no optimizer is known or its step was skipped."""
+        self._used = dict(self.readings)
+        for number, reading in self.readings.items():
+            self._put(found, number, role, reading, factor)
+
+    def log(self, collected: Collected, factor: float) -> None:
+        """The statistics and the histograms that a logged step adds, of the gradients that were used."""
+        parameters = self.parameters
+        for number, reading in self._used.items():
+            if reading.stats is None or reading.part is None:
+                continue
+            name = parameters.name(number, "gradient")
+            row = collected.add_row(reading.stats, factor)
+            entry = parameters.logged.entry(name, WITH_LOG)
+            collected.parameter_entries.append((entry, row))
+            sample = collected.keep(reading.part, factor)
+            collected.add_histogram(collected.names.entry(name, VALUES), sample)
+
+    def _put(
+        self, found: dict[int, float], number: int, role: Any, reading: Reading, factor: float
+    ) -> None:
+        first = self.parameters.first(number, role, EVERY_STEP if role == "gradient" else RAW)
+        found[first] = reading.norm * factor
+        found[first + 1], found[first + 2] = reading.nan, reading.inf
+
+    def _read(self, number: int, gradient: torch.Tensor, values: torch.Tensor) -> Reading:
+        norm, nan, inf = self._meter.norm(values)
+        reading = Reading(gradient, norm, nan, inf)
+        if nan or inf:
+            self._sentinel.found_named(self.parameters.name(number, "gradient"), nan, inf)
+        elif self._sentinel.bad:
+            self._sentinel.fine_named(self.parameters.name(number, "gradient"))
+        if self.full:
+            reading.stats = self._meter.measure(values, norm)
+            part = sampled(values, self._sample)
+            reading.part = part.clone() if part.dtype == torch.float32 else part.float()
+        return reading
+
+
+class _Accumulated:
+    """The hook of one parameter; a copy or a pickle of the parameter goes without."""
+
+    __slots__ = ("gradients", "number")
+
+    def __init__(self, gradients: Gradients, number: int) -> None:
+        self.gradients, self.number = gradients, number
+
+    def __call__(self, parameter: torch.Tensor) -> None:
+        gradients = self.gradients
+        if not gradients.active or parameter.grad is None:
+            return
+        try:
+            gradients.accumulated(self.number, parameter.grad)
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            gradients._guard.failed("gradient of a parameter", error)  # noqa: SLF001 - one thing in two

@@ -1,0 +1,87 @@
+"""Gradients in a training of several processes: read when a backward pass and its reductions are over.
+
+When a data-parallel training accumulates a gradient it is still the process's own; the reducer replaces it
+by the mean over all, and a sharded parameter's gradient is not there at all until its parts were summed and
+scattered. What the process itself does to its gradients begins after that, so that is where they are read first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.autograd import Variable
+
+from gradtui.torch.watching.calls import on_gradient
+from gradtui.torch.watching.gradients import Gradients
+from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.values import measurable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gradtui.torch.watching.structure import Owned
+
+
+def is_reduced(owned: Sequence[Owned], world: int) -> bool:
+    """Whether something else than the backward pass has the last word on gradients: a reducer, or sharding."""
+    return world > 1 or any(hasattr(item.tensor, "to_local") for item in owned)
+
+
+class ReducedGradients(Gradients):
+    """Reads all gradients at the end of each backward pass."""
+
+    _is_awaited = False
+
+    def after_forward(self, output: object) -> None:
+        """The model returned: the gradient of what it returned tells that a backward pass begins.
+
+        Sharded parameters have no other sign of it, since no hook of theirs ever runs.
+        """
+        for _, tensor in outputs_of(output):
+            if tensor.requires_grad:
+                handle = on_gradient(tensor, self._begins)
+                if handle is not None:
+                    self.output_handles.append(handle)
+                return
+
+    def accumulated(self, number: int, gradient: torch.Tensor) -> None:
+        """See `Gradients`; nothing is read yet."""
+        self._begins(None)
+
+    def forget(self) -> None:
+        """See `Gradients`."""
+        super().forget()
+        self._is_awaited = False
+
+    def _begins(self, _: object) -> None:
+        if self._is_awaited or not self.active:
+            return
+        try:
+            self._is_awaited = True
+            self.on_first()
+            _after_backward(self._is_over)
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            self._guard.failed("backward", error)
+
+    def _is_over(self) -> None:
+        self._is_awaited = False
+        if not self.active:
+            return
+        try:
+            for number, item in enumerate(self.parameters.owned):
+                gradient = item.tensor.grad
+                values = measurable(gradient) if gradient is not None else None
+                if gradient is not None and values is not None:
+                    self.readings[number] = self._read(number, gradient, values)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._guard.failed("after the backward pass", error)
+
+
+def _after_backward(work: Callable[[], None]) -> None:
+    """Run something when the backward pass that is under way has ended; to be called from within one.
+
+    Reducers end their work so, too: this is queued a second time, behind them.
+    """
+    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
+    engine.queue_callback(lambda: engine.queue_callback(work))
