@@ -84,7 +84,7 @@ def _growths(
     steady = lasting(table.low, bounds.explode_rows)
     allowed = _allowed(evidence, table, behind, bounds)
     with np.errstate(invalid="ignore"):
-        mask = (steady >= allowed[:, None] * before) & (before > 0)
+        mask = (steady >= allowed[:, None] * before) & (before > 0) & table.known
         mask &= steady >= bounds.explode_level * level[:, None]
     columns = np.flatnonzero(mask.any(axis=0))
     if len(columns) > bounds.most:

@@ -67,7 +67,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     bad_loss = _bad_loss(evidence)
     harm += [step for step, _ in bad_loss]
     # Infinities of the step before may be where the harm came from; older ones did none.
-    born = [s for s in real if s.step >= min(harm) - 1] if harm else []
+    first = min(harm, default=-1)
+    born = [s for s in real if s.step >= first - 1] if harm else []
     if born:
         yield _finding(evidence, born)
     elif bad_loss:
@@ -153,7 +154,7 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
         first.step,
         f"{first.word} first in the {here}" + (f", on the way {way}." if way else "."),
         f"step {first.step}{rank}{whole}{entered}; {len(also)} more modules at that step or later",
-        _advice(key),
+        _advice(first),
         also=also,
         series=(key,),
         rank=first.rank if evidence.run.world > 1 else -1,
@@ -179,13 +180,18 @@ def _entered_clean(spoilt: list[Spoilt], first: Spoilt) -> str:
     return "" if any(same) else ", its inputs were finite"
 
 
-def _advice(key: SeriesKey) -> str:
+def _advice(first: Spoilt) -> str:
+    key = first.key
     if key.role == "parameter":
         return "Look at the step before: its gradient or its learning rate was too large. Go back to a checkpoint."
     if key.role == "input" and not key.path:
         return "Check the batch of that step: the data themselves are not finite."
+    if key.role in FORWARD and first.inf and not first.nan:
+        return "Its values left what their dtype holds: scale them down before, or run it in bfloat16 or float32."
     if key.role in FORWARD:
-        return "Run that module in float32 and look for a division, log, sqrt or exp without a guard in it."
+        return (
+            "Look for a division, log, sqrt or softmax without a guard in it, or run it in float32."
+        )
     return "Look for sqrt, norm or division at 0, or a masked softmax in it: their derivative is infinite there."
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LARGE: Final = 0.9
 """The network's large gradients begin at this quantile of its weights."""
 
+FELL: Final = 0.1
+"""A weight's own gradient norm has fallen below this share of its usual one."""
+
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield one finding for the weights that are far below the network's large gradients, one for those that fell.
@@ -39,12 +42,15 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     with np.errstate(invalid="ignore", divide="ignore"):
         far = table.high / upper(table.last, LARGE, axis=1)[:, None]
         share = table.high / middle(table.last, axis=1)[:, None]
-        usual = middle(share[: max(len(share) // 2, 1)])
+        half = max(len(share) // 2, 1)
+        usual = middle(share[:half])
+        # What stays as it was while the others explode has not fallen.
+        fell = table.high < FELL * middle(table.last[:half])
     below = _held(table, far < bounds.vanish_below, bounds)
     below = below[_loss_side(evidence, table, below, bounds)]
     if len(below):
         yield _finding(table, below, far, bounds.vanish_below, bounds)
-    fallen = _held(table, share < bounds.vanish_past * usual, bounds)
+    fallen = _held(table, (share < bounds.vanish_past * usual) & fell, bounds)
     fallen = np.setdiff1d(fallen, below)
     if len(fallen):
         with np.errstate(invalid="ignore", divide="ignore"):

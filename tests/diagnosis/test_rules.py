@@ -54,6 +54,15 @@ def test_a_layer_that_stops_learning_later():
     assert abs(found.since - 200) <= 2
 
 
+def test_what_stays_while_others_explode_does_not_vanish():
+    training = deep(6)
+    for key in training.numbers:
+        if key.role == "gradient" and key.path.startswith("body"):
+            training.numbers[key][200:] *= 1e6
+    training.of("", "run", "value", "loss")[200:] *= 3
+    assert {f.rule for f in diagnose(training.run())} <= {"exploding", "loss spike"}
+
+
 def test_a_gradient_that_becomes_zero():
     training = deep(6)
     training.of("body.2", "gradient", "l2", "weight")[200:] = 0
@@ -212,6 +221,24 @@ def test_an_infinity_that_becomes_a_nan_is_where_it_was_born():
     training.happens(99, "non-finite", "", "body.2", role="output", slot="", nan=4, inf=0, order=1)
     (found,) = only(training.run(), "non-finite")
     assert (found.path, found.since) == ("body.1", 99)
+
+
+def test_an_explosion_that_ends_in_nan_is_told_with_it():
+    training = deep(4)
+    values = training.of("body.1", "gradient", "l2", "weight")
+    values[200:] *= np.exp(0.5 * np.arange(100))
+    training.of("", "run", "value", "loss")[200:] *= 3
+    training.set("body.1", "gradient", "nan", np.where(training.t > 260, 9, 0), slot="weight")
+    values[261:] = 0
+    assert {(f.rule, f.path) for f in diagnose(training.run())} >= {
+        ("exploding", "body.1"),
+        ("non-finite", "body.1"),
+    }
+    values[261:] = np.nan
+    assert {(f.rule, f.path) for f in diagnose(training.run())} >= {
+        ("exploding", "body.1"),
+        ("non-finite", "body.1"),
+    }
 
 
 def test_a_loss_of_nan():
