@@ -93,7 +93,8 @@ def header_line(
     # What the folder is doing must stay readable, and how old the view is: all else gives way.
     rest = sum(line_width(part) + 2 for part in parts)
     own = join(run, "  ") if run else _generation(generations)
-    if (run or shown.layers) and rest + line_width(own) + 2 + LEAST_NAME < room:
+    # The step of a run, and whether it is held, come before all else.
+    if run or (shown.layers and rest + line_width(own) + 2 + LEAST_NAME < room):
         parts.insert(0, own)
         rest += line_width(own) + 2
     if rest > room:
@@ -114,7 +115,8 @@ def _generation(generations: Generations) -> TextLine:
     step = shown.meta.get("step")
     name = f"generation {shown.generation}" if shown.generation else "foreign files"
     if step is not None:
-        name = f"snapshot of step {step}"
+        behind = f", {generations.behind} newer" if generations.behind else ""
+        return line(f"kept at step {step}", (behind, "warn"))
     spans = [Span(name)]
     if not generations.following:
         behind = f", {generations.behind} newer" if generations.behind else ""

@@ -115,6 +115,10 @@ class Drawing:
             return headline(work, width)
         if selection.view == "architecture":
             return clip(work.views.architecture.headline, width)
+        if selection.view == "values" and "step" in desk.generations.shown.meta:
+            from gradtui.viewmodel.run.headline import snapshot_words
+
+            return snapshot_words(desk.generations, width)
         if selection.view == "values":
             return values_headline(desk.session, selection, width)
         if selection.view == "flow":

@@ -180,7 +180,7 @@ class HistoryView(LineView):
         steps = (self.window.first, self.window.last)
         series = watch.run.histogram(key, choice.one_rank, steps)
         columns = max(width - LABELS - 1, 1)
-        title = line((f" {safe_label(series_name(key), width - 30, keep='both')}", "title"),
+        title = line((f" {safe_label(series_name(key), width - 18, keep='both')}", "title"),
                      ("  over the steps", "dim"))  # fmt: skip
         rows = cell_rows(height - 1, solid=self.palette.solid)
         density = density_of(series, self.window, columns, rows)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradtui.core.run.keys import SeriesKey
     from gradtui.core.run.run import Run
     from gradtui.diagnosis.finding import Finding
+    from gradtui.viewmodel.generations import Generations
     from gradtui.viewmodel.run.choice import RunChoice
     from gradtui.viewmodel.run.curves import Chart
     from gradtui.viewmodel.run.training import Training
@@ -70,6 +71,24 @@ def rank_words(run: Run, choice: RunChoice) -> list[TextLine]:
     if choice.rank >= 0:
         return [line((f"rank {choice.rank}", "highlight"), (f" of {count}", "dim"))]
     return [line((f"{count} together", "dim"))]
+
+
+def snapshot_words(generations: Generations, width: int) -> TextLine:
+    """Return the second line of Values where it shows the tensors that a run keeps."""
+    kept = generations.kept
+    place = len(kept) - generations.behind
+    parts = [
+        line((" Values", "title")),
+        line(("kept tensors ", ""), (f"{place} of {len(kept)}", "highlight")),
+        line(("[ ]", "key"), (" other steps", "dim")),
+        line((counted(len(generations.shown.layers), "tensor"), "dim")),
+        line((")", "key"), (" next tensor", "dim")),
+        line(("A", "key"), (" plays", "dim")),
+    ]
+    if generations.comparing and generations.baseline.layers:
+        step = generations.baseline.meta.get("step", generations.baseline.generation)
+        parts.insert(2, line((f"minus step {step}", "highlight")))
+    return fitting(parts, width)
 
 
 def overview_words(
