@@ -57,7 +57,7 @@ class RunFollower:
         self._windows = Windows()
         self._pace = Pace()
         self._judge = Judge(diagnose, lambda found: published.run(findings=found))
-        self._fresh = False
+        self._fresh = self._is_newest_told = False
         self._run_told = Run.empty()
         self._state_told: tuple[float, tuple[str, ...]] = (1.0, ())
         self._wake = threading.Event()
@@ -95,11 +95,15 @@ class RunFollower:
         parts: dict[str, Any] = {}
         if self._windows.read_next(self._read_window, self._run_told.last_step):
             parts["windows"] = self._windows.answers
-        if self._fresh and self._pace.may_tell(behind):
+        newest = self._reader.is_at_newest
+        if self._fresh and (self._pace.may_tell(behind) or (newest and not self._is_newest_told)):
             self._fresh = False
+            self._is_newest_told = newest
             self._pace.told()
             self._run_told = parts["watched"] = self._members.run()
-            self._judge.take(self._run_told)
+            if newest:
+                # Before, the processor has enough to do.
+                self._judge.take(self._run_told)
         if parts or not self._fresh:
             self._tell(parts)
         return 0.0 if self._windows.is_waiting else self._pace.end(behind)

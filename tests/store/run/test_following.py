@@ -128,7 +128,7 @@ def test_a_folder_without_a_history_loads_nothing_of_runs(folder):
         "assert there.wait(20)\n"
         "keeper.stop()\n"
         "assert keeper.view.watched is None\n"
-        "print([name for name in sys.modules if '.run' in name or '.history' in name or 'diagnosis' in name])\n"
+        "print([name for name in sys.modules if 'gradtui.core.run' in name or 'store.run' in name or '.history' in name or 'diagnosis' in name])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder.root)], capture_output=True, text=True, check=True
