@@ -50,12 +50,10 @@ def run(options: argparse.Namespace) -> int:
         norms = {node.id: node.norm for node in graph.nodes}
         verdict = verdict_of(options.folder, findings=find_in_norms(norms, graph.step))
     else:
-        from gradtui.store.keeper import Keeper
+        from gradtui.cli.reading import read_contents
 
-        keeper = Keeper(options.folder, on_change=lambda _: None, max_bytes=options.max_bytes)
-        view = keeper.load_once()
-        watched = view.run if view.watched is not None else None
-        verdict = verdict_of(options.folder, view.session, watched, view.findings)
+        contents = read_contents(options.folder, max_bytes=options.max_bytes)
+        verdict = verdict_of(options.folder, contents.session, contents.run, contents.findings)
     code = FOUND if failed(verdict, options.fail_on) else 0
     if options.json:
         return write_out((check_document(verdict, options.fail_on),), code)

@@ -10,9 +10,9 @@ from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from gradtui.store.view import FolderView
+    from gradtui.cli.reading import Contents
 
 FORMATS: Final = ("text", "json", "graph-json")
 
@@ -58,28 +58,26 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--format {form} and --json do not go together (gradtui --help)")
     if options.folder.endswith(".json"):
         return write_out(_graph_file(options.folder, form, options.max_bytes))
-    from gradtui.store.keeper import Keeper
+    from gradtui.cli.reading import read_contents
 
-    keeper = Keeper(
+    contents = read_contents(
         options.folder,
-        on_change=lambda _: None,
         max_bytes=options.max_bytes,
         estimate=options.estimate or ESTIMATES[0],
     )
-    view = keeper.load_once()
     if form == "graph-json":
-        return write_out(_graph(view, options.folder))
+        return write_out(_graph(contents, options.folder))
     if form == "json":
-        return write_out(_document(view, options))
-    return write_out(_page(view, options))
+        return write_out(_document(contents, options))
+    return write_out(_page(contents, options))
 
 
-def _graph(view: FolderView, folder: str) -> Iterator[str]:
+def _graph(contents: Contents, folder: str) -> Iterator[str]:
     from gradtui.export.graph_json import graph_of, graph_text
 
-    if view.watched is None or view.run.is_empty:
+    if contents.run.is_empty:
         raise UsageError(f"{folder}: no watched run is there; graph-json is made of one")
-    yield graph_text(graph_of(view.run))
+    yield graph_text(graph_of(contents.run))
 
 
 def _graph_file(path: str, form: str, max_bytes: int) -> Iterator[str]:
@@ -97,25 +95,28 @@ def _graph_file(path: str, form: str, max_bytes: int) -> Iterator[str]:
         yield graph_text(graph)
 
 
-def _document(view: FolderView, options: argparse.Namespace) -> Iterator[str]:
+def _document(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
     from gradtui.viewmodel.document import json_parts
 
-    if view.watched is None:
-        return json_parts(view.session, full=options.full)
-    from gradtui.viewmodel.run.document import run_parts
+    run: Iterable[str] = ("null",)
+    if contents.is_watched:
+        from gradtui.viewmodel.run.document import run_parts
 
-    run = run_parts(view.run, view.findings, history=options.history, points=options.points)
-    return json_parts(view.session, full=options.full, run=run)
+        run = run_parts(
+            contents.run, contents.findings, history=options.history, points=options.points
+        )
+    return json_parts(contents.session, options.folder, full=options.full, run=run)
 
 
-def _page(view: FolderView, options: argparse.Namespace) -> Iterator[str]:
+def _page(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
     from gradtui.viewmodel.document import show_text
 
-    if view.watched is None:
-        yield show_text(view.session, view.notes)
-        return
-    from gradtui.viewmodel.run.page import run_text
+    has_session = bool(contents.session.folder)
+    if has_session:
+        yield show_text(contents.session, contents.notes)
+    if contents.is_watched:
+        from gradtui.viewmodel.run.page import run_text
 
-    if view.session.layers:
-        yield show_text(view.session, view.notes) + "\n"
-    yield run_text(view.run, view.findings, view.notes, history=options.history)
+        if has_session:
+            yield "\n"
+        yield run_text(contents.run, contents.findings, contents.run_notes, history=options.history)

@@ -109,16 +109,18 @@ def _rows(pair: Pair) -> Iterator[list[float | str]]:
 
 
 def json_parts(
-    session: Session, *, full: bool = False, run: Iterable[str] = ("null",)
+    session: Session, folder: str = "", *, full: bool = False, run: Iterable[str] = ("null",)
 ) -> Iterator[str]:
     """Yield the document as JSON text, piece by piece: a dense flow is never whole in memory as text.
 
     Args:
         session: what was read from the folder.
+        folder: the folder's name, for a session that was not written.
         full: with each pair's flow.
         run: JSON text of the watched run, in pieces.
     """
     document = show_document(session)
+    document["folder"] = session.folder or folder
     opening = "{"
     for key, value in document.items():
         yield f"{opening}{json.dumps(key)}: "

@@ -1,0 +1,155 @@
+"""A watched run without a screen: show, its formats, and check with its exit codes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from kit.folders import write_foreign
+from kit.runs import deep
+from kit.segments import Segments
+
+from gradtui import cli
+from gradtui.folder.location import DebugFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def written(path: Path, training) -> str:
+    Segments(DebugFolder.at(path)).begin(training.entries())
+    return str(path)
+
+
+@pytest.fixture
+def healthy(tmp_path: Path) -> str:
+    return written(tmp_path / "healthy", deep(3))
+
+
+@pytest.fixture
+def sick(tmp_path: Path) -> str:
+    training = deep(4, "Tanh", decay=0.004)
+    training.happens(
+        200, "non-finite", "", "head", role="output", slot="", call=0, nan=3, inf=0, order=0
+    )
+    return written(tmp_path / "sick", training)
+
+
+@pytest.fixture
+def warned(tmp_path: Path) -> str:
+    return written(tmp_path / "warned", deep(4, "Tanh", decay=0.004))
+
+
+def out_of(capsys, *arguments: str, code: int = 0) -> str:
+    assert cli.main(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return str(captured.out)
+
+
+def test_a_folder_that_has_only_a_history_is_shown(capsys, sick):
+    text = out_of(capsys, "show", sick)
+    assert text.startswith("run of Net")
+    assert "NAN" in text
+    assert "VAN" in text
+    assert "history" not in text
+    assert "gradient l2" in out_of(capsys, "show", sick, "--history")
+
+
+def test_a_folder_with_both_shows_both(capsys, sick):
+    write_foreign(DebugFolder.at(sick))
+    text = out_of(capsys, "show", sick)
+    assert "chain rule" in text
+    assert "run of Net" in text
+    document = json.loads(out_of(capsys, "show", sick, "--json"))
+    assert document["layers"]
+    assert document["run"]["last_step"] == 299
+
+
+def test_the_document_of_a_run(capsys, sick):
+    document = json.loads(out_of(capsys, "show", sick, "--json"))
+    assert (document["schema"], document["folder"], document["layers"]) == (1, sick, [])
+    run = document["run"]
+    assert [module["path"] for module in run["modules"]][:2] == ["", "body.0"]
+    assert {finding["rule"] for finding in run["findings"]} == {"non-finite", "vanishing"}
+    assert "history" not in run
+    run = json.loads(out_of(capsys, "show", sick, "--json", "--history", "--points", "7"))["run"]
+    assert max(len(series["values"]) for series in run["history"]) == 7
+
+
+def test_without_a_history_the_run_is_null(capsys, tmp_path):
+    write_foreign(DebugFolder.at(tmp_path))
+    assert json.loads(out_of(capsys, "show", str(tmp_path), "--json"))["run"] is None
+    assert json.loads(out_of(capsys, "show", str(tmp_path), "--json", "--full"))["run"] is None
+
+
+def test_check_passes_a_healthy_run(capsys, healthy):
+    assert out_of(capsys, "check", healthy).endswith("no findings; passes\n")
+    assert json.loads(out_of(capsys, "check", healthy, "--json", "--fail-on", "note")) == {
+        "schema": 1, "folder": healthy, "step": 299, "fail_on": "note", "failed": False, "findings": [], "layers": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("bound", "code"), [("bad", 0), ("warn", 1), ("note", 1)])
+def test_check_fails_on_what_was_asked(capsys, warned, bound, code):
+    text = out_of(capsys, "check", warned, "--fail-on", bound, code=code)
+    assert "VAN" in text
+    assert "1 warn" in text.splitlines()[-1]
+    found = json.loads(out_of(capsys, "check", "--json", "--fail-on", bound, warned, code=code))
+    assert found["failed"] == bool(code)
+    assert found["findings"][0]["severity"] == "warn"
+
+
+def test_check_fails_on_a_warning_by_itself(capsys, sick, warned):
+    out_of(capsys, "check", warned, code=1)
+    out_of(capsys, "check", sick, "--fail-on", "bad", code=1)
+
+
+def test_check_of_a_debug_folder(capsys, tmp_path):
+    write_foreign(DebugFolder.at(tmp_path))
+    found = json.loads(out_of(capsys, "check", str(tmp_path), "--json"))
+    assert found["step"] is None
+    assert found["findings"] == []
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_what_cannot_be_read(capsys, tmp_path, command):
+    assert cli.main([command, str(tmp_path / "none")]) == 2
+    assert cli.main([command, str(tmp_path / "none.json")]) == 2
+    (tmp_path / "x.json").write_text("[]")
+    assert cli.main([command, str(tmp_path / "x.json")]) == 3
+    (tmp_path / "gradtui" / "history" / "rank-00000").mkdir(parents=True)
+    assert cli.main([command, str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 4
+
+
+def test_check_needs_a_folder(capsys):
+    assert cli.main(["check"]) == 2
+    assert "./check" in capsys.readouterr().err
+    assert cli.main(["check", "x", "--fail-on", "terrible"]) == 2
+
+
+def test_training_output_json_there_and_back(capsys, tmp_path, warned):
+    text = out_of(capsys, "show", warned, "--format", "graph-json")
+    path = tmp_path / "training_output.json"
+    path.write_text(text)
+    assert out_of(capsys, "show", str(path), "--json") == text
+    page = out_of(capsys, "show", str(path))
+    assert "body.0" in page
+    assert "v VAN" in page
+    assert "VAN" in out_of(capsys, "check", str(path), code=1)
+    assert (
+        json.loads(out_of(capsys, "check", str(path), "--json", "--fail-on", "bad"))["failed"]
+        is False
+    )
+
+
+def test_graph_json_is_made_of_a_run(capsys, tmp_path):
+    write_foreign(DebugFolder.at(tmp_path))
+    assert cli.main(["show", str(tmp_path), "--format", "graph-json"]) == 2
+    assert cli.main(["show", str(tmp_path), "--format", "graph-json", "--json"]) == 2
+    assert cli.main(["show", str(tmp_path), "--points", "-3"]) == 2
+    capsys.readouterr()
