@@ -130,6 +130,19 @@ def test_the_histogram_holds_every_finite_value():
     for empty in (np.zeros(0), np.full(3, np.nan)):
         assert np.isnan(look_at_weights("b", empty).mean)
         assert look_at_weights("b", empty).counts.size == 0
+    assert look_at_weights("b", normal(50)).remarks == ()
     same = look_at_weights("b", np.full(4, 2.0))
-    assert (same.counts.tolist(), same.deviation) == ([4], 0)
+    assert (same.counts.tolist(), same.deviation, same.mean) == ([4], 0, 2)
     assert np.isnan(same.at_ends)
+
+
+def test_a_large_parameter_is_looked_at_in_pieces():
+    weight = normal(6000, 120).astype(np.float16)
+    weight[:, :60] += 30
+    found = look_at_weights("w", weight)
+    exact = weight.astype(np.float64)
+    assert found.counts.sum() == weight.size
+    assert (found.mean, found.deviation) == pytest.approx((exact.mean(), exact.std()), rel=1e-9)
+    assert [round(c.centre) for c in found.clusters] == [0, 30]
+    assert found.kernels.compared == 4096
+    assert found.remarks[-1] == "4096 of 6000 kernels were compared"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 
 from gradtui.core.analysis.similarity import finite_rows
-from gradtui.core.arrays import as_floats
+from gradtui.core.arrays import as_floats, blocks_of_rows
 from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from gradtui.core.arrays import Flags, Floats, Indices
+    from gradtui.core.arrays import Array, Flags, Floats, Indices
 
 BOUND: Final = 0.95
 MOST_KERNELS: Final = 4096
 """Of a layer with more kernels an even sample of this many is compared."""
+MOST_VALUES: Final = 1 << 25
+"""Likewise of kernels with so many values together: 256 MB in float64."""
 MOST_PAIRS: Final = 1000
 """Of more pairs the most alike are kept."""
 CHANCE: Final = 0.05
@@ -118,24 +120,25 @@ def kernels_alike(weight: npt.ArrayLike, bound: float = BOUND, axis: int = 0) ->
     if not 0 < bound <= 1:
         raise UsageError(f"bound={bound}: a cosine above 0 and at most 1 is needed")
     if array.ndim < 2:
-        return Kernels(int(array.size), bound)
+        return Kernels(0, bound)
     if not -array.ndim <= axis < array.ndim:
         raise UsageError(f"axis={axis}: the weight has {array.ndim} dimensions")
     moved = np.moveaxis(array, axis, 0)
-    values = as_floats(moved).reshape(moved.shape[0], -1) if moved.size else np.zeros((0, 0))
-    finite = finite_rows(values)
-    largest = np.abs(np.where(finite[:, None], values, 0.0)).max(axis=1, initial=0.0)
+    rows = moved.reshape(moved.shape[0], -1) if moved.size else np.zeros((0, 0))
+    finite, largest = _magnitudes(rows)
     zero = finite & (largest == 0)
     usable = np.flatnonzero(finite & ~zero)
-    if usable.size > MOST_KERNELS:
-        usable = usable[np.linspace(0, usable.size - 1, MOST_KERNELS).astype(np.intp)]
+    room = min(MOST_KERNELS, MOST_VALUES // max(rows.shape[1], 1))
+    if usable.size > room:
+        usable = usable[np.linspace(0, usable.size - 1, room).astype(np.intp)]
+    values = as_floats(rows[usable])
     size = values.shape[1]
     bound = max(bound, chance_bound(usable.size * (usable.size - 1) // 2, size))
     pairs: list[KernelPair] = []
     count = 0
     labels = np.arange(moved.shape[0])
     if size > 1 and bound <= 1:
-        for found, best in _close(values[usable], largest[usable], usable, bound, labels):
+        for found, best in _close(values, largest[usable], usable, bound, labels):
             count += found
             pairs = sorted(pairs + best, key=lambda p: (-abs(p.cosine), p.first, p.second))
             del pairs[MOST_PAIRS:]
@@ -149,6 +152,16 @@ def kernels_alike(weight: npt.ArrayLike, bound: float = BOUND, axis: int = 0) ->
         _places(~finite),
         int(usable.size),
     )
+
+
+def _magnitudes(rows: Array) -> tuple[Flags, Floats]:
+    """Which kernels are finite, and the largest magnitude of those, 0 of the others."""
+    finite, largest = np.zeros(len(rows), np.bool_), np.zeros(len(rows))
+    for part in blocks_of_rows(*rows.shape):
+        size = np.abs(as_floats(rows[part]))
+        finite[part] = finite_rows(size)
+        largest[part] = np.where(finite[part], size.max(axis=1, initial=0.0), 0.0)
+    return finite, largest
 
 
 def chance_bound(pairs: int, size: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradtui.core.analysis.clusters import Cluster, clusters_of
 from gradtui.core.analysis.kernels import BOUND, Kernels, kernels_alike
-from gradtui.core.arrays import as_floats, no_floats, read_only
+from gradtui.core.arrays import as_floats, finite_parts, no_floats, read_only
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gradtui.core.arrays import Array
 
 BINS: Final = 50
+SAMPLE: Final = 1 << 18
+"""Clusters are looked for among this many values."""
 END: Final = 0.05
 """How much of the range, on each side, is an end."""
 MUCH_AT_ENDS: Final = 0.3
@@ -83,35 +85,47 @@ def look_at_weights(
         means, no bins and no clusters; one of equal values has one bin that holds them.
     """
     array = np.asarray(weight)
-    flat = as_floats(array).ravel()
-    finite = flat[np.isfinite(flat)]
-    lost = int(flat.size - finite.size)
     kernels = kernels_alike(array, bound, axis)
-    if not finite.size:
+    count, zeros, total = 0, 0, 0.0
+    low, high = np.inf, -np.inf
+    for part in finite_parts(array):
+        if part.size:
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+            with np.errstate(over="ignore"):
+                total += float(part.sum())
+        count, zeros = count + part.size, zeros + int((part == 0).sum())
+    lost = array.size - count
+    if not count:
         return Weights(name, array.shape, nonfinite=lost, kernels=kernels)
-    low, high = float(finite.min()), float(finite.max())
-    spread = high - low
-    at_ends = float("nan")
-    if 0 < spread < np.inf:
-        at_ends = float(np.mean((finite < low + END * spread) | (finite > high - END * spread)))
-        counts, edges = np.histogram(finite, bins, (low, high))
-    else:
-        counts, edges = np.array([finite.size]), np.array([low, high])
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = float(finite.mean()), float(finite.std())
+    mean, spread = total / count, high - low
+    spread_out = 0 < spread < np.inf
+    edges = np.linspace(low, high, bins + 1) if spread_out else np.array([low, high])
+    counts, at_ends, squares = np.zeros(len(edges) - 1, np.int64), 0, 0.0
+    for part in finite_parts(array):
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares += float(((part - mean) ** 2).sum())
+        counts += np.histogram(part, edges)[0] if spread_out else np.int64(part.size)
+        at_ends += int(((part < low + END * spread) | (part > high - END * spread)).sum())
     return Weights(
         name,
         array.shape,
-        read_only(counts.astype(np.int64)),
+        read_only(counts),
         read_only(as_floats(edges)),
         mean,
-        deviation,
-        int((finite == 0).sum()),
+        float(np.sqrt(squares / count)),
+        zeros,
         lost,
-        at_ends,
-        clusters_of(finite),
+        at_ends / count if spread_out else float("nan"),
+        clusters_of(_sample(array)),
         kernels,
     )
+
+
+def _sample(array: Array) -> Array:
+    """At most `SAMPLE` of the values, at even distances: enough for any density."""
+    stride = -(-array.size // SAMPLE)
+    flat = array.reshape(-1)
+    return flat[:: max(stride, 1)]
 
 
 def _remarks(weights: Weights) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, overload
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from gradtui.errors import UsageError
 from gradtui.torch.guard import untouched
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = "(model)"
 """The name of the whole model, whose path is empty."""
+WRAPPED: Final = "module."
+"""What DistributedDataParallel puts before the paths of the model that it holds; paths are taken with it and without."""
 _SEED: Final = 0
 _NAMED: Final = 12
 
@@ -69,7 +72,8 @@ def features(
     Shapes: those of the layers' outputs; with ``dim``, without dimension 1.
 
     Args:
-        model: any module; a compiled one is run as what it was made from.
+        model: any module; of a compiled one, or one of several ranks (DistributedDataParallel), what it was made
+            from is run: no rank waits for another.
         inputs: a tensor, a tuple or list of arguments, a dict of keyword arguments; or a size as a tuple or
             list of integers, for which normal random numbers are drawn from a generator of their own.
             Tensors are moved to the model's device.
@@ -86,7 +90,7 @@ def features(
 
     Special values: NaN and infinities are handed on as they are; empty batches too.
     """
-    model = getattr(model, "_orig_mod", model)
+    model = _bare(model)
     names = (layer,) if isinstance(layer, str) else tuple(layer)
     wanted = {name: _found(model, name) for name in names}
     met: dict[str, torch.Tensor] = {}
@@ -106,6 +110,15 @@ def features(
                 raise UsageError(f"{name}: did not run for this input, or returned no tensor")
         made = {name: _part(met[name] if post is None else post(met[name]), dim) for name in names}
     return made[layer] if isinstance(layer, str) else made
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    while True:
+        inner = model.module if isinstance(model, DistributedDataParallel) else model
+        inner = getattr(inner, "_orig_mod", inner)
+        if inner is model:
+            return model
+        model = inner
 
 
 def _hooks(
@@ -135,7 +148,7 @@ def _found(model: nn.Module, name: str) -> tuple[nn.Module, int]:
     if not separator or not number.isdecimal():
         path, number = name, "0"
     modules = dict(model.named_modules(remove_duplicate=False))
-    module = model if path == ROOT else modules.get(path)
+    module = model if path == ROOT else modules.get(path, modules.get(path.removeprefix(WRAPPED)))
     if module is None:
         known = ", ".join(list(filter(None, modules))[:_NAMED]) or "none"
         raise UsageError(f"no module is called {path!r}; the model has: {known}")

@@ -34,7 +34,8 @@ def weights(
         bound: the magnitude of a cosine from which kernels are alike.
 
     Returns:
-        By name, in the order of ``named_parameters()``; parameters that have no shape yet (lazy) are left out.
+        By name, in the order of ``named_parameters()``; parameters that have no shape yet (lazy) are left out,
+        and of sharded ones (DTensor) it is this rank's part.
 
     Raises:
         UsageError: a pattern that fits no parameter, or a bound that is no cosine.
@@ -51,6 +52,8 @@ def weights(
             continue
         axis = 1 if isinstance(module, _TRANSPOSED) and parameter.ndim > 1 else 0
         values = parameter.detach()
+        # Of a sharded parameter what this rank holds: gathering it would need the others.
+        values = values.to_local() if hasattr(values, "to_local") else values
         values = values.to_dense() if values.layout != torch.strided else values
         found[name] = look_at_weights(name, to_numpy(values), bins=bins, bound=bound, axis=axis)
     unused = [pattern for pattern, used in fitting.items() if not used]
