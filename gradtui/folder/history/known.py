@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gradtui.core.run.key_table import KeyTable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,12 +28,21 @@ class Known:
     start: tuple[Entry, ...] = ()
     layouts: dict[int, Layout] = field(default_factory=dict)
     edges_step: int = -2
+    _tables: dict[int, KeyTable] = field(default_factory=dict)
+
+    def table(self, number: int) -> KeyTable:
+        """Return the keys of a layout, to look some up; they are gone through once."""
+        if number not in self._tables:
+            layout = self.layouts[number]
+            self._tables[number] = KeyTable(layout.keys, layout.sampled)
+        return self._tables[number]
 
     def forget(self, run: str) -> None:
         """Begin anew, with another run."""
         self.run = run
         self.start = ()
         self.layouts = {}
+        self._tables = {}
         self.edges_step = -2
 
 

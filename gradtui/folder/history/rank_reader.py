@@ -189,9 +189,14 @@ class RankReader:
             self._notes[f"{reader.number}"] = str(error)
             return []
         if self.known.run != run and run:
-            # The training was started again: what is older is another run's.
+            # The training was started again: what is older, or read in part, is another run's.
             self._runs[run] = None
             self._older.clear()
+            for left in (self._between, self._reading):
+                if left is not None:
+                    left.close()
+            self._between = self._reading = None
+            self.segments = {tail.number: tail for tail in self._tails}
         if reader.stuck and is_live:
             self._notes[f"{reader.number} rest"] = (
                 f"{reader.path.name}: damaged at byte {reader.position}; it is read on with the next segment"

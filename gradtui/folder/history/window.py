@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,23 +19,27 @@ if TYPE_CHECKING:
     from gradtui.folder.history.known import Stretch
     from gradtui.folder.history.rank_reader import RankReader
 
+_PIECE: Final = 4 << 20
+
 
 def window_of(
     reader: RankReader, keys: Sequence[SeriesKey], first: int, last: int, limit: int
 ) -> tuple[Entry | Rows, ...]:
     """Read rows again; see `HistoryReader.read_window`."""
-    wanted = set(keys)
     columns: dict[int, list[int]] = {}
     preamble: list[Entry | Rows] = list(reader.known.start)
     for layout in reader.known.layouts.values():
-        places = [place for place, key in enumerate(layout.keys) if key in wanted]
-        if layout.holds == "scalars" and places:
+        if layout.holds != "scalars":
+            continue
+        table = reader.known.table(layout.number)
+        places = sorted({place for key in keys if (place := table.position(key)) >= 0})
+        if places:
             columns[layout.number] = places
             part = Layout(
                 layout.number,
                 "scalars",
                 tuple([layout.keys[place] for place in places]),
-                tuple([i for i, place in enumerate(places) if place in set(layout.sampled)]),
+                tuple([i for i, place in enumerate(places) if place in table.sampled]),
             )
             preamble.append(Entry(-1, 0.0, part))
     rows: list[Rows] = []
@@ -65,18 +69,27 @@ def _rows(
     except UnreadableFile:
         return
     scratch = Known(known.run, known.start, dict(known.layouts), known.edges_step)
+    whole = range(0, again.size, _PIECE)
     try:
-        if again.inode != segment.inode:
-            # It was thinned since: what is left of it is read whole.
-            stretches = [type(stretches[0])(0, again.size, 0, 0)]
         for stretch in reversed(stretches):
             size = stretch.end - stretch.begin
             again.position = stretch.begin
             part = again.read(size, scratch, is_live=False, follows=False)
+            if again.stuck or again.inode != segment.inode or again.size < stretch.end:
+                # It was thinned since: what is left of it is read whole.
+                break
             for each in part:
                 if isinstance(each, Rows):
                     yield each, size
                     size = 0
+        else:
+            return
+        again.position = 0
+        again.stuck = False
+        for _ in whole:
+            for each in again.read(_PIECE, scratch, is_live=False, follows=False):
+                if isinstance(each, Rows):
+                    yield each, each.values.nbytes
     except UnreadableFile:
         return
     finally:

@@ -25,7 +25,8 @@ from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.records import Entry, Layout, Scalars, Start
 from gradtui.core.run.track import Rows
 from gradtui.folder.history.reader import HistoryReader
-from gradtui.folder.history.segments import rank_path
+from gradtui.folder.history.segments import rank_path, segments_of
+from gradtui.folder.history.thinning import thinned
 from gradtui.folder.location import DebugFolder
 
 
@@ -172,6 +173,37 @@ def test_a_training_that_was_started_again(folder):
     assert run_of(folder).series(KEYS[0]).steps.tolist() == [0, 1, 2]
     reader, _ = read_all(folder)
     assert reader.older_runs == ("one",)
+    reader.close()
+
+
+@pytest.mark.parametrize("polls", range(6))
+def test_a_training_that_was_started_again_while_the_old_one_was_read(folder, polls):
+    """Nothing that was half read of the old run is taken for the new one's."""
+    for number in (1, 2):
+        segment(folder, range(number * 30_000, number * 30_000 + 30_000), number, run="one")
+    reader, growing = HistoryReader(folder), GrowingRun()
+    for _ in range(polls):
+        for part in reader.poll(1 << 20):
+            growing.add(part.rank, part.entries)
+    segment(folder, range(3), 3, run="two")
+    while parts := reader.poll(1 << 20):
+        for part in parts:
+            growing.add(part.rank, part.entries)
+    assert growing.run().series(KEYS[0]).steps.tolist() == [0, 1, 2]
+    window = reader.read_window(0, KEYS, 0, 99_999)
+    assert sum(len(each.steps) for each in window if isinstance(each, Rows)) == 3
+    assert reader.progress == 1.0
+    reader.close()
+
+
+def test_a_window_of_a_segment_that_was_thinned_since(folder):
+    for number in range(1, 3):
+        segment(folder, range(number * 100, number * 100 + 100), number)
+    reader, _ = read_all(folder)
+    thinned(segments_of(rank_path(folder.history, 0))[:1], 2)
+    window = reader.read_window(0, KEYS, 150, 210)
+    steps = [step for each in window if isinstance(each, Rows) for step in each.steps.tolist()]
+    assert sorted(steps) == [*range(150, 200, 2), *range(200, 211)]
     reader.close()
 
 
