@@ -81,6 +81,14 @@ class Gradients:
                     _Accumulated(self, number)
                 )
 
+    def renew(self) -> None:
+        """The parameters are others now."""
+        for handle in self._handles.values():
+            handle.remove()
+        self._handles.clear()
+        self.readings.clear()
+        self.listen()
+
     def remove(self) -> None:
         """Take all hooks off."""
         self.active = False

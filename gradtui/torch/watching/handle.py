@@ -6,7 +6,6 @@ import atexit
 import os
 import socket
 import time
-import uuid
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,11 @@ from gradtui.torch.watching.collecting import Collector
 from gradtui.torch.watching.edges import EdgeFinder
 from gradtui.torch.watching.guard import Guard
 from gradtui.torch.watching.optimizers import StepHooks
+from gradtui.torch.watching.ranks import run_name
 from gradtui.torch.watching.recorder import Recorder
+from gradtui.torch.watching.reduced import is_reduced
 from gradtui.torch.watching.sentinel import Sentinel
-from gradtui.torch.watching.structure import chosen, modules_of, parameters_of
+from gradtui.torch.watching.structure import chosen, kind_of, modules_of, parameters_of
 from gradtui.torch.watching.values import Meter
 from gradtui.torch.watching.watcher import Watcher
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from gradtui.torch.watching.place import Place
     from gradtui.torch.watching.settings import Settings
+    from gradtui.torch.watching.structure import Owned
 
 _live: weakref.WeakSet[WatchHandle] = weakref.WeakSet()
 CLOSE_SECONDS = 10.0
@@ -64,25 +66,14 @@ class WatchHandle:
         self._collector = Collector(settings, self._guard, sentinel, EdgeFinder())
         owned = parameters_of(model)
         self._watcher = Watcher(
-            settings, owned, self._collector, Meter(), self._guard, scaler, self._put
-        )
+            settings, owned, self._collector, Meter(), self._guard, scaler, self._put,
+            reduced=is_reduced(owned, place.world),
+        )  # fmt: skip
         self._recorder = Recorder(self._watcher.scribe, place, self._guard.failed)
-        self._write(
-            Start(
-                run=uuid.uuid4().hex,
-                model=type(model).__name__,
-                rank=place.rank,
-                world=place.world,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                started=time.time(),
-                torch=str(torch.__version__),
-                device=str(owned[0].tensor.device) if owned else "",
-                settings=settings.to_record(),
-                modules=modules_of(model),
-                parameters=tuple(item.info for item in owned),
-            )
-        )
+        self._run = run_name(place.training, place.shown)
+        self._settings, self._started = settings, time.time()
+        self._write(self._start(model, owned))
+        self._watcher.on_first_step = self._look_again
         self._steps = StepHooks(self._watcher.before_optimizer, self._watcher.after_optimizer)
         self.optimizer = optimizer
         self._paths: dict[int, str] = {}
@@ -197,6 +188,39 @@ class WatchHandle:
         return self._place.shown
 
     # ---- our own affairs
+
+    def _start(self, model: nn.Module, owned: Sequence[Owned]) -> Start:
+        return Start(
+            run=self._run,
+            model=kind_of(model),
+            rank=self._place.rank,
+            world=self._place.world,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=self._started,
+            torch=str(torch.__version__),
+            device=str(owned[0].tensor.device) if owned else "",
+            settings=self._settings.to_record(),
+            modules=modules_of(model),
+            parameters=tuple(item.info for item in owned),
+        )
+
+    def _look_again(self, optimizer: Optimizer, around: nn.Module | None) -> None:
+        """Before the first step: are the parameters what they were?"""
+        model = self._model()
+        if model is None:
+            return
+        before, owned = self._watcher.parameters.owned, parameters_of(model, around)
+        same = [id(item.tensor) for item in before] == [id(item.tensor) for item in owned]
+        if same and [item.info for item in before] == [item.info for item in owned]:
+            return
+        stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        # Between forward and backward pass a sharded model shows other tensors than the optimizer's.
+        if same or sum(id(i.tensor) in stepped for i in owned) > sum(
+            id(i.tensor) in stepped for i in before
+        ):
+            self._watcher.renew(owned)
+            self._write(self._start(model, owned))
 
     def _put(self, job: Any) -> None:
         self._recorder.put(job)

@@ -34,9 +34,13 @@ class Parameters:
     def __init__(
         self, owned: Sequence[Owned], meter: Meter, columns: Columns, logged: Columns
     ) -> None:
-        self.owned = tuple(owned)
         self.columns, self.logged = columns, logged
         self._meter = meter
+        self.renew(owned)
+
+    def renew(self, owned: Sequence[Owned]) -> None:
+        """Read these from now on."""
+        self.owned = tuple(owned)
         self._number = {id(item.tensor): k for k, item in enumerate(self.owned)}
         self._views: dict[int, tuple[int, torch.Tensor]] = {}
         self._norm_columns: dict[tuple[int, Role], int] = {}
@@ -53,12 +57,12 @@ class Parameters:
         return info.path, role, info.name, 0, "train"
 
     def norms_in(self, found: Mapping[int, float], role: Role) -> list[float]:
-        """The norms among numbers by column, of all parameters that have one in that role."""
+        """The norms among numbers by column, of all parameters that have one in that role; of each this rank's share."""
         norms = []
         for number in range(len(self.owned)):
             column = self._norm_columns.get((number, role))
             if column is not None and column in found:
-                norms.append(found[column])
+                norms.append(found[column] * self.owned[number].share)
         return norms
 
     def log_values(self, collected: Collected) -> None:

@@ -7,9 +7,8 @@ scattered. What the process itself does to its gradients begins after that, so t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch.autograd import Variable
 
 from gradtui.torch.watching.calls import on_gradient
@@ -19,6 +18,8 @@ from gradtui.torch.watching.values import measurable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import torch
 
     from gradtui.torch.watching.structure import Owned
 
@@ -32,6 +33,7 @@ class ReducedGradients(Gradients):
     """Reads all gradients at the end of each backward pass."""
 
     _is_awaited = False
+    _output: Any = None
 
     def after_forward(self, output: object) -> None:
         """The model returned: the gradient of what it returned tells that a backward pass begins.
@@ -40,12 +42,11 @@ class ReducedGradients(Gradients):
         """
         for _, tensor in outputs_of(output):
             if tensor.requires_grad:
-                handle = on_gradient(tensor, self._begins)
-                if handle is not None:
-                    self.output_handles.append(handle)
+                self._let_go()
+                self._output = on_gradient(tensor, self._begins)
                 return
 
-    def accumulated(self, number: int, gradient: torch.Tensor) -> None:
+    def accumulated(self, number: int, gradient: torch.Tensor) -> None:  # noqa: ARG002 - as inherited
         """See `Gradients`; nothing is read yet."""
         self._begins(None)
 
@@ -53,6 +54,12 @@ class ReducedGradients(Gradients):
         """See `Gradients`."""
         super().forget()
         self._is_awaited = False
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._output is not None:
+            self._output.remove()
+            self._output = None
 
     def _begins(self, _: object) -> None:
         if self._is_awaited or not self.active:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gradtui.core.run.records import ModuleInfo, ParameterInfo
-from gradtui.torch.watching.ranks import replicated_by_ddp
+from gradtui.torch.watching.ranks import rank_and_world, replicated_by_ddp
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,10 +23,18 @@ _LONGEST = 400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Owned:
-    """A parameter and what is known of it."""
+    """A parameter and what is known of it.
+
+    Attributes:
+        info: as it is recorded.
+        tensor: itself.
+        share: what its norm counts in this rank's norm of all, so that the squares of all ranks' norms add up to the
+            whole's: 1 but where a model is sharded and other ranks hold the same values.
+    """
 
     info: ParameterInfo
     tensor: torch.Tensor
+    share: float = 1.0
 
 
 def modules_of(model: nn.Module) -> tuple[ModuleInfo, ...]:
@@ -67,6 +76,7 @@ def parameters_of(model: nn.Module, around: nn.Module | None = None) -> tuple[Ow
         names.setdefault(id(parameter), []).append(name)
         tensors[id(parameter)] = parameter
     found = []
+    sharded = any(_placement(tensor) == "sharded" for tensor in tensors.values())
     for ident, tensor in tensors.items():
         path, _, name = names[ident][0].rpartition(".")
         shaped = not torch.nn.parameter.is_lazy(tensor)
@@ -80,7 +90,7 @@ def parameters_of(model: nn.Module, around: nn.Module | None = None) -> tuple[Ow
             tuple(names[ident][1:]),
             "replicated" if ident in replicated else _placement(tensor),
         )
-        found.append(Owned(info, tensor))
+        found.append(Owned(info, tensor, _copies(tensor) ** -0.5 if sharded else 1.0))
     return tuple(found)
 
 
@@ -113,6 +123,19 @@ def _matches(path: str, module: nn.Module, patterns: tuple[str, ...]) -> bool:
 def _held(tensor: torch.Tensor) -> int:
     local = getattr(tensor, "to_local", None)
     return int((local() if local is not None else tensor).numel())
+
+
+def _copies(tensor: torch.Tensor) -> int:
+    """How many ranks hold the same values, in a model that is sharded."""
+    _, world = rank_and_world()
+    placements = getattr(tensor, "placements", None)
+    if placements is None:
+        return world
+    mesh = tensor.device_mesh  # type: ignore[attr-defined]
+    kept = [
+        int(mesh.size(n)) for n, placement in enumerate(placements) if not placement.is_replicate()
+    ]
+    return max(world // math.prod(kept), 1)
 
 
 def _placement(tensor: torch.Tensor) -> Placement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -15,6 +15,8 @@ from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.job import Job, Scribe
 from gradtui.torch.watching.optimizers import ScalerLook
 from gradtui.torch.watching.parameters import Parameters
+from gradtui.torch.watching.ranks import ddp_around
+from gradtui.torch.watching.reduced import ReducedGradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.settings import Settings
     from gradtui.torch.watching.structure import Owned
     from gradtui.torch.watching.values import Meter
+
+# How many optimizers' steps may pass before the first of ours.
+FIRST_LOOKS: Final = 8
 
 
 class Watcher:
@@ -48,6 +53,7 @@ class Watcher:
         guard: Guard,
         scaler: Any,
         put: Callable[[Job], None],
+        reduced: bool = False,
     ) -> None:
         self.step = 0
         self.numbers = Numbers()
@@ -72,11 +78,15 @@ class Watcher:
         self._values_read = False
         self._evaluated = -settings.log_freq
         self._kept_collected: Collected | None = None
-        self.gradients = Gradients(
+        reader = ReducedGradients if reduced else Gradients
+        self.gradients = reader(
             self.parameters, meter, collector.sentinel, guard, settings.sample_n
         )
         self.gradients.on_first = self._on_first_gradient
         self.gradients.listen()
+        self.on_first_step: Callable[[Optimizer, nn.Module | None], None] = lambda *_: None
+        self._around: nn.Module | None = None
+        self._looks = FIRST_LOOKS
         collector.on_root, collector.on_root_done = self._on_root, self._on_root_done
         collector.on_call_outside = self._on_call_outside
         self._sentinel.on_turn = self._on_turn
@@ -129,6 +139,8 @@ class Watcher:
         if self._begun:
             return
         self._begun = True
+        if self.step == 0:
+            self._around = ddp_around()
         self._job = Job(self.step, time.time(), scalars=self._job.scalars)
         self.collector.tokens[TRAIN] += 1
         logged = self.step % self.settings.log_freq == 0 or self._alarm > 0
@@ -169,6 +181,7 @@ class Watcher:
         if not self.collector.active:
             return
         try:
+            self._look_again(optimizer)
             numbers = self.parameters.numbers_of(
                 [p for group in optimizer.param_groups for p in group["params"]]
             )
@@ -186,6 +199,18 @@ class Watcher:
             self._read_rates(optimizer)
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed("before the optimizer's step", error)
+
+    def _look_again(self, optimizer: Optimizer) -> None:
+        """Before the first step: the model may have been wrapped, sharded or filled since it is watched."""
+        if self.step == 0 and self._looks:
+            self._looks -= 1
+            self.on_first_step(optimizer, self._around)
+            self._around = None
+
+    def renew(self, owned: Sequence[Owned]) -> None:
+        """The model's parameters are these now."""
+        self.parameters.renew(owned)
+        self.gradients.renew()
 
     def after_optimizer(self, optimizer: Optimizer, has_closure: bool) -> None:
         """An optimizer has stepped."""
@@ -257,13 +282,18 @@ class Watcher:
         elif self._manual is not None:
             update = self.parameters.after_step(self._manual)
             if not torch.equal(update.before, update.after):
-                found = {}
-                self.gradients.as_accumulated(found, 1.0 / self.collector.scale(), "gradient")
-                self._job.gradients.update(found)
-                self._job.norms = self.parameters.norms_in(found, "gradient")
-                self._log_parameters(1.0)
+                self._take_accumulated()
                 self._job.updates.append(update)
                 self._stepped = True
+
+    def _take_accumulated(self) -> None:
+        """The gradients as the backward pass left them, where no optimizer is there to use them."""
+        found: dict[int, float] = {}
+        factor = 1.0 / self.collector.scale()
+        self.gradients.as_accumulated(found, factor, "gradient")
+        self._job.gradients.update(found)
+        self._job.norms = self.parameters.norms_in(found, "gradient")
+        self._log_parameters(factor)
 
     # ---- the end of a step
 
@@ -310,6 +340,8 @@ class Watcher:
         """Nothing comes any more: what the last step found goes to the writer."""
         if self._begun and not self._stepped and self.gradients.readings:
             self._look_for_other_steps()
+            if not self._stepped:
+                self._take_accumulated()
         if self._begun or self._job.scalars:
             self.finish_step()
 

@@ -1,0 +1,300 @@
+"""What the watcher records agrees with autograd by hand."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from gradtui.core.run.keys import ROW_NORMS, VALUES, SeriesKey
+from gradtui.torch.watching.sampling import sampled
+from kit.watched import Watched, assert_same, expected
+from torch import nn
+from torch.nn import functional as F
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.conv1(x)))
+        out = self.conv2(x)
+        out += x
+        return self.head(self.relu(out).mean((2, 3)))
+
+
+class Text(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(11, 16)
+        self.lstm = nn.LSTM(16, 12, batch_first=True)
+        self.attention = nn.MultiheadAttention(12, 3, batch_first=True)
+        self.head = nn.Linear(12, 11)
+
+    def forward(self, tokens):
+        x, _ = self.lstm(self.embed(tokens))
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return self.head(x)
+
+
+class Mlp(nn.Module):
+    def __init__(self, last=nn.Sigmoid):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 7), last())
+
+    def forward(self, x):
+        return self.body(x)
+
+
+ZOO = {
+    "residual": (Residual, lambda: torch.randn(4, 3, 8, 8)),
+    "text": (Text, lambda: torch.randint(0, 11, (3, 5))),
+    "mlp": (Mlp, lambda: torch.randn(5, 6)),
+    "softmax": (lambda: Mlp(lambda: nn.Softmax(-1)), lambda: torch.randn(5, 6)),
+    "double": (lambda: Mlp().double(), lambda: torch.randn(5, 6).double()),
+    "bfloat16": (lambda: Mlp().bfloat16(), lambda: torch.randn(5, 6).bfloat16()),
+}
+
+
+def built(name):
+    torch.manual_seed(0)
+    model, data = ZOO[name]
+    return model(), data()
+
+
+def loss_of(output):
+    return output.float().square().mean() * 3
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_parameters_and_their_gradients(name):
+    model, x = built(name)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    wanted = []
+    with Watched(model, optimizer, exact_updates=True) as watched:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss_of(model(x)).backward()
+            before = copy.deepcopy(list(model.parameters()))
+            grads = [p.grad.clone() for p in model.parameters()]
+            optimizer.step()
+            wanted.append((before, grads, copy.deepcopy(list(model.parameters()))))
+    assert not watched.problems
+    names = [n.rpartition(".") for n, _ in model.named_parameters()]
+    for step, (before, grads, after) in enumerate(wanted):
+        for (path, _, slot), b, g, a in zip(names, before, grads, after, strict=True):
+            assert_same(watched.stats(step, path, "parameter", slot), b)
+            found = watched.stats(step, path, "gradient", slot)
+            assert {"l2", "l1", "minimum", "maximum", "nan", "inf"} <= set(found)
+            assert_same(found, g)
+            update = watched.stats(step, path, "update", slot)
+            change = (a.double() - b.double()).norm().item()
+            assert update["l2"] == pytest.approx(change, rel=1e-5)
+            assert update["base_l2"] == pytest.approx(b.double().norm().item(), rel=1e-5)
+        total = torch.cat([g.double().flatten() for g in grads]).norm().item()
+        assert watched.number(step, "", "run", "value", "grad_norm") == pytest.approx(total, rel=1e-5)
+        assert watched.number(step, "", "run", "value", "lr.0") == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_outputs_inputs_and_gradients(name):
+    """Against hooks of the test's own: clones in the forward pass, full gradients from autograd."""
+    model, x = built(name)
+    seen = {}
+
+    def keep(path):
+        def hook(_, args, output):
+            out = output[0] if isinstance(output, tuple) else output
+            met = {"output": out.detach().clone(), "input": args[0].detach().clone()}
+            seen.setdefault(path, []).append(met)
+            out.register_hook(lambda g: met.update(gradient=g.clone()))
+
+        return hook
+
+    for path, module in model.named_modules():
+        module.register_forward_hook(keep(path))
+    with Watched(model) as watched:
+        loss_of(model(x)).backward()
+    assert not watched.problems
+    for path, module in model.named_modules():
+        if path == "attention.out_proj":
+            continue  # attention uses its weights and never calls it
+        slot = "0" if isinstance(module, (nn.LSTM, nn.MultiheadAttention)) else ""
+        given = "0" if isinstance(module, nn.MultiheadAttention) else ""
+        for call, met in enumerate(seen[path]):
+            found = watched.stats(0, path, "output", slot, call)
+            assert_same(found, met["output"])
+            assert found["units"] >= found["dead"] >= 0
+            assert_same(watched.stats(0, path, "output gradient", slot, call), met["gradient"])
+            if not getattr(module, "inplace", False):
+                assert_same(watched.stats(0, path, "input", given, call), met["input"])
+
+
+def test_histograms_hold_the_sample_and_row_norms():
+    model, x = built("residual")
+    grads = {}
+    model.conv2.register_forward_hook(
+        lambda m, a, out: out.register_hook(lambda g: grads.update(conv2=g.clone())) and None
+    )
+    with Watched(model, sample_n=100) as watched:
+        loss_of(model(x)).backward()
+    histograms = watched.histograms()
+    counts, low, width, tails = histograms[0, SeriesKey("conv1", "parameter", VALUES, "weight")]
+    sample = sampled(model.conv1.weight.detach(), 100).numpy()
+    assert counts.sum() == len(sample) <= 100
+    placed, _ = np.histogram(sample, np.append(low, low[-1] + width))
+    assert (placed == counts).all()
+    assert not tails.any()
+    counts, low, width, _ = histograms[0, SeriesKey("conv2", "output gradient", ROW_NORMS)]
+    norms = grads["conv2"].flatten(1).norm(dim=1).numpy()
+    placed, _ = np.histogram(norms, np.append(low, low[-1] + width))
+    assert counts.sum() == 4
+    assert (placed == counts).all()
+
+
+def test_the_share_of_an_input_is_this_consumers_alone():
+    """x feeds two branches: each one's input gradient is its own part, and x's own is their sum."""
+    torch.manual_seed(1)
+    model = nn.ModuleDict({"stem": nn.Linear(4, 5), "a": nn.Linear(5, 3), "b": nn.Linear(5, 3)})
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = model
+
+        def forward(self, x):
+            x = self.parts["stem"](x)
+            return self.parts["a"](x) * 2 - self.parts["b"](x).tanh()
+
+    two, x = Two(), torch.randn(6, 4)
+    with Watched(two) as watched:
+        loss_of(two(x)).backward()
+    h = two.parts["stem"](x).detach().requires_grad_()
+    a, b = h.detach().requires_grad_(), h.detach().requires_grad_()
+    loss_of(two.parts["a"](a) * 2 - two.parts["b"](b).tanh()).backward()
+    assert_same(watched.stats(0, "parts.a", "input gradient"), a.grad)
+    assert_same(watched.stats(0, "parts.b", "input gradient"), b.grad)
+    assert_same(watched.stats(0, "parts.stem", "output gradient"), a.grad + b.grad)
+    assert watched.stats(0, "parts.stem", "input gradient") == {}
+
+
+def test_an_input_used_twice_inside_one_module_is_summed():
+    class Twice(nn.Module):
+        def forward(self, x):
+            return x.sin() * x
+
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Linear(3, 3), Twice(), nn.Linear(3, 1))
+    x = torch.randn(4, 3)
+    with Watched(model) as watched:
+        model(x).sum().backward()
+    h = model[0](x).detach().requires_grad_()
+    model[2](model[1](h)).sum().backward()
+    assert_same(watched.stats(0, "1", "input gradient"), h.grad)
+
+
+def test_dead_units_zeros_and_saturation():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 1)
+            self.relu = nn.ReLU()
+            self.squash = nn.Sigmoid()
+            self.head = nn.Linear(4, 2)
+            self.pick = nn.Softmax(-1)
+
+        def forward(self, x):
+            return self.pick(self.head(self.squash(self.relu(self.conv(x)) * 9).mean((2, 3))) * 40)
+
+    torch.manual_seed(0)
+    net = Net()
+    with torch.no_grad():
+        net.conv.bias.copy_(torch.tensor([-9.0, 0.1, 0.0, -9.0]))
+    x = torch.randn(3, 1, 4, 4)
+    with Watched(net) as watched:
+        net(x).sum().backward()
+    y = net.relu(net.conv(x))
+    relu = watched.stats(0, "relu", "output")
+    assert (relu["units"], relu["dead"]) == (4, 2)
+    assert relu["zeros"] == int((y == 0).sum())
+    s = net.squash(y * 9)
+    assert watched.stats(0, "squash", "output")["saturated"] == int(((s > 0.99) | (s < 0.01)).sum())
+    p = net.pick(net.head(s.mean((2, 3))) * 40)
+    assert watched.stats(0, "pick", "output")["saturated"] == 2 * int((p.amax(-1) > 0.99).sum())
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-22, 1e-8, 1.0, 1e18, 1e30])
+@pytest.mark.parametrize("shape", [(1,), (1000,), (300, 700)])
+def test_every_magnitude_is_exact(size, shape):
+    from gradtui.torch.watching.values import Meter
+
+    torch.manual_seed(3)
+    tensor = (torch.randn(shape).double() * size).float()
+    meter, wanted = Meter(), expected(tensor)
+    stats = meter.measure(tensor)
+    assert stats.l2 == pytest.approx(wanted["l2"], rel=1e-5)
+    assert stats.l1 == pytest.approx(wanted["l1"], rel=1e-5)
+    assert (stats.minimum, stats.maximum) == (wanted["minimum"], wanted["maximum"])
+    assert meter.norm(tensor) == (pytest.approx(wanted["l2"], rel=1e-5), 0, 0)
+
+
+def test_large_tensors_and_special_values():
+    from gradtui.torch.watching.values import EMPTY, Meter
+
+    meter = Meter()
+    torch.manual_seed(4)
+    large = torch.randn(3_000_001) * torch.rand(3_000_001) ** 3
+    assert meter.norm(large)[0] == pytest.approx(expected(large)["l2"], rel=2e-6)
+    assert meter.measure(large).l1 == pytest.approx(expected(large)["l1"], rel=2e-6)
+    assert meter.measure(torch.zeros(0, 3)) is EMPTY
+    zero = meter.measure(torch.zeros(5))
+    assert (zero.l2, zero.zeros, zero.minimum, zero.maximum) == (0, 5, 0, 0)
+    assert meter.norm(torch.zeros(5)) == (0, 0, 0)
+    odd = torch.tensor([float("nan"), float("inf"), -float("inf"), 3.0, -4.0, 0.0])
+    stats = meter.measure(odd)
+    assert (stats.nan, stats.inf, stats.zeros, stats.count) == (1, 2, 1, 6)
+    assert (stats.l2, stats.l1, stats.minimum, stats.maximum) == (5, 7, -4, 3)
+    assert meter.norm(odd) == (5, 1, 2)
+    nothing = meter.measure(torch.full((3,), float("nan")))
+    assert (nothing.l2, nothing.nan) == (0, 3)
+    assert np.isnan(nothing.minimum)
+    turned = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    assert meter.measure(turned).l1 == pytest.approx(expected(turned)["l1"], rel=1e-6)
+    spread = torch.ones(1).expand(7)
+    assert meter.measure(spread).l1 == 7
+
+
+def test_samples_see_every_column():
+    from gradtui.torch.watching.sampling import stride
+
+    for count in (1, 999, 1000, 1001, 2**20, 3 * 2**18, 10**6):
+        step = stride(count, 1000)
+        assert -(-count // step) <= 1000
+        assert step == 1 or np.gcd(step, count) == 1
+    table = torch.arange(64 * 1024).reshape(1024, 64) % 64
+    assert len(set(sampled(table, 1000).tolist())) == 64
+
+
+def test_the_learning_rate_and_the_scalars_of_the_user():
+    model = nn.Linear(2, 1)
+    groups = [{"params": [model.weight], "lr": 0.5}, {"params": [model.bias], "lr": 0.25}]
+    optimizer = torch.optim.SGD(groups)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(3):
+            loss = F.mse_loss(model(torch.ones(2, 2)), torch.zeros(2, 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            watched.handle.log(loss=loss, accuracy=step / 2)
+            schedule.step()
+    for step in range(3):
+        assert watched.number(step, "", "run", "value", "lr.0") == pytest.approx(0.5 * 0.1**step)
+        assert watched.number(step, "", "run", "value", "lr.1") == pytest.approx(0.25 * 0.1**step)
+        assert watched.number(step, "", "run", "value", "accuracy") == step / 2
+    assert watched.start.model == "Linear"
