@@ -22,7 +22,7 @@ from gradtui.core.architecture.flops import RULES, operation_flops
 from gradtui.core.architecture.graph import TraceFault
 from gradtui.torch.tracing import recurrent
 from gradtui.torch.tracing.ledger import Draft, Ledger, tensors_in
-from gradtui.torch.tracing.sources import here, raised_at
+from gradtui.torch.tracing.sources import called_by_us, here, raised_at
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -58,6 +58,7 @@ class Recorder(ExitStack):
     Args:
         model: whose modules have paths.
         made_up: whether the inputs' data are nobody's, so that what is read from them is a guess.
+        passive: whether the pass is a training's, in which other hooks of this package are at work.
 
     Attributes:
         ledger: what was seen.
@@ -66,8 +67,9 @@ class Recorder(ExitStack):
             that are used without a call of their module are among them.
     """
 
-    def __init__(self, model: nn.Module, *, made_up: bool = False) -> None:
+    def __init__(self, model: nn.Module, *, made_up: bool = False, passive: bool = False) -> None:
         super().__init__()
+        self.passive = passive
         self.made_up = made_up
         self.ledger = Ledger()
         self.guesses: list[str] = []
@@ -91,6 +93,14 @@ class Recorder(ExitStack):
         self.enter_context(_FunctionMode(self))
         self.enter_context(_DispatchMode(self))
         return self
+
+    def begin(self, model: nn.Module, args: tuple[Any, ...]) -> None:
+        """Open the model's own call, where it began before this context did."""
+        self._open(model, args)
+
+    def end(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Close it."""
+        self._close(model, args, output)
 
     def current(self) -> Draft | None:
         """The operation or call that is running."""
@@ -212,7 +222,7 @@ class _FunctionMode(TorchFunctionMode):
         recorder = self._recorder
         if name in recurrent.FUNCTIONS and recorder.stack:
             return recurrent.run(recorder, func, args, kwargs)
-        if name in _ASKS or recorder.inside_leaf():
+        if name in _ASKS or recorder.inside_leaf() or (recorder.passive and called_by_us()):
             return func(*args, **kwargs)
         ledger = recorder.ledger
         parent = recorder.stack[-1]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
 
 _OURS = str(Path(__file__).resolve().parents[2])
+_HERE = str(Path(__file__).resolve().parent)
 _TORCH = str(Path(torch.__file__).resolve().parent)
 _outside: dict[CodeType, bool] = {}
 
@@ -25,6 +26,17 @@ def here() -> str:
             return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
+
+
+def called_by_us() -> bool:
+    """Whether the innermost line outside torch, and outside of the tracing itself, is this package's."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith((_HERE, _TORCH, "<")):
+            return name.startswith(_OURS)
+        frame = frame.f_back
+    return False
 
 
 def raised_at(trace: TracebackType | None) -> tuple[str, str]:
