@@ -14,6 +14,7 @@ import torch
 
 from gradtui.errors import UsageError
 from gradtui.folder.generation import MAX_LINK_BYTES, MAX_LINKS, AdapterWriter
+from gradtui.folder.graph_file import write_graph
 from gradtui.folder.inputs import InputRead, digest, load_input
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.pickle_writer import encode
@@ -36,6 +37,7 @@ from gradtui.torch.tensors import (
     merged_flow_info,
     read_input,
 )
+from gradtui.torch.tracing.trace import without_data
 
 if TYPE_CHECKING:
     import os
@@ -108,6 +110,7 @@ class DebugAdapter:
         self._kept: dict[Any, Any] | None = None
         self._template: Template | None = None
         self._misfit = ""
+        self._drawn = False
         self.left_alone = ""
         self._initial: npt.NDArray[Any] | None = None
         self._prepare: Callable[[npt.NDArray[Any]], object]
@@ -294,7 +297,18 @@ class DebugAdapter:
         # Ended between two of its files, a generation would be taken for another program's.
         with undisturbed():
             number = writer.write(root, run.target, answers=read.generation)
+        self._draw(read.array)
         return number, run
+
+    def _draw(self, array: npt.NDArray[Any]) -> None:
+        """Write the model's architecture beside its first generation, by a pass without data."""
+        if self._drawn:
+            return
+        self._drawn = True
+        with suppress(Exception):
+            # Whatever the model or the disk says: the gradients are there, and the graph comes with them.
+            call = self.call_for(array)
+            write_graph(self.folder, without_data(self.model, *call.args, **call.kwargs))
 
     def _input_gradient(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         call = self.call_for(array)

@@ -74,12 +74,11 @@ class FirstPass:
         recorder.__enter__()
         recorder.begin(model, args)
 
-    def end(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def end(self, model: nn.Module, output: Any) -> None:
         """Take the hooks off, and hand on what was seen."""
         recorder = self._recorder
         if recorder is None:
             return
-        recorder.end(model, args, output)
         complete = not recorder.stack and output is not None
         self.remove()
         if not complete:
@@ -119,10 +118,10 @@ class _Before(_Hook):
 
 
 class _After(_Hook):
-    def __call__(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def __call__(self, model: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
         if self.owner is not None:
             try:
-                self.owner.end(model, args, output)
+                self.owner.end(model, output)
             except Exception:  # noqa: BLE001 - never in a user's step: there is no graph then
                 self.owner.remove()
 

@@ -22,7 +22,7 @@ from gradtui.core.architecture.flops import RULES, operation_flops
 from gradtui.core.architecture.graph import TraceFault
 from gradtui.torch.tracing import recurrent
 from gradtui.torch.tracing.ledger import Draft, Ledger, tensors_in
-from gradtui.torch.tracing.sources import called_by_us, here, raised_at
+from gradtui.torch.tracing.sources import called_by_watcher, here, raised_at
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -95,12 +95,8 @@ class Recorder(ExitStack):
         return self
 
     def begin(self, model: nn.Module, args: tuple[Any, ...]) -> None:
-        """Open the model's own call, where it began before this context did."""
+        """Open the model's own call, which began before this context did; it is closed like any other."""
         self._open(model, args)
-
-    def end(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Close it."""
-        self._close(model, args, output)
 
     def current(self) -> Draft | None:
         """The operation or call that is running."""
@@ -222,7 +218,7 @@ class _FunctionMode(TorchFunctionMode):
         recorder = self._recorder
         if name in recurrent.FUNCTIONS and recorder.stack:
             return recurrent.run(recorder, func, args, kwargs)
-        if name in _ASKS or recorder.inside_leaf() or (recorder.passive and called_by_us()):
+        if name in _ASKS or recorder.inside_leaf() or (recorder.passive and called_by_watcher()):
             return func(*args, **kwargs)
         ledger = recorder.ledger
         parent = recorder.stack[-1]
@@ -290,7 +286,7 @@ class _DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             shapes = tuple(tuple(tensor.shape) for tensor in tensors_in(args))
             recorder.failed(error, draft, _plain(name.removeprefix("aten::")), shapes)
             raise
-        if name in RULES:
+        if name in RULES and not (recorder.passive and called_by_watcher()):
             inputs = [tuple(tensor.shape) for tensor in tensors_in(args)]
             outputs = [tuple(tensor.shape) for tensor in tensors_in(result)]
             transposed = name.endswith("convolution") and bool(args[6])

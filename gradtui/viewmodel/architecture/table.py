@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gradtui.core.architecture.categories import Colours
-    from gradtui.core.architecture.graph import ModuleGraph, Shape
+    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Shape
     from gradtui.core.architecture.lanes import LaneRow
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
     from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
@@ -255,7 +255,7 @@ def architecture_line(
     classes = safe_label(classes, left, keep="start") if left > 2 else ""
     spans = [
         Span(lead, "dim"),
-        Span(name, _role_of(node.state, node.guessed)),
+        Span(name, _role_of(_state(view, node), node.guessed)),
         Span(" " + classes if classes else "", colours.of(node.name, node.kind)),
     ]
     used = len(lead) + cell_width(name) + (cell_width(classes) + 1 if classes else 0)
@@ -267,6 +267,15 @@ def architecture_line(
         )
         spans.append(Span(" " + padded, role))
     return tuple(span for span in spans if span.text)
+
+
+def _state(view: ArchitectureView, node: GraphNode) -> str:
+    # Of a tree that nobody ran, "not run" tells nothing of a module.
+    return "run" if view.graph.stage == "static" else node.state
+
+
+def _unreached(view: ArchitectureView, node: GraphNode) -> str:
+    return "not run" if _state(view, node) == "not run" else ""
 
 
 def _role_of(state: str, guessed: bool) -> str:
@@ -308,9 +317,7 @@ def _cell(
     if column.sort == "out":
         if row.role == "own":
             return "", ""
-        text = (
-            shape_text(last.shape) if last.dtype else ("not run" if node.state == "not run" else "")
-        )
+        text = shape_text(last.shape) if last.dtype else (_unreached(view, node))
         return (text if len(text) <= column.width else text[: column.width - 1] + "…"), "dim"
     if column.sort == "hot":
         return bar(view.heat[place], _HOT_CELLS, ascii=ascii), "highlight"
