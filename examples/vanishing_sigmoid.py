@@ -40,7 +40,7 @@ def train(steps: int, folder: str, activation: str = "sigmoid") -> float:
     torch.manual_seed(2)
     images, labels = load_digits()[0].tensors()
     model = deep(activation)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     last = float("nan")
     with watch(model, optimizer, folder=folder) as handle:
         for _ in range(steps):

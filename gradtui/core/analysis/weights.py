@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gradtui.core.analysis.clusters import Cluster, clusters_of
+from gradtui.core.analysis.clusters import FEWEST, Cluster, clusters_of
 from gradtui.core.analysis.kernels import BOUND, Kernels, kernels_alike
 from gradtui.core.arrays import as_floats, finite_parts, no_floats, read_only
 
@@ -136,7 +136,7 @@ def _remarks(weights: Weights) -> list[str]:
         said.append(f"{weights.zeros / weights.count:.0%} of the values are 0")
     if len(weights.clusters) > 1:
         said.append(cluster_words(weights.clusters))
-    if weights.at_ends > MUCH_AT_ENDS:
+    if weights.at_ends > MUCH_AT_ENDS and weights.count >= FEWEST:
         said.append(
             f"{weights.at_ends:.0%} of the values lie in the outer {END:.0%} of the range on either side: "
             "what they feed may saturate"
