@@ -78,7 +78,7 @@ def _sizes(model: nn.Module) -> dict[str, int]:
     return {
         "parameters": sum(elements(parameter) for parameter in parameters),
         "trainable": sum(elements(p) for p in parameters if p.requires_grad),
-        "parameter_bytes": sum(elements(p) * p.element_size() for p in parameters),
+        "parameter_bytes": sum(elements(p) * p.dtype.itemsize for p in parameters),
         "buffer_bytes": sum(buffer.numel() * buffer.element_size() for buffer in buffers),
     }
 

@@ -30,5 +30,7 @@ def draw_architecture(model: nn.Module, folder: str) -> FirstPass:
         with contextlib.suppress(GradtuiError, OSError):
             write_graph(place, graph)
 
-    write(architecture_of(model))
+    with contextlib.suppress(Exception):
+        # A model can be made of anything; a training without its picture is still a training.
+        write(architecture_of(model))
     return FirstPass(model, write)

@@ -76,6 +76,9 @@ class Gradients:
         """Set a hook on each parameter that is trained and has none."""
         for number, item in enumerate(self.parameters.owned):
             tensor = item.tensor
+            # A lazy parameter takes no hook before it has values; it is listened to from the first step on.
+            if torch.nn.parameter.is_lazy(tensor):
+                continue
             if number not in self._handles and tensor.requires_grad and tensor.is_leaf:
                 self._handles[number] = tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
                     _Accumulated(self, number)
