@@ -27,6 +27,7 @@ from gradtui.folder.parts import SETTLE, MayBeWritten
 from gradtui.folder.reading import MAX_BYTES
 from gradtui.folder.stamp import MISSING, Poll, Stamps, stamp
 from gradtui.store.architecture import GraphLook
+from gradtui.store.following import Following
 from gradtui.store.previous import Previous
 from gradtui.store.publishing import Publisher
 from gradtui.store.questions import Questions
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from gradtui.core.run.keys import SeriesKey
     from gradtui.folder.parts import Part
     from gradtui.folder.save import Saved
-    from gradtui.store.run.follower import RunFollower
 
 # Seconds between two looks: while something goes on or events cannot be trusted; else.
 _ACTIVE = 0.25
@@ -111,7 +111,7 @@ class Keeper:
         self._watcher = Watcher(self.folder, self._wake.set)
         self._poll_only = poll or is_network(self.folder.root)
         self._watching = not poll
-        self._follower: RunFollower | None = None
+        self._following = Following(self.folder, self._published)
         self._graph = GraphLook(self.folder, self._published)
         self._loaded = nothing_loaded()
         self._previous = Previous()
@@ -161,10 +161,9 @@ class Keeper:
         self._wake.set()
         if self._watching:
             self._watcher.stop()
-        if self._follower is not None:
-            self._follower.stop()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=5)
+        self._following.stop()
 
     def reload(self) -> None:
         """Read every file again now, whatever the stamps say."""
@@ -234,9 +233,7 @@ class Keeper:
         Returns:
             The number n of the answer; 0 when there is no history, and nothing will come.
         """
-        if self._follower is None:
-            return 0
-        return self._follower.window(keys, first, last, rank=rank)
+        return self._following.window(keys, first, last, rank)
 
     def _look_now(self) -> None:
         self._forced.set()
@@ -260,8 +257,8 @@ class Keeper:
 
     def _look(self) -> float:
         """One look at the folder; returns the seconds until the next."""
-        if self._follower is None and self.folder.history.is_dir():
-            self._follow()
+        if self._following.look():
+            self._forced.set()
         self._graph.look()
         forced = self._forced.is_set()
         self._forced.clear()
@@ -278,14 +275,6 @@ class Keeper:
             session = self._questions.merged(self.view.session)
             self._published.folder(session=session, answers=self._questions.answers)
         return self._pause()
-
-    def _follow(self) -> None:
-        # Here: most folders have no history, and what reads one takes a while to import.
-        from gradtui.store.run.follower import RunFollower
-
-        self._follower = RunFollower(self.folder, self._published)
-        self._follower.start()
-        self._forced.set()
 
     def _signature(self, now: Stamps) -> tuple[object, ...]:
         root = stamp(self.folder.root)
@@ -391,6 +380,6 @@ class Keeper:
 
     def _status_without_session(self, adapter: AdapterState) -> Status | None:
         """The status where nothing was loaded and that is as it should be; None where a folder is missing."""
-        if self.view.graph or (self._follower is not None and self.folder.history.is_dir()):
+        if self.view.graph or self._following.is_there:
             return status_of_run(adapter)
         return status_of_wait(adapter) if self._wait else None

@@ -183,5 +183,5 @@ class Histories(RuleBasedStateMachine):
         assert len(self.views) == count
 
 
-Histories.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Histories.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 TestHistories = Histories.TestCase
