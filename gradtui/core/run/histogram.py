@@ -203,11 +203,14 @@ def _joined(parts: Sequence[Binned], bins: int) -> Binned:
     exponents[nothing] = SMALLEST_EXPONENT
     counts = np.zeros(n * bins, np.int64)
     for part in parts:
-        rows, places = np.nonzero(part.counts)
-        shift = exponents[rows] - part.exponents[rows]
-        target = ((part.offsets[rows].astype(np.int64) + places) >> shift) - least[rows]
-        weights = part.counts[rows, places]
-        counts += np.bincount(rows * bins + target, weights, n * bins).astype(np.int64)
+        shift = np.maximum(exponents - part.exponents, 0)[:, None]
+        cells = part.offsets.astype(np.int64)[:, None] + np.arange(part.counts.shape[1])
+        cells >>= shift
+        cells -= least[:, None]
+        # Where a cell lies outside the grid it is empty.
+        np.clip(cells, 0, bins - 1, out=cells)
+        cells += (np.arange(n) * bins)[:, None]
+        counts += np.bincount(cells.ravel(), part.counts.ravel(), n * bins).astype(np.int64)
     tails = np.sum([part.tails.astype(np.int64) for part in parts], axis=0)
     small = counts.max(initial=0) <= np.iinfo(np.uint16).max
     return Binned(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradtui.core.run.histogram import ABOVE, BELOW, binned, common_grid, joined
+from gradtui.core.run.histogram import ABOVE, BELOW, Binned, binned, common_grid, joined
 from gradtui.core.run.histogram_track import LEAST_BUCKETS, GrowingHistograms
 from gradtui.core.run.key_table import KeyTable
 from gradtui.core.run.keys import SeriesKey
@@ -185,3 +185,22 @@ def test_many_rows_are_joined_as_few_are(monkeypatch):
 def test_counts_that_do_not_fit_are_wider():
     one = binned(np.ones((1, 60_000), np.float32), 4)
     assert int(joined([one, one]).counts.sum()) == 120_000
+
+
+def test_grids_that_are_very_far_apart():
+    wide = Binned(
+        np.array([[1, 2]], np.uint16),
+        np.array([256], np.int16),
+        np.array([-1], np.int32),
+        np.zeros((1, 5), np.int32),
+    )
+    fine = Binned(
+        np.array([[3, 4]], np.uint16),
+        np.array([-256], np.int16),
+        np.array([-(2**31)], np.int32),
+        np.zeros((1, 5), np.int32),
+    )
+    both = joined([wide, fine])
+    assert both.exponents.tolist() == [256]
+    assert both.offsets.tolist() == [-1]
+    assert both.counts.tolist() == [[1 + 3 + 4, 2]]
