@@ -1,7 +1,9 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
 """A watched training whose records stay in memory, and its numbers by name."""
 
 import numpy as np
 import torch
+
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Event, Histograms, Kept, Layout, Scalars, Start
 from gradtui.torch.watching.handle import WatchHandle
@@ -31,9 +33,7 @@ class Watched:
     def __init__(self, model, optimizer=None, *, scaler=None, **settings):
         settings.setdefault("log_freq", 1)
         self.memory = Memory()
-        self.handle = WatchHandle(
-            model, optimizer, checked(**settings), scaler, Place(self.memory)
-        )
+        self.handle = WatchHandle(model, optimizer, checked(**settings), scaler, Place(self.memory))
 
     def __enter__(self):
         return self

@@ -142,7 +142,7 @@ class After(_Silent):
     def __init__(self, site: Site, collector: Collector) -> None:
         self.site, self.collector = site, collector
 
-    def __call__(self, module: nn.Module, _: tuple[object, ...], output: object) -> None:
+    def __call__(self, module: nn.Module, args: tuple[object, ...], output: object) -> None:
         """See the class."""
         if torch.compiler.is_compiling():
             return
@@ -151,12 +151,12 @@ class After(_Silent):
             return
         try:
             if in_backward():
-                collector.recomputed(site, module, output)
+                collector.recomputed(site, module, args, output)
                 return
             mode = collector.mode if collector.in_root else collector.mode_outside()
             if mode != IGNORED:
                 if collector.collected is not None:
-                    collector.close_call(site, output)
+                    collector.close_call(site, args, output)
                 elif mode == TRAIN and site.guarded:
                     _guard(collector, site, module, output)
             if not site.path:

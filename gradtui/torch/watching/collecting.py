@@ -21,6 +21,7 @@ from gradtui.torch.watching.calls import (
 from gradtui.torch.watching.columns import OUTPUT, SATURATING, TENSOR
 from gradtui.torch.watching.consumers import Share, now, place_of, watch_shares
 from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.replays import Replays
 from gradtui.torch.watching.units import dead, saturated, saturates, unit_dimension
 from gradtui.torch.watching.values import measurable
 
@@ -61,6 +62,7 @@ class Collector:
         self.tokens = [0, 0]
         self.order = 0
         self.sites: dict[str, Site] = {}
+        self.replays = Replays()
         self.clock = Clock()
         self.scale: Callable[[], float] = lambda: 1.0
         self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
@@ -125,7 +127,7 @@ class Collector:
         self.clock.charge(began)
         self.clock.start(frame)
 
-    def close_call(self, site: Site, output: object) -> None:
+    def close_call(self, site: Site, args: tuple[object, ...], output: object) -> None:
         """Measure what came out of a call."""
         began = perf_counter()
         frame = self._frame_of(site)
@@ -135,6 +137,8 @@ class Collector:
         if self.settings.time_log and frame.started:
             entry = collected.columns.entry(frame.name("module", ""), ("seconds",))
             collected.add_value(entry, self.clock.seconds(frame, began))
+        if self.mode == TRAIN and not torch.is_grad_enabled():
+            self.replays.ran(site, frame.call, args)
         named = outputs_of(output)
         for slot, tensor in named:
             seen = self._values(collected, frame, "output", slot, tensor) if self._io else None
@@ -284,14 +288,20 @@ class Collector:
             handle.remove()
         self._handles.clear()
         self._frames.clear()
+        self.replays.forget()
 
     def recomputed(
-        self,
-        site: Site,
-        module: nn.Module,
-        output: object,
+        self, site: Site, module: nn.Module, args: tuple[object, ...], output: object
     ) -> None:
         """A checkpoint runs a part of the model again during the backward pass."""
+        collected = self.collected
+        call = self.replays.again(site, args)
+        if collected is None or call < 0:
+            return
+        frame = Frame(site, call, module)
+        for slot, tensor in outputs_of(output):
+            if tensor.requires_grad and tensor.is_floating_point():
+                self._await(collected, frame, slot, tensor, None)
 
 
 class Waiting:

@@ -52,6 +52,7 @@ class Gradients:
 
     Attributes:
         readings: of this step, as they were accumulated.
+        used: those that the last optimizer stepped with.
         changing: whether anything between backward pass and step ever changed a gradient.
         trusting: whether versions tell of every change; not where they were seen to miss one (writes through
             ``.data``), nor with several processes, whose reducers write unseen.
@@ -62,6 +63,7 @@ class Gradients:
     ) -> None:
         self.parameters = parameters
         self.readings: dict[int, Reading] = {}
+        self.used: dict[int, Reading] = {}
         self.changing = False
         self.trusting = True
         self.active = True
@@ -90,6 +92,7 @@ class Gradients:
             handle.remove()
         self._handles.clear()
         self.readings.clear()
+        self.used.clear()
         self.listen()
 
     def remove(self) -> None:
@@ -105,6 +108,7 @@ class Gradients:
     def forget(self) -> None:
         """A step is over."""
         self.readings.clear()
+        self.used.clear()
 
     def accumulated(self, number: int, gradient: torch.Tensor) -> None:
         """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
@@ -151,19 +155,19 @@ class Gradients:
             if first is not None and (self.changing or raw_factor != factor):
                 raw.append(number)
                 self._put(found, number, "raw gradient", first, raw_factor)
-        self._used = used
+        self.used = used
         return raw
 
     def as_accumulated(self, found: dict[int, float], factor: float, role: Any) -> None:
         """What was read in the backward pass, where no optimizer is known or its step was skipped."""
-        self._used = dict(self.readings)
+        self.used = dict(self.readings)
         for number, reading in self.readings.items():
             self._put(found, number, role, reading, factor)
 
     def log(self, collected: Collected, factor: float) -> None:
         """The statistics and the histograms that a logged step adds, of the gradients that were used."""
         parameters = self.parameters
-        for number, reading in self._used.items():
+        for number, reading in self.used.items():
             if reading.stats is None or reading.part is None:
                 continue
             name = parameters.name(number, "gradient")

@@ -180,7 +180,7 @@ def _norms_of(update: Update) -> dict[int, float]:
     change = update.after.double().numpy() - before
     start = 0
     for column, size in zip(update.columns, update.sizes, strict=True):
-        for offset, values in enumerate((change, before)):
+        for offset, values in enumerate((change, before) if column >= 0 else ()):
             part = values[start : start + size]
             squares = float(part @ part)
             if not math.isfinite(squares):

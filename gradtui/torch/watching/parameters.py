@@ -13,7 +13,7 @@ from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import Meter, measurable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gradtui.core.run.keys import Role
     from gradtui.torch.watching.collected import Collected
@@ -111,10 +111,13 @@ class Parameters:
                 tensors.append(self._part(number, tensor, sample))
         return Before(there, tensors, sample)
 
-    def after_step(self, before: Before) -> Update:
-        """What a step changed, for the writer to reckon with."""
+    def after_step(self, before: Before, numbers: Collection[int]) -> Update:
+        """What a step changed of some of the parameters, for the writer to reckon with."""
         return Update(
-            [self._update_column(number, bool(before.sample)) for number in before.numbers],
+            [
+                self._update_column(number, bool(before.sample)) if number in numbers else -1
+                for number in before.numbers
+            ],
             before.sizes,
             before.values,
             _joined(before.views),

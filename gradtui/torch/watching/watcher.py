@@ -40,6 +40,7 @@ class Watcher:
 
     Attributes:
         step: the number of the step under way.
+        by_hand: whether the weights may be changed without an optimizer of ours.
         gradients: what reads the gradients of ``parameters``.
         parameters: the model's.
     """
@@ -73,6 +74,7 @@ class Watcher:
         self._groups: dict[int, int] = {}
         self._before: dict[int, Before] = {}
         self._optimizer_seen = False
+        self.by_hand = True
         self._old_scale = 1.0
         self._manual: Before | None = None
         self._values_read = False
@@ -170,7 +172,7 @@ class Watcher:
         """A backward pass has begun to make gradients."""
         if not self._begun or self._stepped:
             self._begin()
-        if not self._optimizer_seen and self._manual is None:
+        if self.by_hand and not self._optimizer_seen and self._manual is None:
             everything = range(len(self.parameters.owned))
             self._manual = self.parameters.before_step(everything, self.settings.sample_n, True)
 
@@ -195,7 +197,7 @@ class Watcher:
             if not has_closure:
                 self._read_step(optimizer, numbers)
             sample = 0 if self.settings.exact_updates else self.settings.sample_n
-            self._before[id(optimizer)] = self.parameters.before_step(numbers, sample)
+            self._before[id(optimizer)] = self.parameters.before_step(numbers, sample, has_closure)
             self._read_rates(optimizer)
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed("before the optimizer's step", error)
@@ -224,7 +226,9 @@ class Watcher:
                 # The gradients that it used came while it stepped.
                 self._read_step(optimizer, before.numbers)
             if before.numbers:
-                self._job.updates.append(self.parameters.after_step(before))
+                # Only now is it known which had a gradient, where those came within the step.
+                used = self.gradients.used
+                self._job.updates.append(self.parameters.after_step(before, used))
             self._stepped = True
             self._steppers.append(id(optimizer))
             if self._scaler is not None:
@@ -280,7 +284,7 @@ class Watcher:
             self._job.scalars["scale"] = self._scaler.scale()
             self._stepped = True
         elif self._manual is not None:
-            update = self.parameters.after_step(self._manual)
+            update = self.parameters.after_step(self._manual, self.gradients.readings)
             if not torch.equal(update.before, update.after):
                 self._take_accumulated()
                 self._job.updates.append(update)

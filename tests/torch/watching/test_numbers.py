@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
 """What the watcher records agrees with autograd by hand."""
 
 import copy
@@ -5,11 +6,12 @@ import copy
 import numpy as np
 import pytest
 import torch
-from gradtui.core.run.keys import ROW_NORMS, VALUES, SeriesKey
-from gradtui.torch.watching.sampling import sampled
 from kit.watched import Watched, assert_same, expected
 from torch import nn
 from torch.nn import functional as F
+
+from gradtui.core.run.keys import ROW_NORMS, VALUES, SeriesKey
+from gradtui.torch.watching.sampling import sampled
 
 
 class Residual(nn.Module):
@@ -97,7 +99,9 @@ def test_parameters_and_their_gradients(name):
             assert update["l2"] == pytest.approx(change, rel=1e-5)
             assert update["base_l2"] == pytest.approx(b.double().norm().item(), rel=1e-5)
         total = torch.cat([g.double().flatten() for g in grads]).norm().item()
-        assert watched.number(step, "", "run", "value", "grad_norm") == pytest.approx(total, rel=1e-5)
+        assert watched.number(step, "", "run", "value", "grad_norm") == pytest.approx(
+            total, rel=1e-5
+        )
         assert watched.number(step, "", "run", "value", "lr.0") == pytest.approx(0.1)
 
 

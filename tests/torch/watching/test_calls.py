@@ -1,0 +1,182 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
+"""Calls of modules: which they are, what they take and return, and which gradient is whose."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from kit.watched import Watched
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+def test_only_the_used_calls_have_gradients():
+    """TorchExplorer gives the gradient of a result that is used to the call whose result is not."""
+
+    class Reused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            first = self.layer(x)
+            self.layer(x * 2)
+            return first
+
+    model = Reused()
+    with Watched(model) as watched:
+        model(torch.ones(2, 3)).sum().backward()
+    assert watched.stats(0, "layer", "output gradient", call=0)["l1"] == 6
+    assert watched.stats(0, "layer", "output gradient", call=1) == {}
+    assert watched.stats(0, "layer", "output", call=1)["count"] == 6
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_calls_under_checkpointing_have_their_own_gradients(reentrant):
+    class Segments(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(3, 3)
+            self.shared = nn.Linear(3, 3)
+
+        def forward(self, x):
+            x = self.first(x)
+            a = checkpoint(lambda t: self.shared(t).tanh(), x, use_reentrant=reentrant)
+            return checkpoint(lambda t: self.shared(t) * 2, a, use_reentrant=reentrant)
+
+    torch.manual_seed(0)
+    model, x = Segments(), torch.randn(4, 3)
+    with Watched(model) as watched:
+        model(x).square().sum().backward()
+    assert not watched.problems
+    h = model.first(x)
+    s0 = model.shared(h)
+    s0.retain_grad()
+    s1 = model.shared(s0.tanh())
+    s1.retain_grad()
+    (s1 * 2).square().sum().backward()
+    for call, tensor in enumerate((s0, s1)):
+        found = watched.stats(0, "shared", "output gradient", call=call)
+        assert found["l2"] == pytest.approx(tensor.grad.double().norm().item(), rel=1e-5)
+        values = watched.stats(0, "shared", "output", call=call)
+        assert values["l2"] == pytest.approx(tensor.detach().double().norm().item(), rel=1e-5)
+    assert watched.stats(0, "shared", "output", call=2) == {}
+
+
+def test_tied_weights_are_one_parameter():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(7, 4)
+            self.head = nn.Linear(4, 7, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, x):
+            return self.head(self.embed(x))
+
+    model = Tied()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        model(torch.tensor([[1, 2]])).sum().backward()
+        norm = model.embed.weight.grad.double().norm().item()
+        optimizer.step()
+    assert watched.number(0, "embed", "gradient", "l2", "weight") == pytest.approx(norm, rel=1e-5)
+    (info,) = watched.start.parameters
+    assert info.shared == ("head.weight",)
+
+
+def test_arguments_and_outputs_of_every_kind():
+    @dataclasses.dataclass
+    class Out:
+        hidden: torch.Tensor
+        more: list
+
+    class Inner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x, nothing, count, pair, *, mask, options):
+            return Out(self.layer(x) * count * mask, [pair[1][0] + 1, None, options["b"] * 1.0])
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Inner()
+            self.lstm = nn.LSTM(3, 2)
+
+        def forward(self, x, names=("a", 1)):
+            out = self.inner(
+                x, None, 2, (names, [x * 3]), mask=torch.ones(3), options={"b": x, "c": "text"}
+            )
+            packed = nn.utils.rnn.pack_padded_sequence(out.hidden, [4, 2])
+            result, (h, c) = self.lstm(packed)
+            return {"packed": result, "state": (h, c), "n": 3}
+
+    torch.manual_seed(0)
+    model, x = Outer(), torch.randn(4, 2, 3)
+    with Watched(model) as watched:
+        out = model(x)
+        (out["packed"].data.sum() + out["state"][1].sum()).backward()
+    assert not watched.problems
+    assert watched.number(0, "inner", "input", "l1", "0") == pytest.approx(
+        x.double().abs().sum().item(), rel=1e-5
+    )
+    assert watched.number(0, "inner", "input", "l1", "3.1.0") == pytest.approx(
+        3 * x.double().abs().sum().item(), rel=1e-5
+    )
+    assert watched.number(0, "inner", "input", "count", "mask") == 3
+    assert watched.number(0, "inner", "input", "count", "options.b") == 24
+    assert {"hidden", "more.0", "more.2"} == {
+        key.slot for _, key in watched.numbers() if (key.path, key.role) == ("inner", "output")
+    }
+    slots = {key.slot for _, key in watched.numbers() if (key.path, key.role) == ("", "output")}
+    assert slots == {"packed.data", "state.0", "state.1"}
+    assert watched.stats(0, "", "output gradient", "state.1")["l1"] == 4
+
+
+def test_an_empty_batch():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        model(torch.zeros(0, 3)).sum().backward()
+        optimizer.step()
+    assert not watched.problems
+    assert watched.stats(0, "0", "output")["count"] == 0
+    assert watched.stats(0, "0", "gradient", "weight")["l2"] == 0
+
+
+def test_branches_that_are_taken_later_appear():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 1), nn.Linear(2, 1)
+            self.which = 0
+
+        def forward(self, x):
+            return (self.b if self.which else self.a)(x)
+
+    model = Branches()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(4):
+            model.which = step // 2
+            optimizer.zero_grad()
+            model(torch.ones(2, 2)).sum().backward()
+            optimizer.step()
+    assert watched.stats(0, "b", "output") == {}
+    assert watched.stats(3, "b", "output")["count"] == 2
+    assert watched.stats(3, "a", "output") == {}
+    assert watched.stats(3, "a", "gradient", "weight") == {}
+
+
+def test_large_values_do_not_count_as_infinite():
+    model = nn.Sequential(nn.Linear(2, 4, bias=False), nn.Identity())
+    with torch.no_grad():
+        model[0].weight.fill_(1e38)
+    with Watched(model, log_freq=100) as watched:
+        model(torch.ones(3, 2)).mul(1e-30).sum().backward()
+        model(torch.ones(3, 2)).mul(1e-30).sum().backward()
+    assert not watched.events("non-finite")
+    assert np.isfinite(watched.number(0, "0", "output", "l2"))

@@ -1,0 +1,238 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
+"""A watched training is the bare one, bit for bit; and nothing of ours ends it."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from kit.watched import Watched
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+
+class Dropped(nn.Module):
+    """In-place operations, dropout, a batch norm, a module called twice, one never called, one frozen."""
+
+    def __init__(self, recompute=""):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 6, 3, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.relu = nn.ReLU(inplace=True)
+        self.drop = nn.Dropout(0.3)
+        self.again = nn.Linear(6, 6)
+        self.unused = nn.Linear(6, 6)
+        self.frozen = nn.Linear(6, 6)
+        for p in self.frozen.parameters():
+            p.requires_grad_(False)
+        self.head = nn.Linear(6, 3)
+        self.recompute = recompute
+
+    def middle(self, x):
+        return self.drop(self.again(F.relu_(self.again(x))))
+
+    def forward(self, x, scale=1.0, *, shift=None, extras=()):
+        x = self.relu(self.norm(self.conv(x)))
+        x = x.mean((2, 3))
+        x.mul_(scale)
+        if self.recompute:
+            x = checkpoint(self.middle, x, use_reentrant=self.recompute == "reentrant")
+        else:
+            x = self.middle(x)
+        x = self.frozen(x)
+        out = self.head(x)
+        out += 0.0 if shift is None else shift
+        return {"logits": out, "extra": (None, x)}
+
+
+def train(model, *, watch=None, steps=4, micro=1, amp="", clip=0.0, kind="sgd", **settings):
+    """Losses and final weights of a training on shuffled data, drawn with the global generator."""
+    torch.manual_seed(7)
+    data = torch.randn(24, 1, 6, 6)
+    target = torch.randint(0, 3, (24,))
+    optimizer = {
+        "sgd": lambda: torch.optim.SGD(model.parameters(), 0.1, momentum=0.9),
+        "adam": lambda: torch.optim.AdamW(model.parameters(), 0.01),
+    }[kind]()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10) if amp == "float16" else None
+    watched = watch(model, optimizer, scaler) if watch else None
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        for _ in range(micro):
+            chosen = torch.randperm(24)[:8]
+            with torch.autocast("cpu", getattr(torch, amp or "bfloat16"), enabled=bool(amp)):
+                out = model(data[chosen], 1.5, shift=torch.ones(3), extras=[None, "text", 3])
+                loss = F.cross_entropy(out["logits"], target[chosen]) / micro
+            (scaler.scale(loss) if scaler else loss).backward()
+            losses.append(loss.item())
+        if clip:
+            if scaler:
+                scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        if scaler:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            optimizer.step()
+    if watched:
+        watched.handle.close()
+        assert not watched.problems
+    return losses, [p.detach().clone() for p in model.parameters()], torch.rand(3), watched
+
+
+CASES = {
+    "plain": {},
+    "adam": {"kind": "adam"},
+    "accumulation": {"micro": 3},
+    "clipping": {"clip": 0.05},
+    "bfloat16": {"amp": "bfloat16"},
+    "float16 with a scaler": {"amp": "float16"},
+    "scaler and clipping": {"amp": "float16", "clip": 0.05, "micro": 2},
+}
+
+
+@pytest.mark.parametrize("recompute", ["", "plain", "reentrant"])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("log_freq", [1, 3])
+def test_the_same_training_bit_for_bit(case, recompute, log_freq):
+    torch.manual_seed(5)
+    bare = Dropped(recompute)
+    model = copy.deepcopy(bare)
+    wanted = train(bare, **CASES[case])
+    found = train(
+        model,
+        watch=lambda m, o, s: Watched(m, o, scaler=s, log_freq=log_freq, exact_updates=True),
+        **CASES[case],
+    )
+    assert found[0] == wanted[0]
+    assert all(torch.equal(a, b) for a, b in zip(found[1], wanted[1], strict=True))
+    assert torch.equal(found[2], wanted[2])
+    for name, buffer in bare.named_buffers():
+        assert torch.equal(buffer, dict(model.named_buffers())[name])
+
+
+def test_frozen_and_unused_parameters_have_no_gradient():
+    torch.manual_seed(5)
+    _, _, _, watched = train(Dropped(), watch=lambda m, o, s: Watched(m, o), steps=2)
+    for path in ("unused", "frozen"):
+        assert watched.stats(1, path, "gradient", "weight") == {}
+        assert watched.stats(1, path, "update", "weight") == {}
+        assert watched.stats(1, path, "parameter", "weight")["l2"] > 0
+    info = {(p.path, p.name): p for p in watched.start.parameters}
+    assert not info["frozen", "weight"].trainable
+    assert watched.stats(1, "unused", "output") == {}
+    assert watched.stats(1, "again", "output", call=1)["count"] > 0
+
+
+def test_copies_and_pickles_do_not_log():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    names, state = list(dict(model.named_modules())), list(model.state_dict())
+    with Watched(model) as watched:
+        average = copy.deepcopy(model)
+        again = pickle.loads(pickle.dumps(model))
+        file = io.BytesIO()
+        torch.save(model, file)
+        torch.load(io.BytesIO(file.getvalue()), weights_only=False)
+        for other in (average, again):
+            other(torch.ones(2, 3)).sum().backward()
+        model(torch.ones(2, 3)).sum().backward()
+        assert list(dict(model.named_modules())) == names
+        assert list(model.state_dict()) == state
+    assert watched.stats(0, "0", "output", call=1) == {}
+    total = model[0].weight.grad.double().norm().item()
+    assert watched.number(0, "0", "gradient", "l2", "weight") == pytest.approx(total, rel=1e-5)
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+    assert pickle.loads(pickle.dumps(model[0].weight)).shape == (4, 3)
+
+
+def test_several_models_and_several_watchers():
+    torch.manual_seed(0)
+    one, two = nn.Linear(2, 2), nn.Linear(2, 1)
+    first, second = (torch.optim.SGD(m.parameters(), 0.1) for m in (one, two))
+    with Watched(one, first) as a, Watched(two, second) as b, Watched(one, log_freq=2) as c:
+        for _ in range(3):
+            two(one(torch.ones(1, 2))).sum().backward()
+            first.step()
+            second.step()
+            second.step()
+            first.zero_grad()
+            second.zero_grad()
+    assert not a.problems + b.problems + c.problems
+    assert (a.handle.step, b.handle.step, c.handle.step) == (3, 6, 3)
+    for step in range(3):
+        key = (step, "", "gradient", "l2", "weight")
+        assert a.number(*key) == c.number(*key)
+
+
+def test_a_model_that_raises_and_goes_on():
+    class Faulty(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+            self.fail = False
+
+        def forward(self, x):
+            y = self.inner[0](x)
+            if self.fail:
+                raise ValueError("of the user")
+            return self.inner[1](y)
+
+    model = Faulty()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(3):
+            model.fail = step == 1
+            optimizer.zero_grad()
+            try:
+                model(torch.ones(1, 2)).sum().backward()
+            except ValueError:
+                continue
+            optimizer.step()
+    assert not watched.problems
+    assert watched.handle.step == 2
+    assert watched.stats(1, "inner.1", "output")["count"] == 1
+
+
+def test_our_failures_step_aside(monkeypatch):
+    """Three failures of ours: all hooks are gone, the folder is told, the training never noticed."""
+    from gradtui.torch.watching.values import Meter
+
+    def broken(*_):
+        raise ArithmeticError("of ours")
+
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    watched = Watched(model, optimizer)
+    with monkeypatch.context() as patch:
+        patch.setattr(Meter, "measure", broken)
+        for _ in range(3):
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+    assert len(watched.problems) == 3
+    assert not model._forward_hooks
+    assert not watched.handle.active
+    watched.handle.close()
+    assert len(watched.events("fault")) == 3
+    assert "of ours" in watched.events("fault")[0][1].fields["traceback"]
+    assert len(watched.events("aside")) == 1
+
+
+def test_ctrl_c_reaches_the_user():
+    model = nn.Linear(2, 1)
+    model.register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with Watched(model), pytest.raises(KeyboardInterrupt):
+        model(torch.ones(1, 2))
+
+
+def test_hooks_of_the_user_stay():
+    model = nn.Linear(2, 1)
+    seen = []
+    model.register_forward_hook(lambda *_: seen.append(1))
+    with Watched(model):
+        model(torch.ones(1, 2)).sum().backward()
+    model(torch.ones(1, 2))
+    assert len(seen) == 2
