@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gradtui.core.run.records import ParameterInfo
     from gradtui.core.run.run import Run
     from gradtui.core.run.series import Columns
+
+
+LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 class Evidence:
@@ -45,13 +48,15 @@ class Evidence:
     def table(self, role: Role, quantity: str) -> Table:
         """Return a quantity of all tensors of a role, in training mode, recorded or derived.
 
-        Special values: NaN where nothing was measured; a quantity that nobody recorded gives an empty table.
+        Special values: NaN where nothing was measured; norms that float32 could not hold are the largest that it
+        holds; a quantity that nobody recorded gives an empty table.
         """
         asked = (role, quantity)
         found = self._tables.get(asked)
         if found is None:
             blocks = self.run.blocks(role, quantity, rank=self.rank)
-            found = self._tables[asked] = bounded(joined([_table(block) for block in blocks]))
+            table = bounded(joined([_table(block) for block in blocks]))
+            found = self._tables[asked] = table.within(LARGEST)
         return found
 
     def aligned(self, table: Table, like: Table, *, stale: bool = True) -> Table:

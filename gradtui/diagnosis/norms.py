@@ -59,4 +59,6 @@ def _finding(
     rule: Rule, severity: Severity, path: str, step: int, said: str, why: str, advice: str
 ) -> Finding:
     what = f"The gradient of {place(path)} {said}."
-    return Finding(rule, severity, path, "gradient", max(step, 0), what, why or "|grad|2 inf", advice)
+    return Finding(
+        rule, severity, path, "gradient", max(step, 0), what, why or "|grad|2 inf", advice
+    )

@@ -80,6 +80,12 @@ class Table:
         high = last if self.high is self.last else change(self.high)
         return Table(keys, steps, ends, low, high, last)
 
+    def within(self, largest: float) -> Table:
+        """Return the table with numbers beyond ``largest`` (infinities) brought back to it; NaN stays."""
+        return self._of(
+            self.keys, self.steps, self.ends, lambda values: np.clip(values, -largest, largest)
+        )
+
     def without(self, hidden: Flags) -> Table:
         """Return the table with NaN wherever ``hidden`` [k, n] says so."""
         if not hidden.any():
