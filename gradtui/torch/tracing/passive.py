@@ -5,6 +5,7 @@ The pass is not made by us and not made twice: a second one would run the user's
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,11 @@ class FirstPass:
         """Begin to record, where this is a pass of the training."""
         if self._recorder is not None or not (model.training and torch.is_grad_enabled()):
             return
-        if torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None:
+        if _get_current_dispatch_mode() is not None:
+            return
+        if not _is_plain(model):
+            # It was wrapped or compiled since.
+            self.remove()
             return
         recorder = Recorder(model, passive=True)
         for name, tensor in names_of(model, Arguments(args, kwargs)):
@@ -110,6 +115,8 @@ class _Hook:
 
 class _Before(_Hook):
     def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if torch.compiler.is_compiling():
+            return
         if self.owner is not None:
             try:
                 self.owner.begin(model, args, kwargs)
@@ -119,6 +126,8 @@ class _Before(_Hook):
 
 class _After(_Hook):
     def __call__(self, model: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         if self.owner is not None:
             try:
                 self.owner.end(model, output)
@@ -133,4 +142,13 @@ def _is_plain(model: nn.Module) -> bool:
         hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
         for module in model.modules()
     )
-    return not distributed and not compiled
+    return not distributed and not compiled and not _compiles()
+
+
+def _compiles() -> bool:
+    """Whether this process compiles anything, be it a function that a forward pass calls.
+
+    Under a dispatch mode such code is not compiled, which ends a training that insists on a full graph.
+    """
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    return bool(getattr(frames, "cached_backends", None))
