@@ -22,6 +22,7 @@ from gradtui.torch.watching.recorder import Recorder
 from gradtui.torch.watching.reduced import is_reduced
 from gradtui.torch.watching.sentinel import Sentinel
 from gradtui.torch.watching.structure import chosen, kind_of, modules_of, parameters_of
+from gradtui.torch.watching.unseen import notes_on
 from gradtui.torch.watching.values import Meter
 from gradtui.torch.watching.watcher import Watcher
 
@@ -74,6 +75,7 @@ class WatchHandle:
         self._settings, self._started = settings, time.time()
         self._write(self._start(model, owned))
         self._watcher.on_first_step = self._look_again
+        self._watcher.on_first_end = self._notes
         self._steps = StepHooks(self._watcher.before_optimizer, self._watcher.after_optimizer)
         self.optimizer = optimizer
         self._paths: dict[int, str] = {}
@@ -222,6 +224,14 @@ class WatchHandle:
         ):
             self._watcher.renew(owned)
             self._write(self._start(model, owned))
+
+    def _notes(self) -> list[Event]:
+        """After the first step: what a person should know of the numbers."""
+        model = self._model()
+        if model is None:
+            return []
+        owned = self._watcher.parameters.owned
+        return list(notes_on(model, self._collector.sites, owned, self._place.world))
 
     def _put(self, job: Any) -> None:
         self._recorder.put(job)

@@ -19,7 +19,7 @@ from gradtui.torch.watching.ranks import ddp_around
 from gradtui.torch.watching.reduced import ReducedGradients
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -87,6 +87,7 @@ class Watcher:
         self.gradients.on_first = self._on_first_gradient
         self.gradients.listen()
         self.on_first_step: Callable[[Optimizer, nn.Module | None], None] = lambda *_: None
+        self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
         self._looks = FIRST_LOOKS
         collector.on_root, collector.on_root_done = self._on_root, self._on_root_done
@@ -325,6 +326,8 @@ class Watcher:
         self.collector.finish_step()
         self._sentinel_events()
         job.time = time.time()
+        if self.step == 0:
+            job.events += self.on_first_end()
         if collected is not None:
             job.collected.append(collected)
             self.collector.collected = None
