@@ -22,7 +22,10 @@ BUDGET: Final = 128 << 20
 """Bytes of numbers that a run holds; its histograms have half of that again."""
 _FIRST_EVENTS: Final = 2_000
 _LAST_EVENTS: Final = 6_000
-_KEPT_EACH: Final = 4
+_KEPT_EACH: Final = 128
+"""Kept tensors of one key: of more, every other of the older ones goes, so that all of the training can be played."""
+_NEWEST: Final = 4
+"""The newest tensors of a key, which all stay."""
 _KEPT_BYTES: Final = 64 << 20
 _MOST_LAYOUTS: Final = 256
 _MOST_KEYS: Final = 8_000_000
@@ -172,8 +175,13 @@ class GrowingRank:
         entries = self._kept.setdefault(record.key, [])
         entries.append(entry)
         entries.sort(key=lambda each: each.step)
-        del entries[:-_KEPT_EACH]
+        if len(entries) > _KEPT_EACH:
+            _thin(entries)
         while _kept_bytes(self._kept) > _KEPT_BYTES and any(map(len, self._kept.values())):
+            longest = max(self._kept.values(), key=len)
+            if len(longest) > 2 * _NEWEST:
+                _thin(longest)
+                continue
             oldest = min(
                 (held for held in self._kept.values() if held), key=lambda held: held[0].step
             )
@@ -193,6 +201,11 @@ def _alike(one: object, other: Scalars) -> bool:
         and one.layout == other.layout
         and len(one.values) == len(other.values)
     )
+
+
+def _thin(entries: list[Entry]) -> None:
+    """Take away every other entry but the first and the newest few."""
+    del entries[1:-_NEWEST:2]
 
 
 def _kept_bytes(kept: Mapping[object, list[Entry]]) -> int:

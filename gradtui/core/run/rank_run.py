@@ -22,7 +22,7 @@ class RankRun:
         tracks: the numbers, one track for each layout.
         histograms: the same of histograms.
         events: entries with an `Event`, by step.
-        kept: entries with a `Kept`, by step: the last few of each key.
+        kept: entries with a `Kept`, by step: the first, the newest few and some between, of each key.
         edges: which output feeds which input.
         last_step: the newest step of any record; -1 before the first.
         last_time: the newest wall time of any record, seconds since 1970; 0 before the first.

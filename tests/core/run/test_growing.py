@@ -56,7 +56,7 @@ def test_preamble_events_and_kept():
     ]
     run = Run.of({0: records})
     assert [happening.event.text for happening in run.events] == ["earlier", "later"]
-    assert [kept.step for kept in run.kept] == [5, 6, 7, 8]
+    assert [kept.step for kept in run.kept] == list(range(9))
     assert run.kinds == {"net.a": "Linear", "net.b": "Conv2d"}
     info = run.parameter_info("net.b", "weight")
     assert info is not None
@@ -120,3 +120,17 @@ def test_events_and_layouts_are_bounded():
     assert run.events[-1].step == 39_999
     assert any("events left out" in note for note in run.notes)
     assert len(run.ranks[0].tracks) == 256
+
+
+def test_of_many_kept_tensors_the_first_and_the_newest_and_some_between():
+    key = SeriesKey("net.a", "output", "values")
+    run = Run.of({0: [Entry(i, 9.0, Kept(key, np.full(3, i, np.float32))) for i in range(1000)]})
+    steps = [kept.step for kept in run.kept]
+    assert (steps[0], steps[-4:]) == (0, [996, 997, 998, 999])
+    assert 64 <= len(steps) <= 128
+    # No stretch of the training is missing.
+    assert np.diff(steps).max() <= 40
+    large = np.zeros(1 << 20, np.float32)
+    run = Run.of({0: [Entry(i, 9.0, Kept(key, large)) for i in range(40)]})
+    assert sum(kept.kept.values.nbytes for kept in run.kept) <= 64 << 20
+    assert run.kept[0].step == 0
