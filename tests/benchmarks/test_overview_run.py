@@ -64,6 +64,13 @@ def keys_of(parameters):
     )  # fmt: skip
 
 
+def numbers(rng, keys, steps):
+    """Numbers of some steps, all finite."""
+    values = rng.lognormal(size=(steps, len(keys))).astype(np.float32)
+    values[:, [key.quantity == "nan" for key in keys]] = 0
+    return values
+
+
 def test_fifty_thousand_modules_as_values(say):
     """Bounds: a new picture of the run and any key within 20 ms, but for the first one."""
     modules, parameters = experts()
@@ -73,7 +80,7 @@ def test_fifty_thousand_modules_as_values(say):
     growing.add(0, [Entry(-1, 0.0, start), Entry(-1, 0.0, Layout(0, "scalars", keys))])
     rng = np.random.default_rng(0)
     steps = np.arange(40)
-    values = rng.lognormal(size=(40, len(keys))).astype(np.float32)
+    values = numbers(rng, keys, 40)
     growing.add(0, [Rows(0, steps, steps.astype(float), values)])
     watch, choice = Watch(), RunChoice()
     begin = time.perf_counter()
@@ -110,7 +117,7 @@ def test_fifty_thousand_modules_on_the_screen(tmp_path, say):
     ):  # fmt: skip
         writer.write(Entry(-1, time.time(), record))
     for step in range(20):
-        record = Scalars(0, rng.lognormal(size=len(keys)).astype(np.float32))
+        record = Scalars(0, numbers(rng, keys, 1)[0])
         writer.write(Entry(step, time.time(), record))
     assert writer.flush(60)
     writer.close(60)
@@ -118,7 +125,7 @@ def test_fifty_thousand_modules_on_the_screen(tmp_path, say):
     for _ in range(3):
         begin = time.monotonic()
         with Terminal([*GRADTUI, str(tmp_path / "run")], 80, 24) as terminal:
-            terminal.wait_for(lambda t: "×512" in t.text, 60)
+            terminal.wait_for(lambda t: "×32" in t.text, 60)
             starts.append(time.monotonic() - begin)
     say(
         f"tree on screen: {statistics.median(starts):.2f} s from the start of the process (bound 1.5)"

@@ -14,6 +14,8 @@ GAP: Final = 0.1
 """Seconds between two pictures of a run that grows."""
 CHART_GAP: Final = 0.5
 """The same of a chart, which costs more and moves less; the lines around it go on."""
+SHARE: Final = 0.1
+"""Of the time that drawing may take: a run of very many modules is drawn less often, and keys come first."""
 FRAME: Final = 0.5
 """Seconds a snapshot is shown while they are played."""
 _GROWTH: Final = frozenset({"run", "findings", "windows"})
@@ -26,6 +28,7 @@ class Following:
         self._work = workspace
         self._drawn = 0.0
         self._around = 0.0
+        self._cost = 0.0
         self._timer: Any = None
         self._player: Any = None
 
@@ -63,7 +66,7 @@ class Following:
     def must_wait(self, view: FolderView) -> bool:
         """Whether a picture of a run that only grew comes too soon; then it is drawn in a moment."""
         is_chart = self._work.desk.selection.view == "history"
-        gap = CHART_GAP if is_chart else GAP
+        gap = max(CHART_GAP if is_chart else GAP, self._cost / SHARE)
         now = time.monotonic()
         if not view.changed or not view.changed <= _GROWTH or now - self._drawn >= gap:
             return False
@@ -75,9 +78,10 @@ class Following:
             self._work.shell.paint_now()
         return True
 
-    def drew(self) -> None:
-        """Take notice that the screen was drawn."""
+    def drew(self, seconds: float) -> None:
+        """Take notice that the screen was drawn, and how long it took."""
         self._drawn = self._around = time.monotonic()
+        self._cost = 0.5 * self._cost + 0.5 * seconds
 
     def _late(self) -> None:
         self._timer = None

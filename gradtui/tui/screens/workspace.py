@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -313,8 +314,9 @@ class Workspace:
 
     def draw(self) -> None:
         """Draw everything; only what changed is sent."""
-        self.following.drew()
+        begun = time.thread_time()
         self.drawing.draw()
+        self.following.drew(time.thread_time() - begun)
 
     def look_ahead(self) -> None:
         """Have what the next key may need worked out, now that this one is on the screen."""

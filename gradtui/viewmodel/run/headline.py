@@ -114,7 +114,7 @@ def overview_words(
         parts.append(line((f"sorted by {choice.sort.replace('_', ' ')}", "dim")))
     parts += scalars(run, choice.one_rank)
     if not choice.filter:
-        parts.append(line((f"{len(training.tree) - 1:,} modules", "dim")))
+        parts.append(line((f"{int(training.tree.named.sum()) - 1:,} modules", "dim")))
     return fitting(parts, width)
 
 

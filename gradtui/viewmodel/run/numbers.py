@@ -192,26 +192,24 @@ def below_max(tree: ModuleTree, own: Array) -> Array:
 
 
 def _reduced(operation: np.ufunc, tree: ModuleTree, own: Array) -> Array:
-    """Reduce over each node's subtree, a slice of the nodes; sums of squares of any sizes stay exact."""
-    bounds = np.empty(2 * len(tree), np.intp)
-    bounds[::2] = np.arange(len(tree))
-    bounds[1::2] = tree.ends
-    # The end of the last slice may be the end of the array, where reduceat takes no index.
-    padded = np.append(own, own[:1])
-    result: Array = operation.reduceat(padded, bounds)[::2]
+    """Reduce over each node and all below it, level by level from the deepest; [n] or [n, m]."""
+    result = np.array(own)
+    for nodes, starts, parents in tree.levels:
+        below = operation.reduceat(result[nodes], starts, axis=0)
+        result[parents] = operation(result[parents], below)
     return result
 
 
 def _own_or_below(tree: ModuleTree, own: Floats) -> Floats:
     """A module that is never called itself takes as long as what is right under it."""
     total: Floats = own.copy()
-    missing = np.isnan(total)
-    for node in np.flatnonzero(~tree.leaves)[::-1]:
-        if missing[node]:
-            below = [total[child] for child in tree.children(int(node))]
-            known = [value for value in below if value == value]
-            if known:
-                total[node] = sum(known)
+    for nodes, starts, parents in tree.levels:
+        missing = np.isnan(total[parents])
+        if missing.any():
+            below = np.add.reduceat(np.nan_to_num(total[nodes]), starts)
+            known = np.add.reduceat((~np.isnan(total[nodes])).astype(np.intp), starts) > 0
+            wanted = missing & known
+            total[parents[wanted]] = below[wanted]
     return total
 
 
@@ -246,11 +244,8 @@ def trends_of(run: Run, placing: Placing, rank: int | None = None) -> Floats:
         kept = places >= 0
         if kept.any():
             np.add.at(bad, places[kept], np.nan_to_num(counts.values[kept]))
-    bounds = np.empty(2 * len(tree), np.intp)
-    bounds[::2], bounds[1::2] = np.arange(len(tree)), tree.ends
     stacked = np.concatenate([squares, known, bad], axis=1)
-    stacked = np.concatenate([stacked, stacked[:1]])
-    squares, known, bad = np.split(np.add.reduceat(stacked, bounds, axis=0)[::2], 3, axis=1)
+    squares, known, bad = np.split(_reduced(np.add, tree, stacked), 3, axis=1)
     there = known > 0
     result[there] = 0.5 * np.log10(np.maximum(squares[there], 1e-90))
     result[bad > 0] = np.inf

@@ -136,14 +136,16 @@ def _filtered(training: Training, words: list[str]) -> Indices:
     signs = "".join(FLAG_WORDS.get(word, "") for word in words)
     words = [word for word in words if word not in FLAG_WORDS]
     tree, flags = training.tree, training.flags
-    nodes = [
-        node
-        for node, text in enumerate(tree.texts)
-        if node and tree.named[node] and all(word in text for word in words)
-    ]
+    keep = tree.named.copy()
+    keep[0] = False
+    for word in words:
+        has = np.zeros(len(tree), np.bool_)
+        has[tree.having(word)] = True
+        keep &= has
+    nodes = np.flatnonzero(keep)
     if signs:
-        nodes = [n for n in nodes if any(sign(f) in signs for f in flags.at(n))]
-    return np.array(nodes, np.intp)
+        nodes = nodes[[any(sign(f) in signs for f in flags.at(int(n))) for n in nodes]]
+    return nodes
 
 
 def _sorted(training: Training, nodes: Indices, choice: RunChoice) -> Indices:

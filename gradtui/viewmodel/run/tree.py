@@ -5,8 +5,9 @@ Made once for a list of modules; 50,000 of them fold, sort and add up by arrays 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,20 @@ LEAST_REPEATS: Final = 3
 """So many siblings in a row that are alike stand under one node."""
 FEW_REPEATS: Final = 8
 """Of so many alike siblings the first is shown whole; more of them are folded into one row."""
+
+
+class Level(NamedTuple):
+    """Nodes that are equally deep.
+
+    Attributes:
+        nodes: intp [k], ascending.
+        starts: where in ``nodes`` those of another parent begin.
+        parents: of each of these groups.
+    """
+
+    nodes: Indices
+    starts: Indices
+    parents: Indices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +61,10 @@ class ModuleTree:
         shapes: the shape of the weight, ``768x3072``; empty where there are no parameters.
         parameters: of each module, by its path.
         order: positions by path.
-        texts: what a filter looks in: path and class, in lower case.
+        texts: what is searched: path and class, in lower case.
+        text: all of them, a line each.
+        lines: intp [n]: where each line of ``text`` begins.
+        levels: the nodes by how deep they are, the deepest first.
     """
 
     paths: tuple[str, ...] = ("",)
@@ -62,6 +80,9 @@ class ModuleTree:
     parameters: Mapping[str, tuple[ParameterInfo, ...]] = field(default_factory=dict)
     order: Mapping[str, int] = field(default_factory=lambda: {"": 0})
     texts: tuple[str, ...] = ("",)
+    text: str = ""
+    lines: Indices = field(default_factory=lambda: _zeros(1))
+    levels: tuple[Level, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -75,6 +96,13 @@ class ModuleTree:
     def node(self, path: str) -> int:
         """Return the position of a path; -1 where no module is called so."""
         return self.order.get(path, -1)
+
+    def having(self, word: str) -> Indices:
+        """Return the nodes whose path or class contains a word in lower case, ascending."""
+        found = [match.start() for match in re.finditer(re.escape(word), self.text)]
+        nodes = np.searchsorted(self.lines, np.array(found, np.intp), "right") - 1
+        unique: Indices = np.unique(nodes)
+        return unique
 
     def above(self, node: int) -> tuple[int, ...]:
         """Return the nodes above one, the nearest first, without the root."""
@@ -99,139 +127,159 @@ def _zeros(count: int) -> Indices:
     return read_only(np.zeros(count, np.intp))
 
 
-@dataclass(slots=True)
-class _Branch:
-    path: str
-    label: str
-    below: dict[str, _Branch] = field(default_factory=dict)
-    form: int = 0
-    repeats: int = 0
-
-
 def module_tree(
     modules: Iterable[ModuleInfo], parameters: Iterable[ParameterInfo] = ()
 ) -> ModuleTree:
     """Return the tree of a run's modules; a path without a module above it gets one without a class."""
-    infos = {module.path: module for module in modules}
+    growing = _Growing()
+    for module in modules:
+        growing.kinds[growing.place(module.path)] = module.kind
+        growing.named.add(module.path)
     owned: dict[str, list[ParameterInfo]] = {}
     for parameter in parameters:
         owned.setdefault(parameter.path, []).append(parameter)
-    root = _Branch("", "")
-    for path in dict.fromkeys((*infos, *owned)):
-        if path:
-            _place(root, path)
-    preorder = _preorder(root)
-    _find_forms(preorder, infos, owned)
-    for branch in preorder:
-        if len(branch.below) >= LEAST_REPEATS:
-            _group(branch)
-    return _flattened(root, infos, owned)
+    for path in owned:
+        growing.place(path)
+    growing.group({growing.index[path]: found for path, found in owned.items()})
+    return growing.finished(owned)
 
 
-def _place(root: _Branch, path: str) -> None:
-    branch = root
-    parts = path.split(".", DEEPEST - 1)
-    for depth, part in enumerate(parts, 1):
-        found = branch.below.get(part)
-        if found is None:
-            found = branch.below[part] = _Branch(".".join(parts[:depth]), part)
-        branch = found
+class _Growing:
+    """A tree while it is made: nodes by number, each after the one above it."""
+
+    def __init__(self) -> None:
+        self.index = {"": 0}
+        self.paths = [""]
+        self.labels = [""]
+        self.kinds = [""]
+        self.below: list[list[int]] = [[]]
+        self.repeats: dict[int, int] = {}
+        self.named: set[str] = set()
+
+    def place(self, path: str) -> int:
+        """Return the node of a path; it is made, with those above it, when it is not there."""
+        found = self.index.get(path)
+        if found is not None:
+            return found
+        above, _, label = path.rpartition(".")
+        if path.count(".") >= DEEPEST:
+            *parts, label = path.split(".", DEEPEST - 1)
+            above = ".".join(parts)
+        parent = self.place(above)
+        found = self.index[path] = self._add(path, label)
+        self.below[parent].append(found)
+        return found
+
+    def _add(self, path: str, label: str, kind: str = "") -> int:
+        self.paths.append(path)
+        self.labels.append(label)
+        self.kinds.append(kind)
+        self.below.append([])
+        return len(self.paths) - 1
+
+    def group(self, owned: Mapping[int, list[ParameterInfo]]) -> None:
+        """Put a node above each row of alike siblings; where all are alike, their parent stands for them."""
+        known: dict[object, int] = {}
+        forms = [0] * len(self.paths)
+        # What is below a node comes after it: two nodes have one form when they are alike down to the last parameter.
+        for node in range(len(self.paths) - 1, -1, -1):
+            shapes = tuple((p.name, p.shape) for p in owned[node]) if node in owned else ()
+            below = tuple((self.labels[child], forms[child]) for child in self.below[node])
+            structure = (self.kinds[node], shapes, below)
+            forms[node] = known.setdefault(structure, len(known))
+        for node in range(len(forms)):
+            children = self.below[node]
+            if len(children) >= LEAST_REPEATS:
+                self._group(node, [forms[child] for child in children])
+
+    def _group(self, node: int, forms: list[int]) -> None:
+        children = self.below[node]
+        if node and forms.count(forms[0]) == len(forms):
+            self.repeats[node] = len(children)
+            return
+        grouped: list[int] = []
+        start = 0
+        while start < len(children):
+            stop = start + 1
+            while stop < len(children) and forms[stop] == forms[start]:
+                stop += 1
+            row = children[start:stop]
+            if stop - start >= LEAST_REPEATS:
+                name = f"[{self.labels[row[0]]}…{self.labels[row[-1]]}]"
+                path = f"{self.paths[node]}.{name}" if node else name
+                above = self._add(path, name, self.kinds[row[0]])
+                self.below[above], self.repeats[above] = row, len(row)
+                grouped.append(above)
+            else:
+                grouped += row
+            start = stop
+        self.below[node] = grouped
+
+    def finished(self, owned: Mapping[str, list[ParameterInfo]]) -> ModuleTree:
+        """Return the tree, each node before what is below it."""
+        order, parents, depths = self._preorder()
+        count = len(order)
+        ends = list(range(1, count + 1))
+        for node in range(count - 1, 0, -1):
+            if ends[node] > ends[parents[node]]:
+                ends[parents[node]] = ends[node]
+        paths = [self.paths[node] for node in order]
+        kinds = [self.kinds[node] for node in order]
+        labels = [printable(self.labels[node]) for node in order]
+        labels[0] = printable(kinds[0]) or "(model)"
+        repeats = np.array([self.repeats.get(node, 0) for node in order], np.intp)
+        above = np.array(parents, np.intp)
+        few = (repeats[above] > 0) & (repeats[above] <= FEW_REPEATS)
+        texts = tuple(
+            f"{path} {kind}".lower().replace("\n", " ")
+            for path, kind in zip(paths, kinds, strict=True)
+        )
+        named = [path in self.named or path in owned for path in paths]
+        return ModuleTree(
+            tuple(paths),
+            tuple(labels),
+            tuple(kinds),
+            # The root's children stand where it stands itself.
+            read_only(np.maximum(np.array(depths, np.intp) - 1, 0)),
+            read_only(np.array(ends, np.intp)),
+            read_only(above),
+            read_only(repeats),
+            read_only(few & (np.arange(count) > above + 1)),
+            read_only(np.array(named, np.bool_)),
+            tuple(_shape(owned[path]) if path in owned else "" for path in paths),
+            {path: tuple(found) for path, found in owned.items()},
+            {path: node for node, path in enumerate(paths)},
+            texts,
+            "\n".join(texts),
+            read_only(np.cumsum([0, *(len(text) + 1 for text in texts)], dtype=np.intp)[:-1]),
+            _levels(np.array(depths), above),
+        )
+
+    def _preorder(self) -> tuple[list[int], list[int], list[int]]:
+        """The nodes in order, and for each place in it the place of the one above, and how deep it is."""
+        order: list[int] = []
+        parents: list[int] = []
+        depths: list[int] = []
+        left = [(0, 0, 0)]
+        while left:
+            node, parent, depth = left.pop()
+            here = len(order)
+            order.append(node)
+            parents.append(parent)
+            depths.append(depth)
+            if below := self.below[node]:
+                left.extend([(child, here, depth + 1) for child in reversed(below)])
+        return order, parents, depths
 
 
-def _preorder(root: _Branch) -> list[_Branch]:
-    found, left = [], [root]
-    while left:
-        branch = left.pop()
-        found.append(branch)
-        left.extend(reversed(branch.below.values()))
-    return found
-
-
-def _find_forms(
-    preorder: list[_Branch],
-    infos: Mapping[str, ModuleInfo],
-    owned: Mapping[str, list[ParameterInfo]],
-) -> None:
-    """Number the structures: two branches have one form when they are alike down to the last parameter."""
-    forms: dict[object, int] = {}
-    for branch in reversed(preorder):
-        info = infos.get(branch.path)
-        shape = tuple((p.name, p.shape) for p in owned.get(branch.path, ()))
-        below = tuple((name, child.form) for name, child in branch.below.items())
-        structure = (info.kind if info is not None else "", shape, below)
-        branch.form = forms.setdefault(structure, len(forms))
-
-
-def _group(branch: _Branch) -> None:
-    """Put a branch above each row of alike siblings; where all are alike, their parent stands for them."""
-    children = list(branch.below.items())
-    forms = [child.form for _, child in children]
-    if branch.path and len(set(forms)) == 1:
-        branch.repeats = len(children)
-        return
-    below: dict[str, _Branch] = {}
-    start = 0
-    while start < len(children):
-        stop = start + 1
-        while stop < len(children) and forms[stop] == forms[start]:
-            stop += 1
-        row = dict(children[start:stop])
-        if stop - start >= LEAST_REPEATS:
-            name = f"[{children[start][0]}…{children[stop - 1][0]}]"
-            path = f"{branch.path}.{name}" if branch.path else name
-            below[name] = _Branch(path, name, row, forms[start], stop - start)
-        else:
-            below |= row
-        start = stop
-    branch.below = below
-
-
-def _flattened(
-    root: _Branch,
-    infos: Mapping[str, ModuleInfo],
-    owned: Mapping[str, list[ParameterInfo]],
-) -> ModuleTree:
-    branches: list[_Branch] = []
-    depths: list[int] = []
-    parents: list[int] = []
-    left = [(root, 0, 0)]
-    while left:
-        branch, depth, parent = left.pop()
-        here = len(branches)
-        branches.append(branch)
-        depths.append(depth)
-        parents.append(parent)
-        deeper = depth + 1 if here else 0
-        left.extend((child, deeper, here) for child in reversed(branch.below.values()))
-    ends = np.arange(1, len(branches) + 1)
-    for node in range(len(branches) - 1, 0, -1):
-        parent = parents[node]
-        ends[parent] = max(ends[parent], ends[node])
-    kinds = [infos[b.path].kind if b.path in infos else "" for b in branches]
-    labels = [printable(branch.label) for branch in branches]
-    for node, branch in enumerate(branches):
-        if branch.repeats and branch.path not in infos:
-            kinds[node] = kinds[node + 1]
-    repeats = np.array([branch.repeats for branch in branches], np.intp)
-    above = np.array(parents, np.intp)
-    few = (repeats[above] > 0) & (repeats[above] <= FEW_REPEATS)
-    later = few & (np.arange(len(branches)) > above + 1)
-    labels[0] = printable(kinds[0]) or "(model)"
-    return ModuleTree(
-        tuple(branch.path for branch in branches),
-        tuple(labels),
-        tuple(kinds),
-        read_only(np.array(depths, np.intp)),
-        read_only(ends.astype(np.intp)),
-        read_only(above),
-        read_only(repeats),
-        read_only(later),
-        read_only(np.array([b.path in infos or b.path in owned for b in branches], np.bool_)),
-        tuple(_shape(owned.get(branch.path, [])) for branch in branches),
-        {path: tuple(found) for path, found in owned.items()},
-        {branch.path: node for node, branch in enumerate(branches)},
-        tuple(f"{b.path} {kind}".lower() for b, kind in zip(branches, kinds, strict=True)),
-    )
+def _levels(depths: Indices, parents: Indices) -> tuple[Level, ...]:
+    levels = []
+    for depth in range(int(depths.max(initial=0)), 0, -1):
+        nodes = np.flatnonzero(depths == depth)
+        above = parents[nodes]
+        starts = np.flatnonzero(np.concatenate([[True], above[1:] != above[:-1]]))
+        levels.append(Level(read_only(nodes), read_only(starts), read_only(above[starts])))
+    return tuple(levels)
 
 
 def _shape(parameters: list[ParameterInfo]) -> str:
