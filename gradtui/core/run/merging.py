@@ -26,7 +26,7 @@ def combined(values: Sequence[Array], quantity: str, logged: bool = False) -> Fl
         quantity: a name of `MERGED_BY`; others are merged as the greatest.
         logged: scalars of the run, in which a NaN of any rank is the whole's.
 
-    Special values: a shard with NaN (none) gives nothing; NaN where all are NaN.
+    Special values: a shard with NaN (none) gives nothing; NaN where all are NaN, and where infinities cancel.
     """
     stack = np.stack([np.asarray(each, np.float64) for each in values])
     how = MERGED_BY.get(quantity, "max")
@@ -35,7 +35,8 @@ def combined(values: Sequence[Array], quantity: str, logged: bool = False) -> Fl
     if logged:
         result = np.sqrt((stack * stack).sum(axis=0)) if how == "squares" else stack.mean(axis=0)
     elif how == "sum":
-        result = np.where(none, np.nan, np.nansum(stack, axis=0))
+        with np.errstate(invalid="ignore"):
+            result = np.where(none, np.nan, np.nansum(stack, axis=0))
     elif how == "squares":
         # The squares of float32 numbers stay within float64.
         result = np.where(none, np.nan, np.sqrt(np.nansum(stack * stack, axis=0)))
@@ -120,10 +121,12 @@ def less(block: Block, others: Sequence[Block]) -> Block:
 
 
 def quotient(above: Array, below: Array) -> Floats:
-    """Return above / below in float64; NaN where below is 0 or either is NaN."""
+    """Return above / below in float64; NaN where below is 0, either is NaN, or both are infinite."""
     above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
     shape = np.broadcast_shapes(above.shape, below.shape)
-    result: Floats = np.divide(above, below, out=np.full(shape, np.nan), where=below != 0)
+    # Norms that float32 could not hold are infinite.
+    with np.errstate(invalid="ignore", over="ignore"):
+        result: Floats = np.divide(above, below, out=np.full(shape, np.nan), where=below != 0)
     return result
 
 
