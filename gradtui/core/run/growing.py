@@ -14,7 +14,7 @@ from gradtui.core.run.records import Edges, Event, Histograms, Kept, Layout, Sca
 from gradtui.core.run.track import GrowingTrack, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gradtui.core.run.records import Entry
 
@@ -23,7 +23,7 @@ BUDGET: Final = 128 << 20
 _FIRST_EVENTS: Final = 2_000
 _LAST_EVENTS: Final = 6_000
 _KEPT_EACH: Final = 128
-"""Kept tensors of one key: of more, every other of the older ones goes, so that all of the training can be played."""
+"""Kept tensors of one key: of more, those go that stand closest, so that all of the training can be played."""
 _NEWEST: Final = 4
 """The newest tensors of a key, which all stay."""
 _KEPT_BYTES: Final = 64 << 20
@@ -204,8 +204,19 @@ def _alike(one: object, other: Scalars) -> bool:
 
 
 def _thin(entries: list[Entry]) -> None:
-    """Take away every other entry but the first and the newest few."""
-    del entries[1:-_NEWEST:2]
+    """Take away the entry whose neighbours are closest to each other; the first and the newest few stay."""
+    del entries[crowded([entry.step for entry in entries], _NEWEST)]
+
+
+def crowded(steps: Sequence[int], newest: int = 1) -> int:
+    """Return the place whose loss leaves the smallest gap: taken again and again, steps stay evenly spread.
+
+    Args:
+        steps: ascending, at least three.
+        newest: so many at the end are not asked, nor is the first.
+    """
+    places = range(1, max(len(steps) - newest, 2))
+    return min(places, key=lambda place: steps[place + 1] - steps[place - 1])
 
 
 def _kept_bytes(kept: Mapping[object, list[Entry]]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.analysis.evolution import evolutions, find_evolution
+from gradtui.core.run.growing import crowded
 from gradtui.core.run.records import Entry, Kept
 from gradtui.errors import FolderMissing
 from gradtui.folder.history.reader import HistoryReader
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gradtui.core.run.keys import SeriesKey
 
 MOST_FRAMES: Final = 512
-"""Of more tensors of one key every other is left out, again and again; the first and the newest stay."""
+"""Of more tensors of one key those are left out that stand closest; the first and the newest stay."""
 MOST_BYTES: Final = 1 << 28
 
 
@@ -72,15 +73,16 @@ def _add(found: dict[SeriesKey, dict[int, Entry]], key: SeriesKey, entry: Entry)
     entries[entry.step] = entry
     if len(entries) > MOST_FRAMES:
         _thin(entries)
-    while _bytes(found) > MOST_BYTES and any(len(each) > 2 for each in found.values()):
-        for each in found.values():
-            _thin(each)
+    while _bytes(found) > MOST_BYTES:
+        longest = max(found.values(), key=len)
+        if len(longest) < 3:
+            break
+        _thin(longest)
 
 
 def _thin(entries: dict[int, Entry]) -> None:
     steps = sorted(entries)
-    for step in steps[1:-1:2]:
-        del entries[step]
+    del entries[steps[crowded(steps)]]
 
 
 def _bytes(found: dict[SeriesKey, dict[int, Entry]]) -> int:
