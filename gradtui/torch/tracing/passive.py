@@ -136,19 +136,17 @@ class _After(_Hook):
 
 
 def _is_plain(model: nn.Module) -> bool:
-    """Whether a pass can be looked at without a chance of changing it."""
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    compiled = any(
+    """Whether a pass can be looked at without a chance of changing it.
+
+    Under a dispatch mode dynamo compiles nothing, and a function that must be compiled whole raises: where anything
+    of this process was given to ``torch.compile``, nothing is looked at.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return False
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    if dynamo is not None and getattr(dynamo, "cached_backends", None):
+        return False
+    return not any(
         hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
         for module in model.modules()
     )
-    return not distributed and not compiled and not _compiles()
-
-
-def _compiles() -> bool:
-    """Whether this process compiles anything, be it a function that a forward pass calls.
-
-    Under a dispatch mode such code is not compiled, which ends a training that insists on a full graph.
-    """
-    frames = sys.modules.get("torch._dynamo.eval_frame")
-    return bool(getattr(frames, "cached_backends", None))
