@@ -117,9 +117,10 @@ class Collector:
         self.order = site.last = self.order + 1
         site.alone = site.alone and not call and site.trains(module)
         collected = self.collected
-        if collected is not None and self._io and call < self.settings.max_calls:
+        if collected is not None and call < self.settings.max_calls:
             for slot, tensor in inputs(frame, args, kwargs):
-                self._values(collected, frame, "input", slot, tensor)
+                if self._io:
+                    self._values(collected, frame, "input", slot, tensor)
                 self.edges.consumed(frame.name("input", slot), tensor)
             if self._io_grad and self.mode == TRAIN:
                 frame.places = [place_of(tensor) for _, tensor in frame.inputs]
@@ -146,6 +147,8 @@ class Collector:
             if seen is not None and not seen.stats.is_finite:
                 name = frame.name("output", slot)
                 self.sentinel.found_named(name, seen.stats.nan, seen.stats.inf)
+            elif self.sentinel.bad:
+                self.sentinel.fine_named(frame.name("output", slot))
             if self.mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
                 self._await(collected, frame, slot, tensor, seen)
         if self._io_grad and frame.places:

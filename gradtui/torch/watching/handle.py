@@ -87,6 +87,9 @@ class WatchHandle:
             )
             self._hooks.append(module.register_forward_hook(After(site, self._collector)))
         _live.add(self)
+        # Again behind the writer's own, so that it runs before that.
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
 
     def __enter__(self) -> Self:
         return self
@@ -281,5 +284,4 @@ def _in_child() -> None:
         handle.abandon()
 
 
-atexit.register(_close_all)
 os.register_at_fork(after_in_child=_in_child)

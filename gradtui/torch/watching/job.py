@@ -177,15 +177,16 @@ def _norms_of(update: Update) -> dict[int, float]:
     """‖after − before‖₂ and ‖before‖₂ of each parameter, by column; over finite values."""
     found: dict[int, float] = {}
     before = update.before.double().numpy()
-    change = update.after.double().numpy() - before
+    # Weights that are infinite have no change; they are told elsewhere.
+    with np.errstate(invalid="ignore", over="ignore"):
+        change = update.after.double().numpy() - before
     start = 0
     for column, size in zip(update.columns, update.sizes, strict=True):
         for offset, values in enumerate((change, before) if column >= 0 else ()):
             part = values[start : start + size]
-            squares = float(part @ part)
-            if not math.isfinite(squares):
+            if not np.isfinite(part).all():
                 part = part[np.isfinite(part)]
-                squares = float(part @ part)
+            squares = float(part @ part)
             found[column + offset] = math.sqrt(squares)
         start += size
     return found

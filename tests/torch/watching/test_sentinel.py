@@ -1,0 +1,178 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
+"""A value that is not finite is named where and when it is born, also on steps that are not logged."""
+
+import pytest
+import torch
+from kit.watched import Watched
+from torch import nn
+
+
+class Bomb(nn.Module):
+    """Passes its input on; in forward or backward of chosen calls it makes an infinity or a NaN."""
+
+    def __init__(self):
+        super().__init__()
+        self.forward_at = self.backward_at = -1
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls - 1 == self.forward_at:
+            x = x / torch.zeros(())
+        if self.calls - 1 == self.backward_at:
+            x.register_hook(lambda g: g * float("nan"))
+        return x * 1.0
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.bomb = Bomb()
+        self.second = nn.Linear(3, 3)
+        self.last = nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.last(self.second(self.bomb(self.first(x))))
+
+
+def trained(prepare, steps=4, log_freq=100):
+    torch.manual_seed(0)
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 1e-3)
+    with Watched(net, optimizer, log_freq=log_freq) as watched:
+        for step in range(steps):
+            prepare(net, step)
+            optimizer.zero_grad()
+            net(torch.ones(2, 3)).sum().backward()
+            optimizer.step()
+    assert not watched.problems
+    return watched
+
+
+def test_born_in_the_forward_pass():
+    watched = trained(lambda net, step: setattr(net.bomb, "forward_at", 2))
+    found = watched.events("non-finite")
+    step, first = found[0]
+    assert (step, first.path, first.fields["role"], first.fields["order"]) == (
+        2,
+        "bomb",
+        "output",
+        0,
+    )
+    assert first.fields["inf"] == 6
+    assert [e.path for s, e in found if s == 2][:3] == ["bomb", "second", "last"]
+    # That step from there on, and the next, are recorded in full; after that no more.
+    assert watched.stats(2, "last", "gradient", "weight")["nan"] > 0
+    spoiled = watched.stats(3, "first", "output")
+    assert spoiled["nan"] + spoiled["inf"] == 6
+    assert watched.stats(1, "first", "output") == {}
+
+
+def test_born_in_the_backward_pass():
+    watched = trained(lambda net, step: setattr(net.bomb, "backward_at", 2))
+    found = [e for s, e in watched.events("non-finite") if s == 2]
+    assert found[0].path == "first"
+    assert found[0].fields["order"] == 0
+    assert "gradient" in found[0].fields["role"]
+    assert all(e.fields["role"] != "output" for e in found)
+
+
+def test_born_in_the_loss():
+    torch.manual_seed(0)
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 1e-3)
+    with Watched(net, optimizer, log_freq=100) as watched:
+        for step in range(3):
+            optimizer.zero_grad()
+            out = net(torch.ones(2, 3))
+            loss = (out * 0).sqrt().sum() if step == 1 else out.sum()
+            loss.backward()
+            optimizer.step()
+    step, first = watched.events("non-finite")[0]
+    assert (step, first.path, first.fields["role"]) == (1, "", "output gradient")
+
+
+def test_the_call_of_a_reused_module():
+    class Reused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x, bad=False):
+            y = self.layer(x)
+            if bad:
+                y.register_hook(lambda g: g / 0)
+            return self.layer(self.layer(y))
+
+    torch.manual_seed(0)
+    net = Reused()
+    optimizer = torch.optim.SGD(net.parameters(), 1e-3)
+    with Watched(net, optimizer, log_freq=100) as watched:
+        for step in range(4):
+            optimizer.zero_grad()
+            net(torch.ones(2, 3), step == 2).sum().backward()
+            optimizer.step()
+    step, first = watched.events("non-finite")[0]
+    assert (step, first.path, first.fields["role"]) == (2, "layer", "output gradient")
+    assert first.fields["call"] == 0
+
+
+@pytest.mark.parametrize("log_freq", [1, 100])
+def test_what_stays_bad_is_told_once_and_again_when_it_turned_good(log_freq):
+    def prepare(net, step):
+        net.bomb.forward_at = step if step in (1, 2, 4) else -1
+        if step in (1, 3, 4):
+            for p in net.parameters():
+                p.data.fill_(0.1)
+
+    torch.manual_seed(0)
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    with Watched(net, optimizer, log_freq=log_freq) as watched:
+        for step in range(5):
+            prepare(net, step)
+            optimizer.zero_grad()
+            net(torch.ones(2, 3)).sum().backward()
+            for p in net.parameters():
+                p.grad = torch.zeros_like(p)
+            optimizer.step()
+    told = [
+        s
+        for s, e in watched.events("non-finite")
+        if (e.path, e.fields["role"]) == ("bomb", "output")
+    ]
+    assert told == [1, 4]
+
+
+def test_a_bad_weight_is_named_before_what_it_spoils():
+    def prepare(net, step):
+        if step == 2:
+            with torch.no_grad():
+                net.second.weight[0, 0] = float("nan")
+
+    watched = trained(prepare)
+    step, first = watched.events("non-finite")[0]
+    assert (step, first.path) == (2, "second")
+
+
+def test_half_precision_overflow_is_seen():
+    net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)).half()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.fill_(300.0)
+    with Watched(net, log_freq=100) as watched:
+        net(torch.ones(1, 2).half())
+        net(torch.ones(1, 2).half()).float().sum().backward()
+    found = watched.events("non-finite")[0][1]
+    assert (found.path, found.fields["inf"]) == ("1", 2)
+
+
+def test_many_large_halves_are_finite():
+    net = nn.Sequential(nn.Linear(2, 400, bias=False), nn.Identity()).half()
+    with torch.no_grad():
+        net[0].weight.fill_(1000.0)
+    with Watched(net, log_freq=100) as watched:
+        for _ in range(2):
+            net(torch.ones(4, 2).half())
+    assert not watched.events("non-finite")
