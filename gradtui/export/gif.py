@@ -102,6 +102,8 @@ def write_gif(
         )
     frames: list[Any] = []
     last = int(evolution.steps[-1])
+    # The font that is always there has no other characters, and a name from a file may hold any.
+    caption = "".join(c if " " <= c <= "~" else "?" for c in evolution.key.name)
     for step, map_levels in zip(evolution.steps, levels, strict=True):
         pixels = _indices(map_levels).repeat(cell, axis=0).repeat(cell, axis=1)
         frame = Image.new("P", (pixels.shape[1], pixels.shape[0] + CAPTION + BAR), _GROUND_INDEX)
@@ -110,7 +112,7 @@ def write_gif(
         frame.paste(picture, (0, 0))
         draw = ImageDraw.Draw(frame)
         draw.fontmode = "1"
-        draw.text((2, pixels.shape[0] + 1), f"{evolution.key.name}  step {step}", fill=_INK_INDEX)
+        draw.text((2, pixels.shape[0] + 1), f"{caption}  step {step}", fill=_INK_INDEX)
         share = (int(step) + 1) / (last + 1) if last >= 0 else 1.0
         end = max(1, round(share * pixels.shape[1]))
         bottom = frame.size[1]

@@ -66,6 +66,12 @@ def test_channels_side_by_side_or_one(tmp_path):
     assert frames(tmp_path / "one.gif")[0][0][0].shape[1] == 320
 
 
+def test_a_name_of_any_characters(tmp_path):
+    key = SeriesKey("schicht\x1b]0;x\x07.überall\n", "output", "values")
+    odd = Evolution(key, np.arange(1), np.zeros((1, 2, 2), np.float32))
+    assert write_gif(odd, tmp_path / "x.gif") == 1
+
+
 def test_what_is_refused(tmp_path, monkeypatch):
     one = evolution(np.zeros((1, 2, 2)))
     with pytest.raises(UsageError, match="fps"):

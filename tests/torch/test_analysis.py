@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from kit.networks import Strange
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from gradtui.errors import UsageError
 from gradtui.torch import features, gradients, similarity, weights
@@ -119,6 +120,19 @@ def test_a_recurrent_layer_gives_its_output_and_a_compiled_one_what_it_was_made_
     assert features(model, (2, 5, 4), "(model)").shape == (2, 5, 6)
     compiled = torch.compile(nn.Sequential(nn.Linear(3, 3)), backend="eager")
     assert features(compiled, (2, 3), "0").shape == (2, 3)
+
+
+@pytest.mark.skipif(not distributed.is_available(), reason="torch without distributed")
+def test_a_rank_does_not_wait_for_others():
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        wrapped = DistributedDataParallel(model)
+        found = features(wrapped, (2, 3), ["0", "module.1"])
+        assert torch.equal(found["module.1"], features(model, (2, 3), "1"))
+        assert gradients(wrapped).names[0] == "module.0.weight"
+    finally:
+        distributed.destroy_process_group()
 
 
 def test_what_is_refused_leaves_the_model_as_it_was():

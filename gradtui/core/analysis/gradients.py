@@ -14,9 +14,11 @@ import numpy as np
 from gradtui.core.arrays import read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gradtui.core.arrays import Array, Floats
+
+    Join: TypeAlias = Callable[[Floats], Floats]
 
 Every: TypeAlias = Literal["step", "epoch"]
 
@@ -148,18 +150,12 @@ def _share(total: Floats, count: Floats) -> Array:
         return read_only(np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan))
 
 
-def _joined(values: Array, groups: Sequence[Sequence[int]], join: _Join) -> Floats:
+def _joined(values: Array, groups: Sequence[Sequence[int]], join: Join) -> Floats:
     """Columns of a table, group by group."""
     joined = np.full((values.shape[0], len(groups)), np.nan)
     for place, members in enumerate(groups):
         joined[:, place] = join(np.asarray(values[:, members], np.float64))
     return joined
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    _Join: TypeAlias = Callable[[Floats], Floats]
 
 
 def _added(columns: Floats) -> Floats:
