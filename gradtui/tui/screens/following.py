@@ -44,6 +44,9 @@ class Following:
             return False
         if not desk.watching:
             work.shell.tall_detail()
+            if desk.selection.view == "architecture" and not work.has_state:
+                # The graph came before the run was read.
+                desk.selection = replace(desk.selection, view="overview")
         desk.watch.arrived(view.watched, view.findings, view.reading)
         if not view.watched.kept or view.session.pairs:
             return False

@@ -79,7 +79,7 @@ class Workspace:
         self.asking = Question()
         self._asked: set[object] = set()
         self._state_timer: Any = None
-        self._has_state = bool(state)
+        self.has_state = bool(state)
         self._summarized: object = None
         if problems:
             self.desk.say(problems[0], "warn")
@@ -112,7 +112,7 @@ class Workspace:
             desk.edits = EditHistory.of(view.session.input)
             # What a crash left stays in the journal until the person has answered for it.
             self.pending.journalled = desk.edits.cells
-            if not self._has_state and not desk.watching:
+            if not self.has_state and not desk.watching:
                 desk.selection = first_selection(desk.selection, view.session)
             self._shown_changed()
             desk.selection = at_strongest_link(desk.selection, desk.session)
@@ -134,7 +134,7 @@ class Workspace:
     def _took_graph(self, graph: ModuleGraph, *, first: bool) -> None:
         desk = self.desk
         desk.plan.arrived(graph)
-        if first and not self._has_state and not desk.generations.kept and not desk.watching:
+        if first and not self.has_state and not desk.generations.kept and not desk.watching:
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:
             from gradtui.tui.actions.drafting import go_to_fault
