@@ -144,7 +144,8 @@ def _is_plain(model: nn.Module) -> bool:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return False
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
-    if dynamo is not None and getattr(dynamo, "cached_backends", None):
+    # Optimizers stand there too, without a backend: they are kept from being compiled.
+    if any(getattr(dynamo, "cached_backends", {}).values()):
         return False
     return not any(
         hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
