@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gradtui.folder.location import DebugFolder
     from gradtui.store.publishing import Publisher
 
-BUDGET = 72 << 20
-"""Bytes of numbers that a run may hold in memory."""
+BUDGET = 44 << 20
+"""Bytes of numbers that a run may hold in memory; the screen may hold on to an older picture of it, as much again."""
 # Bytes that are read at once: nobody waits longer than for these.
 _SLICE = 2 << 20
 # Bytes that are read for a window: as many steps as a person can look at, of a model of some hundred modules.

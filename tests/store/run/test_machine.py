@@ -129,6 +129,16 @@ class Histories(RuleBasedStateMachine):
                 segments.drop(numbers[0])
 
     @precondition(lambda self: self.ranks)
+    @rule()
+    def the_folder_is_deleted_and_the_training_goes_on(self) -> None:
+        shutil.rmtree(self.folder.history)
+        self.places.clear()
+        for rank, written in self.ranks.items():
+            self.places[rank] = written.segments = Segments(self.folder, rank)
+            written.segments.begin(self._preamble(rank))
+            written.missing, written.is_damaged = b"", False
+
+    @precondition(lambda self: self.ranks)
     @rule(rank=RANKS)
     def the_training_starts_again(self, rank: int) -> None:
         self.run += 1
