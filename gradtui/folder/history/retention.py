@@ -42,9 +42,10 @@ class Retention:
         self._swept = False
 
     def make_room(self, current: int, room: int, run: str) -> None:
-        """Make room for ``room`` bytes more, and as much again for a merge; the segment ``current`` stays.
+        """Make room for three times ``room`` bytes; the segment ``current`` stays.
 
-        What cannot be done is left: the writer finds out when the disk is full.
+        One is for that segment, one for what is written meanwhile, one for a rewrite. What cannot be done is left: the
+        writer finds out when the disk is full.
 
         Args:
             current: the number of the segment that is being written.
@@ -57,7 +58,7 @@ class Retention:
         for _ in range(_MOST_ROUNDS):
             found = [each for each in segments_of(self._directory) if each.number < current]
             found = self._without_covered(found)
-            if sum(each.size for each in found) + 2 * room <= self._limit or not found:
+            if sum(each.size for each in found) + 3 * room <= self._limit or not found:
                 break
             foreign = [each for each in found if self._beginning(each).run != run]
             if foreign:

@@ -29,8 +29,12 @@ class SegmentWriter:
         is_torn: whether the file could not be cut back: nothing may be appended any more.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, above: int = 0) -> None:
         """Make the file.
+
+        Args:
+            directory: of the rank.
+            above: the number is greater than this one too.
 
         Raises:
             SaveFailed: the system refused.
@@ -39,6 +43,7 @@ class SegmentWriter:
         self.size = 0
         self.is_torn = False
         self.number = max((found.number for found in segments_of(directory)), default=0)
+        self.number = max(self.number, above)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         for _ in range(1000):
             self.number += 1

@@ -74,11 +74,16 @@ def segments_of(directory: Path) -> tuple[Found, ...]:
         with os.scandir(directory) as entries:
             for entry in entries:
                 match = _SEGMENT.fullmatch(entry.name)
-                if not match or not entry.is_file(follow_symlinks=False):
+                if not match:
                     continue
-                result = entry.stat(follow_symlinks=False)
-                path = directory / entry.name
-                found.append(Found(int(match[1]), path, result.st_size, result.st_ino))
+                try:
+                    result = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    # Removed or renamed while the others are listed.
+                    continue
+                if stat.S_ISREG(result.st_mode):
+                    path = directory / entry.name
+                    found.append(Found(int(match[1]), path, result.st_size, result.st_ino))
                 if len(found) >= _MOST_SEGMENTS:
                     break
     except OSError:

@@ -78,9 +78,11 @@ class HistoryWriter:
         self._preamble: list[bytes] = []
         self._preamble_written = 0
         self._run = ""
+        self._number = 0
         self._quiet_until = 0.0
         self._pause = _FIRST_PAUSE
         self._looked = 0.0
+        self._tidying: threading.Thread | None = None
         self._thread = threading.Thread(target=self._work, name="gradtui-history", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -200,11 +202,25 @@ class HistoryWriter:
             self._leave()
             current = None
         if current is None:
-            current = self._current = SegmentWriter(self._directory)
+            current = self._current = SegmentWriter(self._directory, self._number)
+            self._number = current.number
             self._preamble_written = 0
             self._looked = now
-            self._retention.make_room(current.number, self._segment_bytes, self._run)
+            self._tidy(current.number)
         return current
+
+    def _tidy(self, number: int) -> None:
+        """Make room beside the writing: to thin a segment takes half a second, and records should be seen at once."""
+        if self._tidying is not None:
+            self._tidying.join()
+        arguments = (number, self._segment_bytes, self._run)
+        self._tidying = threading.Thread(
+            target=self._retention.make_room,
+            args=arguments,
+            name="gradtui-history-room",
+            daemon=True,
+        )
+        self._tidying.start()
 
     def _floor(self) -> int:
         return sum(map(len, self._preamble))
@@ -226,6 +242,8 @@ class HistoryWriter:
             with contextlib.suppress(SaveFailed, ValueError):
                 self._put(b"", Entry(-1, time.time(), Event("dropped", "")))
         self._leave()
+        if self._tidying is not None:
+            self._tidying.join()
         with contextlib.suppress(Empty):
             while True:
                 item = self._waiting.get_nowait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -248,6 +249,35 @@ def test_a_file_that_was_replaced_or_cut(folder):
     path.write_bytes(path.read_bytes()[:50])
     assert drain(reader) == []
     reader.close()
+
+
+def test_a_file_that_vanishes_while_the_others_are_listed(folder, monkeypatch):
+    for number in range(1, 5):
+        path = segment(folder, range(3), number)
+    real = os.scandir
+
+    class Vanishing:
+        """A listing in which the second entry is removed before it is looked at."""
+
+        def __init__(self, where):
+            self.entries = sorted(real(where), key=lambda entry: entry.name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def __iter__(self):
+            for place, entry in enumerate(self.entries):
+                if place == 1:
+                    Path(entry.path).unlink()
+                yield entry
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", Vanishing)
+        found = segments_of(path.parent)
+    assert [each.number for each in found] == [1, 3, 4]
 
 
 def test_a_window_is_exact(folder):
