@@ -31,17 +31,18 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     run = evidence.run
     if run.world <= 1 or not run.ranks:
         return
-    yield from _missing(run)
+    yield from _missing(run, bounds)
     yield from _behind(run, bounds)
     if len(run.ranks) > 1:
         yield from _slow(evidence, bounds)
         yield from _differing(evidence, bounds)
 
 
-def _missing(run: Run) -> Iterator[Finding]:
+def _missing(run: Run, bounds: Bounds) -> Iterator[Finding]:
     there = {rank.rank for rank in run.ranks}
     missing = [rank for rank in range(run.world) if rank not in there]
-    if missing and run.last_step >= 1:
+    # Ranks do not begin to write at the same moment.
+    if missing and run.last_step >= bounds.rank_steps:
         listed = ", ".join(str(rank) for rank in missing[:8]) + (
             ", ..." if len(missing) > 8 else ""
         )

@@ -139,16 +139,22 @@ def forward_order(registered: tuple[str, ...], edges: Edges) -> tuple[str, ...]:
     """
     after: dict[str, set[str]] = {}
     waiting = dict.fromkeys(registered, 0)
+    place = {path: i for i, path in enumerate(registered)}
+    ends = _ends(registered)
     for source, target in edges.pairs:
         tail, head = source.path, target.path
-        if head in waiting and tail in waiting and not _nested(tail, head):
-            heads = after.setdefault(tail, set())
-            if head not in heads:
+        # Only first calls: a module that is used again stands where it was used first.
+        first = not source.call and not target.call
+        if not first or head not in waiting or tail not in waiting or _nested(tail, head):
+            continue
+        # What a module hands on comes from the last of those in it.
+        for inner in registered[place[tail] : ends[tail]]:
+            heads = after.setdefault(inner, set())
+            if head not in heads and not _nested(inner, head):
                 heads.add(head)
                 waiting[head] += 1
     if not after:
         return registered
-    place = {path: i for i, path in enumerate(registered)}
     ready = [place[path] for path in registered if not waiting[path]]
     heapq.heapify(ready)
     found: dict[str, None] = {}
@@ -161,6 +167,18 @@ def forward_order(registered: tuple[str, ...], edges: Edges) -> tuple[str, ...]:
                 heapq.heappush(ready, place[head])
     found.update(dict.fromkeys(registered))
     return tuple(found)
+
+
+def _ends(registered: tuple[str, ...]) -> Mapping[str, int]:
+    """Where what lies in each module ends: modules are registered with what they hold right after them."""
+    ends: dict[str, int] = {}
+    within: list[str] = []
+    for i, path in enumerate(registered):
+        while within and within[-1] and not path.startswith(f"{within[-1]}."):
+            ends[within.pop()] = i
+        within.append(path)
+    ends.update(dict.fromkeys(within, len(registered)))
+    return ends
 
 
 def _nested(one: str, other: str) -> bool:

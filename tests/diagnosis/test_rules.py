@@ -7,9 +7,10 @@ import pytest
 from kit.runs import Training, deep, findings_of
 
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.records import ModuleInfo, ParameterInfo
+from gradtui.core.run.records import Edges, ModuleInfo, ParameterInfo
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
+from gradtui.diagnosis.structure import forward_order
 
 
 def only(run: Run, rule: str):
@@ -525,3 +526,33 @@ def test_a_slow_rank():
     (found,) = only(together(made), "rank disagreement")
     assert found.rank == 1
     assert abs(found.since - 100) <= 2
+
+
+def test_the_way_forward():
+    def edges(*pairs):
+        return Edges(
+            tuple(
+                (SeriesKey(a, "output", "", call=i), SeriesKey(b, "input", "", call=j))
+                for a, i, b, j in pairs
+            )
+        )
+
+    registered = ("", "head", "block", "block.conv1", "block.conv2", "block.relu", "stem")
+    assert forward_order(registered, Edges(())) == registered
+    found = forward_order(
+        registered,
+        edges(
+            ("stem", 0, "block", 0), ("stem", 0, "block.conv1", 0), ("block.conv1", 0, "block.relu", 0),
+            ("block.relu", 0, "block.conv2", 0), ("block.conv2", 0, "block.relu", 1), ("block", 0, "head", 0),
+            ("elsewhere", 0, "head", 0), ("block", 0, "block.conv1", 0),
+        ),
+    )  # fmt: skip
+    assert sorted(found) == sorted(registered)
+    way = [path for path in found if path not in ("", "block")]
+    assert (
+        way.index("stem")
+        < way.index("block.conv1")
+        < way.index("block.relu")
+        < way.index("block.conv2")
+    )
+    assert way[-1] == "head"
