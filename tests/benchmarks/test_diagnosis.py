@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,14 +37,11 @@ def layouts(modules: int) -> tuple[list[Entry], list[SeriesKey], list[SeriesKey]
                 often += [SeriesKey(path, "update", q, name) for q in ("l2", "base_l2")]
                 seldom += [SeriesKey(path, "parameter", q, name) for q in STATISTICS]
         for role in ("input", "output", "input gradient", "output gradient"):
-            seldom += [SeriesKey(path, role, q) for q in STATISTICS]  # type: ignore[arg-type]
+            seldom += [SeriesKey(path, role, q) for q in STATISTICS]
         seldom += [SeriesKey(path, "output", q) for q in ("units", "dead", "saturated")]
     often.append(SeriesKey("", "run", "value", "loss"))
     edges = Edges(
-        tuple(
-            (SeriesKey(a, "output", ""), SeriesKey(b, "input", ""))
-            for a, b in zip(paths, paths[1:], strict=False)
-        )
+        tuple((SeriesKey(a, "output", ""), SeriesKey(b, "input", "")) for a, b in pairwise(paths))
     )
     start = Start("run", "Net", modules=tuple(infos), parameters=tuple(parameters))
     records = [
