@@ -120,8 +120,23 @@ def test_a_watched_run_has_its_graph_and_the_same_numbers(tmp_path, log_freq):
     assert graph.totals.flops == 2 * 5 * (4 * 8 + 8 * 2)
 
 
-def test_a_compiled_model_is_left_alone():
-    model = nn.Sequential(nn.Linear(2, 2))
-    compiled = torch.compile(model, backend="eager")
-    first = FirstPass(compiled, lambda _graph: None)
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.fixture
+def nothing_compiled():
+    """Forget afterwards what a test compiled: for this package all of a process counts."""
+    yield
+    torch._dynamo.reset()
+    torch._dynamo.eval_frame.cached_backends.clear()
+
+
+def test_where_something_is_compiled_nothing_is_looked_at(nothing_compiled):
+    found: list[ModuleGraph] = []
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    first = FirstPass(model, found.append)
+    assert first._hooks
+    # A part of the model that is compiled later, and must be compiled whole.
+    model.register_module("1", torch.compile(model[1], backend="eager", fullgraph=True))  # type: ignore[arg-type]
+    assert model(torch.ones(1, 2)).shape == (1, 2)
     assert not first._hooks
+    assert not FirstPass(model, found.append)._hooks
+    assert not found
