@@ -63,7 +63,7 @@ def test_what_is_written_is_read(folder, writer):
     write(writer, small_run(40))
     run = run_of(folder)
     assert run.series(KEYS[0]).values.tolist() == list(range(40))
-    assert run.notes == ()
+    assert run.notes == ("a line",)
     assert (writer.dropped, writer.problem) == (0, "")
     assert writer.close()
     assert len(files(folder)) == 1
