@@ -44,7 +44,7 @@ def layouts(modules: int) -> tuple[list[Entry], list[SeriesKey], list[SeriesKey]
         tuple((SeriesKey(a, "output", ""), SeriesKey(b, "input", "")) for a, b in pairwise(paths))
     )
     start = Start("run", "Net", modules=tuple(infos), parameters=tuple(parameters))
-    records = [
+    records: list[Record] = [
         start,
         Layout(0, "scalars", tuple(often)),
         Layout(1, "scalars", tuple(seldom)),

@@ -1,0 +1,220 @@
+"""Gradients and updates of made-up trainings that are sick in one way: found at their step, and nothing else is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kit.runs import Training, deep
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import ParameterInfo
+from gradtui.core.run.run import Run
+from gradtui.diagnosis.diagnose import diagnose
+
+
+def only(run: Run, rule: str):
+    found = diagnose(run)
+    assert {finding.rule for finding in found} == {rule}, found
+    return found
+
+
+def test_an_empty_run_has_no_findings():
+    assert diagnose(Run.empty()) == ()
+    assert diagnose(Run.of({0: Training().entries()[:4]})) == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("steps", [1, 3, 30, 300, 1500])
+def test_a_healthy_training_is_silent(steps, seed):
+    assert diagnose(deep(steps=steps, seed=seed).run()) == ()
+
+
+def test_a_training_that_converges_is_silent():
+    training = deep(steps=1000)
+    for key in training.numbers:
+        if key.role in ("gradient", "update") and key.quantity == "l2":
+            training.numbers[key] *= np.exp(-training.t / 60)
+    training.numbers[SeriesKey("", "run", "value", "loss")] *= np.exp(-training.t / 60)
+    assert diagnose(training.run()) == ()
+
+
+def test_gradients_that_vanish_from_the_beginning():
+    (found,) = only(deep(8, "Tanh", decay=0.1).run(), "vanishing")
+    assert (found.path, found.name, found.severity, found.since) == ("body.0", "weight", "warn", 0)
+    assert found.ongoing
+    assert set(found.also) - {"body.3"} == {"body.1", "body.2"}
+    assert "1e-4" in found.why or "0.0001" in found.why
+
+
+def test_a_layer_that_stops_learning_later():
+    training = deep(6)
+    training.of("body.2", "gradient", "l2", "weight")[200:] *= 1e-7
+    (found,) = only(training.run(), "vanishing")
+    assert (found.path, found.also) == ("body.2", ())
+    assert abs(found.since - 200) <= 2
+
+
+def test_what_stays_while_others_explode_does_not_vanish():
+    training = deep(6)
+    for key in training.numbers:
+        if key.role == "gradient" and key.path.startswith("body"):
+            training.numbers[key][200:] *= 1e6
+    training.of("", "run", "value", "loss")[200:] *= 3
+    assert {f.rule for f in diagnose(training.run())} <= {"exploding", "loss spike"}
+
+
+def test_a_gradient_that_becomes_zero():
+    training = deep(6)
+    training.of("body.2", "gradient", "l2", "weight")[200:] = 0
+    (found,) = only(training.run(), "vanishing")
+    assert "exactly zero" in found.what
+    assert found.severity == "bad"
+
+
+def test_small_gradients_that_are_large_on_the_way_back_do_not_vanish():
+    """What is small next to the loss while all before it is large: it grows on its way back."""
+    training = deep(8, decay=20.0)
+    found = only(training.run(), "exploding")
+    assert found[0].path == "body.0"
+    assert found[0].since == 0
+
+
+def test_gradients_that_explode():
+    training = deep(6)
+    for i in range(3):
+        values = training.of(f"body.{i}", "gradient", "l2", "weight")
+        values[220:] *= np.exp(0.4 * np.arange(80))
+    training.of("", "run", "value", "loss")[220:] *= 1.6
+    (found,) = only(training.run(), "exploding")
+    assert found.severity == "bad"
+    assert {found.path, *found.also} >= {"body.0", "body.1", "body.2"}
+    assert 220 <= found.since <= 234
+    assert found.ongoing
+
+
+def test_an_explosion_that_came_back():
+    training = deep(6)
+    training.of("body.1", "gradient", "l2", "weight")[200:230] *= 3000
+    training.of("", "run", "value", "loss")[200:230] *= 1.6
+    (found,) = only(training.run(), "exploding")
+    assert (found.severity, found.path) == ("note", "body.1")
+    assert abs(found.since - 200) <= 1
+    assert abs(found.until - 229) <= 3
+
+
+def test_a_network_that_leaves_its_plateau_does_not_explode():
+    training = deep(6)
+    for key in training.numbers:
+        if key.role == "gradient":
+            training.numbers[key] *= np.where(training.t < 60, 0.02, 1)
+    assert diagnose(training.run()) == ()
+    # Where nobody logs the loss it takes more to be sure.
+    del training.numbers[SeriesKey("", "run", "value", "loss")]
+    assert diagnose(training.run()) == ()
+    training.of("body.1", "gradient", "l2", "weight")[200:] *= 1000
+    assert [f.rule for f in diagnose(training.run())] == ["exploding"]
+
+
+def test_one_hard_batch_is_no_explosion():
+    training = deep(6)
+    training.of("body.1", "gradient", "l2", "weight")[200:202] *= 3000
+    assert diagnose(training.run()) == ()
+
+
+def test_a_layer_that_begins_at_zero_may_grow():
+    training = deep(6)
+    training.of("body.1", "gradient", "l2", "weight")[:] *= np.clip(training.t / 50, 1e-6, 1)
+    assert diagnose(training.run()) == ()
+
+
+def test_a_restart_of_the_learning_rate_is_no_explosion():
+    training = deep(6, steps=600)
+    for key in training.numbers:
+        if key.role == "gradient":
+            training.numbers[key] *= np.where(training.t % 200 < 20, 1, 1e-3)
+    assert diagnose(training.run()) == ()
+
+
+def test_steps_that_are_too_large():
+    training = deep(4)
+    training.of("body.1", "update", "l2", "weight")[150:] = 4.0
+    (found,) = only(training.run(), "update ratio")
+    assert (found.path, found.name, found.since, found.severity) == (
+        "body.1",
+        "weight",
+        150,
+        "warn",
+    )
+
+
+def test_a_large_first_step_and_a_bias_are_silent():
+    training = deep(4)
+    training.of("body.1", "update", "l2", "weight")[:10] = 4.0
+    training.of("body.2", "update", "l2", "bias")[:] = 4.0
+    assert diagnose(training.run()) == ()
+
+
+def test_steps_that_do_not_reach_a_layer():
+    training = deep(4)
+    training.of("body.1", "update", "l2", "weight")[100:] = 0
+    (found,) = only(training.run(), "update ratio")
+    assert (found.path, found.since) == ("body.1", 100)
+    assert "change nothing" in found.what
+
+
+def test_a_run_that_does_not_move():
+    training = deep(4)
+    for key in training.numbers:
+        if key.role == "update" and key.quantity == "l2":
+            training.numbers[key] *= 1e-6
+    (found,) = only(training.run(), "update ratio")
+    assert (found.path, found.name) == ("", "all weights")
+    training.set("", "run", "value", training.t / 1e9, slot="lr.0")
+    assert diagnose(training.run()) == ()
+
+
+def test_a_learning_rate_that_ends_at_zero_is_silent():
+    training = deep(4, steps=400)
+    for key in training.numbers:
+        if key.role == "update" and key.quantity == "l2":
+            training.numbers[key] *= np.maximum(1 - training.t / 390, 0)
+    assert diagnose(training.run()) == ()
+
+
+def test_frozen_unused_detached_and_stopped_are_told_apart():
+    training = deep(4, steps=400).layer("old.a", trainable=False).layer("old.b", trainable=False)
+    for path in ("never", "cut", "ended"):
+        training.layer(path)
+    for name in ("weight", "bias"):
+        training.of("never", "gradient", "l2", name)[:] = np.nan
+        training.of("cut", "gradient", "l2", name)[:] = np.nan
+        training.of("ended", "gradient", "l2", name)[200:] = np.nan
+    for quantity in ("count", "units", "dead", "zeros", "l2"):
+        training.of("never", "output", quantity)[:] = np.nan
+    found = {finding.path: finding for finding in only(training.run(), "no gradient")}
+    assert set(found) == {"old", "never", "cut", "ended"}
+    assert [found[path].severity for path in ("old", "never", "cut", "ended")] == [
+        "note",
+        "warn",
+        "warn",
+        "warn",
+    ]
+    assert "frozen" in found["old"].what
+    assert set(found["old"].also) == {"old.a", "old.b"}
+    assert "not called" in found["never"].what
+    assert "cut off" in found["cut"].what
+    assert found["ended"].since == 200
+
+
+def test_an_expert_that_is_seldom_asked_is_not_without_a_gradient():
+    training = deep(4, steps=400)
+    for name in ("weight", "bias"):
+        values = training.of("body.1", "gradient", "l2", name)
+        values[np.arange(400) % 37 != 5] = np.nan
+    assert diagnose(training.run()) == ()
+
+
+def test_parameters_that_are_not_watched_are_not_judged():
+    training = deep(4)
+    training.parameters.append(ParameterInfo("elsewhere", "weight", (4, 4)))
+    assert diagnose(training.run()) == ()
