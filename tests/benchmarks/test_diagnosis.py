@@ -11,7 +11,7 @@ import pytest
 
 from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.records import Edges, Entry, Layout, ModuleInfo, ParameterInfo, Start
+from gradtui.core.run.records import Edges, Entry, Layout, ModuleInfo, ParameterInfo, Record, Start
 from gradtui.core.run.track import Rows
 from gradtui.diagnosis.diagnose import diagnose
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from kit.runs import Training, deep
 
 from gradtui.core.run.records import ModuleInfo
-from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
+
+if TYPE_CHECKING:
+    from gradtui.core.run.run import Run
 
 
 def only(run: Run, rule: str):
