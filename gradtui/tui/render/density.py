@@ -99,7 +99,9 @@ def _cells(density: Density, columns: int, cursor: int, palette: Palette) -> lis
 def _labels(density: Density) -> dict[int, str]:
     """Words at rows: the bound at the top, the one at the bottom."""
     rows = len(density.shares)
-    top, bottom = (number(float(edge), LABELS, digits=2) for edge in density.edges[[0, -1]])
+    # Values beyond the rows are few, and told by a sign.
+    more = "+" if density.rejected.any() else ""
+    top, bottom = (number(float(e), LABELS - 1, digits=2) + more for e in density.edges[[0, -1]])
     return {0: top, rows - 1: bottom} if rows > 1 else {0: top}
 
 

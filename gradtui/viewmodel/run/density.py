@@ -67,16 +67,23 @@ def density_of(series: HistogramSeries, window: Window, columns: int, rows: int)
     first, last = _occupied(counts)
     pool, top, count = _pooling(series, first, last, rows)
     pooled = _pooled(counts, top, pool, count)
+    edges: Floats = series.low + series.width * (top - pool * np.arange(count + 1.0))
+    if (tall := rows // count) > 1:
+        # Fewer bins than rows: each has several.
+        pooled = np.repeat(pooled, tall, axis=1)
+        edges = np.interp(np.arange(count * tall + 1) / tall, np.arange(count + 1), edges)
+        count *= tall
+    else:
+        tall = 1
     sums = np.concatenate([np.zeros((1, count)), np.cumsum(pooled, axis=0)])
     cells = (sums[picked[1]] - sums[picked[0]]).T
     peaks = cells.max(axis=0)
     shares = np.divide(cells, peaks, out=np.zeros_like(cells), where=peaks > 0)
     there = picked[1] > picked[0]
     shares[:, ~there] = np.nan
-    edges: Floats = series.low + series.width * (top - pool * np.arange(count + 1.0))
-    zeros = np.flatnonzero(np.isclose(edges, 0.0, atol=series.width / 4))
+    zeros = np.flatnonzero(np.abs(edges) < series.width / (4 * tall))
     inner = zeros.size and 0 < zeros[0] < count
-    outside = counts.sum(axis=1) - pooled.sum(axis=1)
+    outside = counts.sum(axis=1) - pooled.sum(axis=1) // tall
     return Density(
         shares,
         edges,

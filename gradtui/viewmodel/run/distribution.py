@@ -37,7 +37,7 @@ def distribution_lines(
         fitting(
             [
                 line((f" {series_name(key)}", ""), (f" at step {found.step}", "dim")),
-                line((quantiles, "value")),
+                line((quantiles if found.total else "", "value")),
                 *_tail_words(found),
             ],
             width,
@@ -52,7 +52,8 @@ def distribution_lines(
             low, high = min(low, _ends(before)[0]), max(high, _ends(before)[1])
             lines[-1] = _bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii)
             lines.append(_bars(before, low, high, cells, f"{before.step:>8}", ascii=ascii))
-    lines.append(_ends_line(low, high, cells))
+    if found.total:
+        lines.append(_ends_line(low, high, cells))
     return lines
 
 

@@ -41,6 +41,18 @@ def value_text(key: SeriesKey, value: float, width: int = 8) -> str:
     return number(value, width, digits=3)
 
 
+def is_bad_at(run: Run, key: SeriesKey, step: int, rank: int | None) -> bool:
+    """Whether the tensor of a number was not all finite at a step: the number is of its finite part alone."""
+    if key.role in ("run", "module") or key.quantity in ("nan", "inf"):
+        return False
+    for quantity in ("nan", "inf"):
+        series = run.series(key.of(quantity), rank)
+        place = int(np.searchsorted(series.steps, step, "right")) - 1
+        if place >= 0 and float(series.values[place]) > 0:
+            return True
+    return False
+
+
 def legend_lines(
     run: Run, chart: Chart, choice: RunChoice, width: int, most: int, *, ascii: bool = False
 ) -> list[TextLine]:
@@ -68,7 +80,10 @@ def _legend(
     ]
     if curve.at.step < 0:
         return clip((*spans, Span("nothing measured up to here", "dim")), width)
-    spans.append(Span((about + value_text(key, curve.at.value)).ljust(9), "value"))
+    rank = curve.rank if curve.rank >= 0 else None
+    bad = is_bad_at(run, key, curve.at.step, rank)
+    value = "nan" if bad else about + value_text(key, curve.at.value)
+    spans.append(Span(value.ljust(9), "bad" if bad else "value"))
     if choice.baseline != NEWEST and curve.before.step >= 0:
         change = curve.at.value - curve.before.value
         times = curve.at.value / curve.before.value if curve.before.value else math.nan
@@ -127,13 +142,14 @@ def companion_lines(
         series = run.series(key, choice.one_rank)
         at = int(np.searchsorted(series.steps, window.cursor, "right")) - 1
         value = float(series.values[at]) if at >= 0 else math.nan
-        text = ("~" if run.sampled(key) else "") + value_text(key, value, 7)
+        bad = at >= 0 and is_bad_at(run, key, int(series.steps[at]), choice.one_rank)
+        text = "nan" if bad else ("~" if run.sampled(key) else "") + value_text(key, value, 7)
         spark = sparkline(spark_values(series, window, SPARK), ascii=ascii)
         own = key.path == path
         name = safe_label(short_name(key) if own else series_name(key), name_width, keep="both")
         cells += [
             Span(f" {name.ljust(name_width)} ", "dim"),
-            Span(text.ljust(9), "value"),
+            Span(text.ljust(9), "bad" if bad else "value"),
             Span(spark + " ", "value"),
         ]
         if place % a_line == a_line - 1:

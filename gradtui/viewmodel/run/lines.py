@@ -137,7 +137,8 @@ def _cell(
         return _flag(training, node, width, whole=whole)
     if column.sort == "trend":
         return sparkline(training.trends[node], ascii=ascii), "value" if whole else "dim"
-    if column.sort == "gradient" and float(numbers.nonfinite[node]) > 0:
+    counts = {"gradient": numbers.nonfinite, "weight": numbers.weight_nonfinite}
+    if column.sort in counts and float(counts[column.sort][node]) > 0:
         return "nan", "bad"
     value = float(getattr(numbers, column.sort)[node])
     if math.isnan(value):

@@ -65,7 +65,8 @@ class Numbers:
 
     Attributes:
         tree: the modules.
-        weight: ‖parameters‖₂.
+        weight: ‖parameters‖₂, over their finite part.
+        weight_nonfinite: how many values of the parameters are NaN or infinite.
         gradient: ‖gradients‖₂ as the optimizer sees them, over their finite part.
         nonfinite: how many values of the latest gradients are NaN or infinite.
         ratio: update-to-weight ratio.
@@ -79,6 +80,7 @@ class Numbers:
 
     tree: ModuleTree = field(default_factory=ModuleTree)
     weight: Floats = field(default_factory=lambda: _none(1))
+    weight_nonfinite: Floats = field(default_factory=lambda: _none(1))
     gradient: Floats = field(default_factory=lambda: _none(1))
     nonfinite: Floats = field(default_factory=lambda: _none(1))
     ratio: Floats = field(default_factory=lambda: _none(1))
@@ -108,13 +110,17 @@ def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
     gradient, steps = read.squares("gradient", "l2")
     update, _ = read.squares("update", "l2")
     base, _ = read.squares("update", "base_l2")
-    bad = _joined_counts(read.sums("gradient", "nan"), read.sums("gradient", "inf"))
+    bad, bad_weights = (
+        _joined_counts(read.sums(role, "nan"), read.sums(role, "inf"))
+        for role in ("gradient", "parameter")
+    )
     count, zeros = read.leaves("count"), read.leaves("zeros")
     units, dead = read.leaves("units"), read.leaves("dead")
     with np.errstate(divide="ignore", invalid="ignore"):
         return Numbers(
             tree,
             np.sqrt(weight),
+            bad_weights,
             np.sqrt(gradient),
             bad,
             np.sqrt(update) / np.sqrt(base),
