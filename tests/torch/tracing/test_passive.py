@@ -120,6 +120,7 @@ def test_a_watched_run_has_its_graph_and_the_same_numbers(tmp_path, log_freq):
     assert graph.totals.flops == 2 * 5 * (4 * 8 + 8 * 2)
 
 
+@pytest.fixture
 def nothing_compiled():
     """Forget afterwards what a test compiled: for this package all of a process counts."""
     yield
