@@ -17,7 +17,14 @@ from gradtui.tui.screens.shell import Shell
 
 if TYPE_CHECKING:
     from gradtui.launch import Launch
-    from gradtui.tui.messages import ChildChanged, Failed, FolderChanged, FolderUnusable, WorkDone
+    from gradtui.tui.messages import (
+        Analysed,
+        ChildChanged,
+        Failed,
+        FolderChanged,
+        FolderUnusable,
+        WorkDone,
+    )
     from gradtui.tui.screens.workspace import Workspace
 
 
@@ -107,6 +114,11 @@ class GradtuiApp(SparseApp[int]):
         """The adapter's process printed, started or ended."""
         if self.shell.workspace is not None:
             self.shell.workspace.child_changed(message.state)
+
+    def on_analysed(self, message: Analysed) -> None:
+        """The analyses of a run are there."""
+        if self.shell.workspace is not None:
+            self.shell.workspace.room.show_analysis(message.report)
 
     def on_work_done(self, message: WorkDone) -> None:
         """A save or a request came to an end."""

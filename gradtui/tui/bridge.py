@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from gradtui.errors import GradtuiError, PathError, SaveConflict
 from gradtui.tui.child import AdapterProcess
-from gradtui.tui.messages import ChildChanged, Failed, FolderChanged, FolderUnusable, WorkDone
+from gradtui.tui.messages import (
+    Analysed,
+    ChildChanged,
+    Failed,
+    FolderChanged,
+    FolderUnusable,
+    WorkDone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Array
     from gradtui.core.edit import Cells, Edit
+    from gradtui.core.run.keys import SeriesKey
     from gradtui.launch import Launch
     from gradtui.store.keeper import Keeper
     from gradtui.store.settings import Settings
@@ -177,6 +185,11 @@ class Bridge:
         """Ask the adapter for something."""
         self._later(lambda keeper: _ask(keeper, kind, fields))
 
+    def window(self, keys: tuple[SeriesKey, ...], first: int, last: int) -> None:
+        """Read the recorded numbers of some series between two steps of a run."""
+        if self._keeper is not None:
+            self._keeper.window(keys, first, last)
+
     def reload(self) -> None:
         """Read the folder again."""
         self._later(lambda keeper: keeper.reload())
@@ -197,6 +210,46 @@ class Bridge:
     def beside(self, job: Callable[[], None]) -> None:
         """Do some work in the thread that may wait."""
         self._work.put(job)
+
+    def analyse(self) -> None:
+        """Look at the run with all analyses, as it is now."""
+
+        def job(keeper: Keeper) -> None:
+            from gradtui.core.analysis.report import analyse
+
+            self._send(Analysed(analyse(keeper.view.run)))
+
+        self._aside(job)
+
+    def picture(self, layer: str, out: str) -> None:
+        """Write the features of a layer over the run as a GIF."""
+
+        def job(_: Keeper) -> None:
+            from gradtui.export.gif import export_gif
+
+            drawn = export_gif(self._launch.location, layer, out)
+            text = (
+                f"written: {out}, {len(drawn)} frames, steps {drawn.steps[0]} to {drawn.steps[-1]}"
+            )
+            self._send(WorkDone("picture", text))
+
+        self._aside(job)
+
+    def _aside(self, job: Callable[[Keeper], None]) -> None:
+        """Do what may take long in a thread of its own: a save does not wait for it."""
+        keeper = self._keeper
+        if keeper is None:
+            return
+
+        def work() -> None:
+            try:
+                job(keeper)
+            except GradtuiError as error:
+                self._send(WorkDone("work", "", _words(error)))
+            except Exception as error:  # noqa: BLE001 - as in `_run`
+                self._send(Failed(error))
+
+        threading.Thread(target=work, name="gradtui-aside", daemon=True).start()
 
     def restart(self) -> None:
         """Start the adapter's process again."""

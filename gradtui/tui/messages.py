@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from gradtui.core.analysis.report import Report
     from gradtui.store.view import FolderView
     from gradtui.tui.child import ChildState
 
@@ -53,6 +54,14 @@ class WorkDone(Message):
         self.text = text
         self.error = error
         self.conflict = conflict
+
+
+class Analysed(Message):
+    """The analyses of a run are there."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
 
 
 class Failed(Message):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.analysis.kernels import BOUND
 from gradtui.core.analysis.weights import cluster_words
 from gradtui.viewmodel.document import known, text_table
-from gradtui.viewmodel.text import counted, number, printable
+from gradtui.viewmodel.text import cell_width, clip, counted, line, number, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gradtui.core.analysis.report import Report
     from gradtui.core.analysis.similarity import Similarity
     from gradtui.core.analysis.weights import Weights
+    from gradtui.viewmodel.text import TextLine
 
 SCHEMA: Final = 1
 EPOCHS_SHOWN: Final = 6
@@ -23,15 +25,30 @@ EPOCHS_SHOWN: Final = 6
 _NONE: Final = "none"
 
 
-def analysis_text(report: Report) -> str:
-    """Return the analyses of a run as a page of text; a part that the run has nothing of says what it needs."""
+def analysis_text(report: Report, width: int = 0) -> str:
+    """Return the analyses of a run as a page of text; a part that the run has nothing of says what it needs.
+
+    Args:
+        report: what was found.
+        width: columns that there are: fewer epochs are shown, and sentences are wrapped; 0 for no bound. Names of
+            layers are never cut.
+    """
     parts = [
-        _gradient_lines(report.gradients),
-        _cluster_lines(report),
-        _kernel_lines(report),
+        _gradient_lines(report.gradients, width),
+        _wrapped(_cluster_lines(report), width),
+        _wrapped(_kernel_lines(report), width),
         _feature_lines(report),
     ]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def analysis_lines(report: Report, width: int) -> tuple[TextLine, ...]:
+    """Return the same as lines of a page of that width; the first of each part is a title."""
+    lines: list[TextLine] = []
+    for part in analysis_text(report, max(width - 2, 1)).split("\n\n"):
+        head, *rest = part.rstrip("\n").split("\n")
+        lines += [line((f" {head}", "title")), *(line(f" {text}") for text in rest), ()]
+    return tuple(clip(text, width) for text in lines)
 
 
 def analysis_document(report: Report) -> dict[str, object]:
@@ -105,20 +122,36 @@ def _weights(step: int, weights: Weights) -> dict[str, object]:
     }
 
 
-def _gradient_lines(table: GradientTable) -> list[str]:
+def _gradient_lines(table: GradientTable, width: int) -> list[str]:
     if not table.rows.size:
         return ["gradients: none were recorded"]
     epochs = [int(row) for row in table.rows]
-    shown = list(range(len(epochs)))
-    if len(shown) > EPOCHS_SHOWN:
-        shown = [0, *shown[-(EPOCHS_SHOWN - 1) :]]
     head = f"gradients by epoch: {counted(len(epochs), 'epoch')}; mean, largest and L1 of epoch {epochs[-1]}"
+    for count in range(min(len(epochs), EPOCHS_SHOWN), 0, -1):
+        shown = list(range(len(epochs)))[-count:]
+        if len(epochs) > count > 1:
+            shown[0] = 0
+        lines = text_table(_gradient_rows(table, epochs, shown))
+        if not width or max(map(cell_width, lines)) <= width:
+            break
+    return [*_wrapped([head], width), *lines]
+
+
+def _gradient_rows(
+    table: GradientTable, epochs: Sequence[int], shown: Sequence[int]
+) -> list[tuple[str, ...]]:
     rows = [("layer", "mean", "largest", "L1", *(f"L2 of {epochs[k]}" for k in shown))]
     for k, name in enumerate(table.names):
         last = [table.mean[-1, k], table.largest[-1, k], table.l1[-1, k]]
         numbers = [*last, *(table.l2[row, k] for row in shown)]
         rows.append((printable(name), *(_figure(float(value)) for value in numbers)))
-    return [head, *text_table(rows)]
+    return rows
+
+
+def _wrapped(lines: Sequence[str], width: int) -> list[str]:
+    if not width:
+        return list(lines)
+    return [part for text in lines for part in wrap(text, width, subsequent_indent="    ")]
 
 
 def _cluster_lines(report: Report) -> list[str]:

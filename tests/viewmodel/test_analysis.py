@@ -88,6 +88,15 @@ def test_of_many_epochs_the_first_and_the_newest():
     ]
 
 
+def test_in_the_width_that_there_is():
+    report = analyse(run(20))
+    for width in (50, 60, 80, 120):
+        assert max(map(len, analysis_text(report, width).splitlines())) <= width
+    assert analysis_text(report, 120) == analysis_text(report)
+    head = analysis_text(report, 60).splitlines()[2]
+    assert head.split()[4:] == "L2 of 0 L2 of 19".split()
+
+
 def test_as_a_document():
     found = json.loads(json.dumps(analysis_document(analyse(run())), allow_nan=False))
     assert found["epochs"] == [0, 1]

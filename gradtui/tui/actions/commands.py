@@ -11,7 +11,7 @@ from gradtui.core.region import Region
 from gradtui.core.scale import SCALES
 from gradtui.core.threshold import MODES
 from gradtui.errors import GradtuiError, UsageError
-from gradtui.tui.actions import editing, finding, looks, moving, run_commands
+from gradtui.tui.actions import analyses, editing, finding, looks, moving, run_commands
 from gradtui.viewmodel import choices, moves
 from gradtui.viewmodel.run.sorts import SORTS
 from gradtui.viewmodel.selection import DIRECTIONS, VIEWS, connections
@@ -278,6 +278,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("inputs", "", "a run: the module's inputs side by side", run_commands.inputs),
     Command("ranks", "together|apart|N", "a run: which ranks", run_commands.ranks, _words("together", "apart")),
     Command("keep", "[MODULE]", "ask the run to keep full tensors of a module", run_commands.keep, run_commands.modules),
+    Command("analyse", "", "a run: gradients by epoch, clusters, kernels and features alike", analyses.analyse),
+    Command("gif", "[LAYER] FILE", "a run: kept features over the training as a GIF", analyses.gif, analyses.kept_names),
     Command("play", "", "play the snapshots, or the steps", run_commands.play),
     *(Command(view, "", f"the {view} view", _view(view)) for view in VIEWS),
     Command("baseline", "", "make this generation the baseline", _acting("baseline.set", looks.baseline)),

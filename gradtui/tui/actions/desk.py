@@ -76,6 +76,12 @@ class Room(Protocol):
     def show_help(self) -> None:
         """Show every key of the view."""
 
+    def analyse(self) -> None:
+        """Look at the run with all analyses, and show them."""
+
+    def picture(self, layer: str, out: str) -> None:
+        """Write the features of a layer over the run as a GIF."""
+
     def leave(self, *, ask: bool = True, drop: bool = False) -> None:
         """Quit; ask first when edits are unsaved, or ``drop`` them."""
 

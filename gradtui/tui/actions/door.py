@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Array
     from gradtui.core.edit import Cells, Edit
+    from gradtui.core.run.keys import SeriesKey
     from gradtui.store.view import FolderView
 
 
@@ -36,6 +37,9 @@ class Door(Protocol):
     def request(self, kind: str, fields: Mapping[str, object]) -> None:
         """Ask the adapter for something."""
 
+    def window(self, keys: tuple[SeriesKey, ...], first: int, last: int) -> None:
+        """Read the recorded numbers of some series between two steps of a run."""
+
     def reload(self) -> None:
         """Read the folder again."""
 
@@ -47,6 +51,12 @@ class Door(Protocol):
 
     def beside(self, job: Callable[[], None]) -> None:
         """Do some work in the door's thread; it must not touch the screen."""
+
+    def analyse(self) -> None:
+        """Look at the run with all analyses, as it is now."""
+
+    def picture(self, layer: str, out: str) -> None:
+        """Write the features of a layer over the run as a GIF."""
 
     def restart(self) -> None:
         """Start the adapter's process again."""

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from itertools import zip_longest
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, Final
-
-from textual.screen import Screen
+from typing import TYPE_CHECKING, Final
 
 from gradtui.tui.actions.commands import COMMANDS
-from gradtui.tui.widgets.table import Table
-from gradtui.tui.widgets.textline import LineView
+from gradtui.tui.screens.page import PageScreen
 from gradtui.viewmodel.text import Span, clip, line, line_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from textual import events
-    from textual.app import ComposeResult
 
     from gradtui.tui.keymap import Keymap
     from gradtui.tui.render.palette import Palette
@@ -84,48 +78,10 @@ def _side_by_side(blocks: Sequence[Sequence[TextLine]], room: int) -> tuple[Text
     )
 
 
-class HelpScreen(Screen[Any]):
-    """The keys of a view; j and k scroll, any other key leaves."""
-
-    CSS = "HelpScreen { layout: vertical; } HelpScreen LineView { height: 1; }"
-    AUTO_FOCUS = ""
+class HelpScreen(PageScreen):
+    """The keys of a view."""
 
     def __init__(self, keymap: Keymap, view: str, palette: Palette) -> None:
-        super().__init__()
-        self._keymap = keymap
-        self._lines: tuple[TextLine, ...] = ()
-        self._table = Table(palette=palette)
-        self._palette = palette
-        self._view = view
-
-    def compose(self) -> ComposeResult:
-        """Lay out the title and the list."""
-        title = line((f" gradtui: keys of {self._view}", "title"))
-        hint = line(
-            (" j k", "key"), (" scroll  ", "dim"), ("any other key", "key"), (" back", "dim")
+        super().__init__(
+            f"gradtui: keys of {view}", lambda width: help_lines(keymap, view, width), palette
         )
-        yield LineView(title, palette=self._palette)
-        yield self._table
-        yield LineView(hint, palette=self._palette)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Show the list in the width there is."""
-        self._lines = help_lines(self._keymap, self._view, event.size.width)
-        self._table.show(self._lines)
-
-    def on_key(self, event: events.Key) -> None:
-        """Scroll or leave."""
-        event.stop()
-        page = max(self._table.page - 1, 1)
-        steps = {
-            "j": 1, "down": 1, "k": -1, "up": -1, "J": page, "pagedown": page, "space": page,
-            "K": -page, "pageup": -page, "g": -len(self._lines), "G": len(self._lines),
-        }  # fmt: skip
-        key = event.character if event.is_printable and event.character != " " else event.key
-        if key in steps:
-            self._table.scroll_rows(steps[key])
-        elif self.is_current:
-            self.dismiss()
-        else:
-            # Typed ahead, while it was leaving already: it is for whoever is there now.
-            self.app.screen.post_message(event)

@@ -14,6 +14,7 @@ from gradtui.viewmodel.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gradtui.core.analysis.report import Report
     from gradtui.tui.actions.desk import Answer
     from gradtui.tui.screens.workspace import Workspace
 
@@ -155,6 +156,28 @@ class ScreenRoom:
         self._work.shell.app.push_screen(
             HelpScreen(self._work.keys.keymap, self._work.desk.selection.view, self._work.palette)
         )
+
+    def analyse(self) -> None:
+        """Look at the run with all analyses; they are shown when they are there."""
+        self._work.door.analyse()
+        self._work.desk.say("analysing the run")
+
+    def show_analysis(self, report: Report) -> None:
+        """Show the analyses of a run on a page over the screen."""
+        from gradtui.tui.screens.page import PageScreen
+        from gradtui.viewmodel.analysis import analysis_lines
+
+        work = self._work
+        work.desk.say("")
+        title = f"analysis of {work.shell.folder}"
+        work.shell.app.push_screen(
+            PageScreen(title, lambda width: analysis_lines(report, width), work.palette)
+        )
+
+    def picture(self, layer: str, out: str) -> None:
+        """Write the features of a layer over the run as a GIF."""
+        self._work.door.picture(layer, out)
+        self._work.desk.say(f"writing {out}")
 
     def leave(self, *, ask: bool = True, drop: bool = False) -> None:
         """Quit; ask first when edits are unsaved, or drop them."""
