@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from kit.pilot import driven
 from kit.run_folders import SmallGpt, write_run
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Entry, Layout, ModuleInfo, Scalars, Start
 from gradtui.folder.history.writer import HistoryWriter
+from gradtui.folder.location import DebugFolder
 from gradtui.tui.actions.of_runs import HISTORY, OVERVIEW
 from gradtui.viewmodel.run.choice import APART, NEWEST, RunChoice
 
@@ -296,7 +299,6 @@ async def test_random_keys_leave_it_standing(folder):
 
 async def test_a_run_that_grows_is_followed_and_held(tmp_path):
     model = SmallGpt(keep=False)
-    from gradtui.folder.location import DebugFolder
 
     folder = DebugFolder.at(f"{tmp_path}/run/")
     writer = HistoryWriter(folder)
@@ -361,7 +363,6 @@ async def test_ascii_alone_is_ascii(folder):
 
 async def test_a_run_without_steps_says_so(tmp_path):
     model = SmallGpt(keep=False)
-    from gradtui.folder.location import DebugFolder
 
     folder = DebugFolder.at(f"{tmp_path}/run/")
     writer = HistoryWriter(folder)
@@ -375,3 +376,29 @@ async def test_a_run_without_steps_says_so(tmp_path):
         await d.keys("t")
         await d.wait(lambda: "no step was recorded yet" in seen(d), "words")
     writer.close(10)
+
+
+async def test_a_window_of_a_long_run_has_its_recorded_steps(tmp_path):
+    """In memory its steps are joined; a zoomed chart reads them again."""
+    keys = tuple(SeriesKey(f"m{n}", "gradient", "l2", "weight") for n in range(4))
+    start = Start("run", "Net", modules=tuple(ModuleInfo(key.path, "Linear") for key in keys))
+    writer = HistoryWriter(DebugFolder.at(f"{tmp_path}/run/"))
+    for record in (start, Layout(0, "scalars", keys)):
+        writer.write(Entry(-1, 0.0, record))
+    for step in range(12_000):
+        values = np.full(4, 1.0 + step % 7, np.float32)
+        writer.write(Entry(step, float(step), Scalars(0, values)))
+        if step % 1000 == 999:
+            assert writer.flush(20)
+    writer.close(20)
+    async with driven(tmp_path / "run", size=(120, 40)) as d:
+        await d.wait(
+            lambda: (
+                d.app.shell.workspace is not None and d.desk.watching and d.work.view.reading >= 1
+            )
+        )
+        await d.run("find m2")
+        await d.keys("t")
+        await d.run("window 3000..3040")
+        await d.wait(lambda: len(d.work.views.history.chart.curves[0].x) == 41, "all 41 steps")
+        assert d.work.views.history.chart.curves[0].y[3] == pytest.approx(np.log10(1 + 3003 % 7))

@@ -31,6 +31,7 @@ class Following:
         self._cost = 0.0
         self._timer: Any = None
         self._player: Any = None
+        self._asked: tuple[object, int, int] = ((), 0, -1)
 
     @property
     def is_playing(self) -> bool:
@@ -48,6 +49,8 @@ class Following:
                 # The graph came before the run was read.
                 desk.selection = replace(desk.selection, view="overview")
         desk.watch.arrived(view.watched, view.findings, view.reading)
+        if "windows" in view.changed:
+            self._took_window(view)
         if not view.watched.kept or view.session.pairs:
             return False
         from gradtui.viewmodel.run.snapshots import snapshots_of
@@ -65,6 +68,37 @@ class Following:
             position = next((n for n, each in enumerate(kept) if each is shown), 0)
         desk.generations = replace(generations, kept=kept, position=position)
         return True
+
+    def ask_for_window(self) -> None:
+        """Ask for the recorded numbers of the steps in view, where the chart shows joined ones; once each."""
+        desk = self._work.desk
+        choice = desk.selection.run
+        if desk.selection.view != "history" or not desk.watching or not choice.span:
+            return
+        from gradtui.viewmodel.run.curves import charted, is_coarse
+        from gradtui.viewmodel.run.window import window_of
+
+        watch = desk.watch
+        key = watch.key(choice)
+        window = window_of(watch.run, choice)
+        if key is None or watch.exact.covers(window):
+            return
+        keys = charted(choice, key)
+        coarse = any(
+            is_coarse(watch.run.series(each, choice.one_rank), window, desk.room.chart_columns)
+            for each in keys
+        )
+        wanted = (keys, window.first, min(window.last, window.newest))
+        if coarse and wanted != self._asked:
+            self._asked = wanted
+            self._work.door.window(keys, window.first, wanted[2])
+
+    def _took_window(self, view: FolderView) -> None:
+        for window in view.windows.values():
+            if (window.keys, window.first, window.last) == self._asked and not window.note:
+                from gradtui.viewmodel.run.curves import Exact
+
+                self._work.desk.watch.exact = Exact(window.first, window.last, window.run)
 
     def must_wait(self, view: FolderView) -> bool:
         """Whether a picture of a run that only grew comes too soon; then it is drawn in a moment."""

@@ -141,7 +141,9 @@ class HistoryView(LineView):
         from gradtui.tui.render.chart import drawn, field_of, is_drawable, with_column
 
         columns, rows = field_of(width, max(shares.chart, 3))
-        self.chart = chart_of(watch.run, choice, keys, self.window, columns, rows)
+        self.chart = chart_of(
+            watch.run, choice, keys, self.window, columns, rows, exact=watch.exact
+        )
         if not shares.chart:
             return []
         if not is_drawable(width, shares.chart):

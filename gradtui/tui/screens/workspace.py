@@ -287,6 +287,7 @@ class Workspace:
             self.pending.journalled = desk.edits.cells
             self.door.journal(desk.edits.pending, desk.edits.base)
         self._ask_for_links()
+        self.following.ask_for_window()
         self.draw()
 
     def _ask_for_links(self) -> None:

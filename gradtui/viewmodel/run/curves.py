@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from gradtui.core.run.run import Run
 from gradtui.viewmodel.run.choice import APART, NEWEST
 from gradtui.viewmodel.run.quantities import series_name
 from gradtui.viewmodel.run.ticks import Tick, linear_ticks, log_ticks, nice_step, step_ticks
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Floats
     from gradtui.core.run.keys import SeriesKey
-    from gradtui.core.run.run import Run
     from gradtui.core.run.series import Series
     from gradtui.viewmodel.run.choice import RunChoice
 
 MOST_CURVES: Final = 24
 _STEP_WIDTH: Final = 10
 """Columns a label of the step axis needs."""
+_NEWEST: Final = 32
+"""Newest steps of a series, from which is seen how often it is recorded."""
 _LEAST_RANGE: Final = 0.1
 """Decades (or the share of the size, on a linear axis) that an axis covers at least."""
 
@@ -115,8 +117,45 @@ def charted(choice: RunChoice, key: SeriesKey) -> tuple[SeriesKey, ...]:
     return tuple(dict.fromkeys((key, *choice.pins)))[:MOST_CURVES]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exact:
+    """Numbers of some steps as they were recorded, where the run in memory has only spans.
+
+    Attributes:
+        first: the first step.
+        last: the last one.
+        run: the series that were asked for, between these.
+    """
+
+    first: int = 0
+    last: int = -1
+    run: Run = field(default_factory=Run.empty)
+
+    def covers(self, window: Window) -> bool:
+        """Whether all steps of a window that the run has are here."""
+        return self.first <= window.first and min(window.last, window.newest) <= self.last
+
+
+def is_coarse(series: Series, window: Window, width: int) -> bool:
+    """Whether a window of a series has fewer points than the chart could show, since its steps were joined."""
+    start = int(np.searchsorted(series.steps, window.first, "left"))
+    stop = int(np.searchsorted(series.steps, window.last, "right"))
+    newest = series.steps[-_NEWEST:]
+    if stop - start >= 2 * width or len(newest) < 2 or stop - start < 1:
+        return False
+    part = series.steps[start:stop]
+    spacing = (int(part[-1]) - int(part[0])) / max(len(part) - 1, 1)
+    return spacing > 1.5 * float(np.median(np.diff(newest)))
+
+
 def chart_of(
-    run: Run, choice: RunChoice, keys: Iterable[SeriesKey], window: Window, width: int, height: int
+    run: Run,
+    choice: RunChoice,
+    keys: Iterable[SeriesKey],
+    window: Window,
+    width: int,
+    height: int,
+    exact: Exact | None = None,
 ) -> Chart:
     """Return the curves of some series.
 
@@ -127,10 +166,12 @@ def chart_of(
         window: the steps in view.
         width: columns of the chart's field; each has two columns of dots.
         height: its rows.
+        exact: numbers of the window that are finer than the run's.
     """
     found = [each for key in keys for each in _series(run, choice, key)][:MOST_CURVES]
     comparing = choice.comparing and choice.baseline != NEWEST
-    raw = [_in_window(series, window) for series, _ in found]
+    fine = exact if exact is not None and exact.covers(window) else Exact()
+    raw = [_in_window(_finer(series, rank, fine), window) for series, rank in found]
     shifts = [value_at(s, choice.baseline).value if comparing else 0.0 for s, _ in found]
     negative = any(len(v) and np.nanmin(v) - shift < 0 for (_, v, _, _), shift in zip(raw, shifts, strict=True))  # fmt: skip
     positive = any(len(v) and np.nanmax(v) - shift > 0 for (_, _, _, v), shift in zip(raw, shifts, strict=True))  # fmt: skip
@@ -163,6 +204,12 @@ def _series(run: Run, choice: RunChoice, key: SeriesKey) -> list[tuple[Series, i
     if choice.rank == APART and len(run.ranks) > 1:
         return [(run.series(key, each.rank), each.rank) for each in run.ranks]
     return [(run.series(key, choice.one_rank), choice.rank if choice.rank >= 0 else -1)]
+
+
+def _finer(series: Series, rank: int, exact: Exact) -> Series:
+    """The recorded numbers of a series where they were read; else what the run has."""
+    read = exact.run.series(series.key, rank if rank >= 0 else None)
+    return read if len(read) else series
 
 
 def _in_window(series: Series, window: Window) -> tuple[Floats, Floats, Floats, Floats]:

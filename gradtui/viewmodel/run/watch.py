@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradtui.core.run.run import Run
 from gradtui.viewmodel.run.choice import NO_KEY, RunChoice
+from gradtui.viewmodel.run.curves import Exact
 from gradtui.viewmodel.run.history import histogram_key, input_keys
 from gradtui.viewmodel.run.quantities import keys_by_path, same_number, with_derived
 from gradtui.viewmodel.run.training import Training, shown_nodes, training_of
@@ -32,6 +33,7 @@ class Watch:
         newest_findings: about that.
         reading: how much of the history was read, 0..1.
         held: whether ``run`` stays while newer ones arrive.
+        exact: the recorded numbers of a window, where the run has only spans of steps.
     """
 
     run: Run = field(default_factory=Run.empty)
@@ -40,6 +42,7 @@ class Watch:
     newest_findings: tuple[Finding, ...] = ()
     reading: float = 1.0
     held: bool = False
+    exact: Exact = field(default_factory=Exact)
     _training: Training = field(default_factory=Training)
     _made_from: tuple[object, ...] = ()
     _rows: tuple[tuple[object, ...], Indices] | tuple[()] = ()
