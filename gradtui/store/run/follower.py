@@ -77,6 +77,8 @@ class RunFollower:
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=5)
         self._judge.stop()
+        if not self._thread.is_alive():
+            self._reader.close()
 
     def window(
         self, keys: Sequence[SeriesKey], first: int, last: int, rank: int | None = None

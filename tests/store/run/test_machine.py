@@ -39,6 +39,7 @@ class Written:
     may: set[int] = field(default_factory=set)
     missing: bytes = b""
     is_damaged: bool = False
+    places: dict[int, Path] = field(default_factory=dict)
 
 
 class Histories(RuleBasedStateMachine):
@@ -49,15 +50,19 @@ class Histories(RuleBasedStateMachine):
         self.home = Path(tempfile.mkdtemp(prefix="run-machine-"))
         self.folder = DebugFolder.at(self.home / "run")
         self.views: list[FolderView] = []
-        begin = FolderView(Session.empty(), Session.empty(), 0.0, Status("loading", "loading", 0.0))
-        self.follower = RunFollower(self.folder, Publisher(begin, self.views.append), piece=700)
+        self.follower = self._viewer()
         self.places: dict[int, Segments] = {}
         self.ranks: dict[int, Written] = {}
         self.run = 0
         self.held: list[tuple[Run, list[int]]] = []
 
     def teardown(self) -> None:
+        self.follower.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def _viewer(self) -> RunFollower:
+        begin = FolderView(Session.empty(), Session.empty(), 0.0, Status("loading", "loading", 0.0))
+        return RunFollower(self.folder, Publisher(begin, self.views.append))
 
     def _preamble(self, rank: int):
         return preamble(
@@ -76,6 +81,7 @@ class Histories(RuleBasedStateMachine):
         written.segments.append(scalars(step, rank=rank) for step in steps)
         written.next_step += count
         (written.may if written.is_damaged else written.must).update(steps)
+        written.places.update(dict.fromkeys(steps, written.segments.path))
 
     @precondition(lambda self: not any(w.missing for w in self.ranks.values()))
     @rule(rank=RANKS, count=st.integers(1, 30))
@@ -106,6 +112,7 @@ class Histories(RuleBasedStateMachine):
             if written.missing:
                 written.segments.append_bytes(written.missing)
                 written.must.add(written.next_step - 1)
+                written.places[written.next_step - 1] = written.segments.path
                 written.missing = b""
 
     @rule(rank=RANKS, place=st.integers(1, 200))
@@ -128,15 +135,27 @@ class Histories(RuleBasedStateMachine):
             if len(numbers) > 1:
                 segments.drop(numbers[0])
 
+    @rule()
+    def a_viewer_opens_the_folder(self) -> None:
+        for written in self.ranks.values():
+            # What retention took is not there for who comes later.
+            written.must = {
+                step for step in written.must & {*written.places} if written.places[step].exists()
+            }
+        self.views.clear()
+        self.follower.stop()
+        self.follower = self._viewer()
+
     @precondition(lambda self: self.ranks)
     @rule()
     def the_folder_is_deleted_and_the_training_goes_on(self) -> None:
-        shutil.rmtree(self.folder.history)
+        shutil.rmtree(self.folder.history, ignore_errors=True)
         self.places.clear()
         for rank, written in self.ranks.items():
             self.places[rank] = written.segments = Segments(self.folder, rank)
             written.segments.begin(self._preamble(rank))
             written.missing, written.is_damaged = b"", False
+            written.places.clear()
 
     @precondition(lambda self: self.ranks)
     @rule(rank=RANKS)
