@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from gradtui.core.run.keys import Role
     from gradtui.torch.watching.collected import Collected, Seen
-    from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.edges import EdgeFinder
     from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.keeping import Keeping
     from gradtui.torch.watching.sentinel import Sentinel
     from gradtui.torch.watching.settings import Settings
 
@@ -68,8 +68,7 @@ class Collector:
         self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
         self.on_root_done: Callable[[object], None] = lambda _: None
         self.on_call_outside: Callable[[], int] = lambda: TRAIN
-        self.on_kept: Callable[[Name, torch.Tensor], None] | None = None
-        self.keeps: frozenset[str] = frozenset()
+        self.keeping: Keeping | None = None
         self._io = "io" in settings.log
         self._io_grad = "io_grad" in settings.log
         self._frames: list[Frame] = []
@@ -187,8 +186,8 @@ class Collector:
         quantities = TENSOR
         if role == "output":
             quantities, row = self._unit_row(collected, frame, tensor, seen)
-            if site.path in self.keeps and self.on_kept is not None:
-                self.on_kept(frame.name(role, slot), tensor)
+            if self.keeping is not None and self.keeping.wants(site.path):
+                self.keeping.met(frame.name(role, slot), frame.module, tensor, 1.0)
         name = frame.name(role, slot)
         collected.add(collected.columns.entry(name, quantities), row)
         if seen.sample < 0 and (values := measurable(tensor)) is not None:
@@ -250,6 +249,9 @@ class Collector:
             seen.sample = collected.add_row_norms(values, factor)
         collected.add(collected.columns.entry(name, TENSOR), seen.row)
         collected.add_histogram(collected.names.entry(name, ROW_NORMS), seen.sample)
+        keeping = self.keeping
+        if keeping is not None and role == "output gradient" and keeping.wants(frame.site.path):
+            keeping.met(name, frame.module, gradient, factor)
         if not seen.stats.is_finite:
             self.sentinel.found_named(name, seen.stats.nan, seen.stats.inf)
         elif self.sentinel.bad:

@@ -70,7 +70,9 @@ class WatchHandle:
             settings, owned, self._collector, Meter(), self._guard, scaler, self._put,
             reduced=is_reduced(owned, place.world),
         )  # fmt: skip
-        self._recorder = Recorder(self._watcher.scribe, place, self._guard.failed)
+        self._recorder = Recorder(
+            self._watcher.scribe, place, self._guard.failed, self._watcher.requests
+        )
         self._run = run_name(place.training, place.shown)
         self._settings, self._started = settings, time.time()
         self._write(self._start(model, owned))
@@ -86,6 +88,7 @@ class WatchHandle:
                 module.register_forward_pre_hook(Before(site, self._collector), with_kwargs=True)
             )
             self._hooks.append(module.register_forward_hook(After(site, self._collector)))
+        self.problems += self._watcher.keeping.choose(self._collector.sites)
         _live.add(self)
         # Again behind the writer's own, so that it runs before that.
         atexit.unregister(_close_all)
@@ -162,6 +165,8 @@ class WatchHandle:
             self._watcher.close()
         except Exception as error:  # noqa: BLE001 - closing must not end a training either
             self._guard.failed("closing", error)
+        for path in sorted(self._watcher.keeping.too_large):
+            self.problems.append(f"keep: {path or '(root)'} was too large to be kept")
         self._remove()
         self._put_event(Event("closed", "the watcher was closed"))
         self._recorder.close(CLOSE_SECONDS)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gradtui.torch.watching.collected import Collected
     from gradtui.torch.watching.columns import Columns, Numbers, Rows
+    from gradtui.torch.watching.keeping import KeptMap, Reply
     from gradtui.torch.watching.parameters import Update
     from gradtui.torch.watching.settings import Settings
 
@@ -40,6 +41,8 @@ class Job:
         updates: parameters before and after.
         scalars: of the run, by name.
         collected: of a logged step.
+        maps: gradients of kept modules, for the debug folder.
+        replies: to requests of the screen.
     """
 
     step: int
@@ -52,6 +55,8 @@ class Job:
     collected: list[Collected] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    maps: list[KeptMap] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     edges: Edges | None = None
 
 
@@ -108,9 +113,7 @@ class Scribe:
             number = self._run[names] = self._numbers.take()
             keys = tuple(SeriesKey("", "run", "value", name) for name in names)
             yield Layout(number, "scalars", keys)
-        yield Scalars(
-            number, _frozen(np.array(list(scalars.values()), np.float64).astype(np.float32))
-        )
+        yield Scalars(number, _frozen(as_float32(np.array(list(scalars.values()), np.float64))))
 
     def _collected(self, collected: Collected) -> Iterator[Record]:
         statistics = np.array(collected.statistics, np.float64).reshape(-1, len(STATISTICS))

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 import torch
 
-from gradtui.errors import FileBusy
+from gradtui.errors import FileBusy, GradtuiError
 from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.generation import AdapterWriter
 from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
+from gradtui.folder.requests import answer, pending_requests
+from gradtui.folder.stamp import MISSING, stamp
+from gradtui.torch.watching.keeping import as_flow_info
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
+    from gradtui.folder.requests import Request
+    from gradtui.torch.watching.job import Job
+    from gradtui.torch.watching.keeping import KeptMap
     from gradtui.torch.watching.recorder import Writer
 
 _MOST_MODELS: Final = 100
+LOOK_SECONDS: Final = 0.1
+YOUNG_SECONDS: Final = 0.1
+PUBLISH_SECONDS: Final = 2.0
 _taken: set[tuple[str, int]] = set()
 _lock: Final = threading.Lock()
 
@@ -42,6 +55,13 @@ class Place:
 
     def beat(self) -> None:
         """Say that the watcher lives, if that was not said for a while; never raises."""
+
+    def asked(self) -> Sequence[Request]:
+        """What the screen asked for since the last question."""
+        return ()
+
+    def publish(self, job: Job) -> None:
+        """Show what a step kept, and answer what was asked."""
 
     def aside(self, reason: str) -> None:
         """Say that the watcher stepped aside; never raises."""
@@ -74,6 +94,10 @@ class FolderPlace(Place):
         self._key = (folder.key, rank)
         try:
             self._adapter = None
+            self._looked = self._published = -math.inf
+            self._requests = MISSING
+            self._known: set[int] = set()
+            self._maps: dict[str, KeptMap] = {}
             if rank == 0:
                 version = str(torch.__version__)
                 self._adapter = AdapterWriter(folder, torch=version, training=training)
@@ -92,6 +116,41 @@ class FolderPlace(Place):
         """See `Place`."""
         if self._adapter is not None:
             self._adapter.beat()
+
+    def asked(self) -> Sequence[Request]:
+        """See `Place`; the folder is looked at a few times a second."""
+        now = time.monotonic()
+        if self._adapter is None or now - self._looked < LOOK_SECONDS:
+            return ()
+        self._looked = now
+        seen = stamp(self._adapter.folder.requests)
+        # Two requests within a tick of the clock look like one: young changes are looked at again.
+        if seen == self._requests and time.time() - seen.mtime_ns / 1e9 > YOUNG_SECONDS:
+            return ()
+        self._requests = seen
+        fresh = [r for r in pending_requests(self._adapter.folder) if r.n not in self._known]
+        self._known.update(request.n for request in fresh)
+        return fresh
+
+    def publish(self, job: Job) -> None:
+        """See `Place`; a generation is written at most every few seconds."""
+        if self._adapter is None:
+            return
+        for reply in job.replies:
+            with contextlib.suppress(GradtuiError):
+                answer(
+                    self._adapter.folder, reply.n, reply.status, reply.reason, reply.arrays,
+                    generation=self._adapter.generation,
+                )  # fmt: skip
+        # They come in the order of the backward pass; layers are shown in that of the forward pass.
+        self._maps = {**{item.name: item for item in reversed(job.maps)}, **self._maps} | {
+            item.name: item for item in job.maps
+        }
+        now = time.monotonic()
+        if job.maps and now - self._published > PUBLISH_SECONDS:
+            self._published = now
+            with contextlib.suppress(GradtuiError):
+                self._adapter.write(as_flow_info(list(self._maps.values()), job.step))
 
     def aside(self, reason: str) -> None:
         """See `Place`."""

@@ -6,11 +6,15 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
+
 from gradtui.core.run.records import Entry, Event
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
+    from gradtui.folder.requests import Request
     from gradtui.torch.watching.job import Job, Scribe
     from gradtui.torch.watching.place import Place
 
@@ -37,9 +41,22 @@ class Recorder:
     """Hands jobs to a thread of its own; what finds no room is dropped and counted."""
 
     def __init__(
-        self, scribe: Scribe, place: Place, failed: Callable[[str, Exception], None]
+        self,
+        scribe: Scribe,
+        place: Place,
+        failed: Callable[[str, Exception], None],
+        requests: deque[Request],
     ) -> None:
+        """Begin.
+
+        Args:
+            scribe: makes the records.
+            place: takes them.
+            failed: told what went wrong.
+            requests: where the screen's requests are put for the training to take.
+        """
         self.writer, self._place = place.writer, place
+        self.requests = requests
         self._scribe, self._failed = scribe, failed
         self._queue: SimpleQueue[Job | threading.Event | None] = SimpleQueue()
         self._dropped = 0
@@ -96,8 +113,12 @@ class Recorder:
                 item.set()
                 continue
             try:
-                for entry in self._scribe.records(item):
-                    self.writer.write(entry)
+                # What overflows here is told by its numbers; a user who makes warnings errors must not notice.
+                with np.errstate(all="ignore"):
+                    for entry in self._scribe.records(item):
+                        self.writer.write(entry)
+                self._place.publish(item)
+                self.requests.extend(self._place.asked())
                 self._place.beat()
             except Exception as error:  # noqa: BLE001 - told by the guard; the thread goes on
                 self._failed("making records", error)

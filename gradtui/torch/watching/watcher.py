@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -13,6 +14,7 @@ from gradtui.torch.watching.collected import Collected
 from gradtui.torch.watching.columns import Columns, Numbers, Rows
 from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.job import Job, Scribe
+from gradtui.torch.watching.keeping import MOST_AT_ONCE, Keeping
 from gradtui.torch.watching.optimizers import ScalerLook
 from gradtui.torch.watching.parameters import Parameters
 from gradtui.torch.watching.ranks import ddp_around
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from gradtui.folder.requests import Request
     from gradtui.torch.watching.collecting import Collector
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.parameters import Before
@@ -40,6 +43,7 @@ class Watcher:
 
     Attributes:
         step: the number of the step under way.
+        requests: of the screen, put there by another thread.
         by_hand: whether the weights may be changed without an optimizer of ours.
         gradients: what reads the gradients of ``parameters``.
         parameters: the model's.
@@ -90,6 +94,9 @@ class Watcher:
         self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
         self._looks = FIRST_LOOKS
+        self.keeping = Keeping(settings.keep, settings.keep_values, self.parameters)
+        collector.keeping = self.keeping
+        self.requests: deque[Request] = deque()
         collector.on_root, collector.on_root_done = self._on_root, self._on_root_done
         collector.on_call_outside = self._on_call_outside
         self._sentinel.on_turn = self._on_turn
@@ -148,10 +155,20 @@ class Watcher:
         self.collector.tokens[TRAIN] += 1
         logged = self.step % self.settings.log_freq == 0 or self._alarm > 0
         self._alarm -= self._alarm > 0
-        if logged:
+        if self.requests:
+            self._take_requests()
+        if logged or self.keeping.is_asked:
             self._log_in_full()
         if self._scaler is not None:
             self._old_scale = self._scaler.scale()
+
+    def _take_requests(self) -> None:
+        """What the screen asked for since the last step: what is at hand is copied now."""
+        taken = [self.requests.popleft() for _ in range(min(len(self.requests), MOST_AT_ONCE))]
+        try:
+            self.keeping.ask(taken)
+        except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
+            self.guard.failed("a request", error)
 
     def _log_in_full(self) -> None:
         self.collector.collected = self._new_collected(self._train)
@@ -259,6 +276,7 @@ class Watcher:
         if "params" in self.settings.log and not self._values_read:
             self._values_read = True
             self.parameters.log_values(collected)
+            self.keeping.take_parameters()
 
     def _read_rates(self, optimizer: Optimizer) -> None:
         first = self._groups.setdefault(
@@ -331,6 +349,7 @@ class Watcher:
         if collected is not None:
             job.collected.append(collected)
             self.collector.collected = None
+        job.kept, job.maps, job.replies = self.keeping.finish()
         job.edges = self.collector.edges.news()
         self.collector.edges.forget()
         self.gradients.forget()
