@@ -20,7 +20,7 @@ def document(run, **options):
 
 
 def sick():
-    training = deep(4, "Tanh", decay=0.004, steps=600)
+    training = deep(4, "Tanh", decay=0.0028, steps=600)
     training.of("head", "gradient", "l2", "bias")[:] = np.nan
     return training
 
