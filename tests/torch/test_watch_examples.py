@@ -15,7 +15,7 @@ from kit.waiting import until
 from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.keys import SeriesKey
 from gradtui.diagnosis.diagnose import diagnose
-from gradtui.folder.history.kept import read_evolutions
+from gradtui.folder.history.kept import read_evolution
 from gradtui.folder.history.reader import HistoryReader
 from gradtui.folder.location import DebugFolder
 from gradtui.torch.demo import training
@@ -80,11 +80,11 @@ def test_healthy_digits_are_left_alone(tmp_path):
 
 def test_features_of_the_digits_can_be_played(tmp_path):
     example("watch_digits")(60, tmp_path / "run")
-    kept = {each.key.name: each for each in read_evolutions(tmp_path / "run")}
-    assert kept["conv1"].shape == (8, 8, 8)
-    assert kept["conv1.weight"].shape == (8, 1, 3, 3)
-    assert len(kept["conv1"]) >= 6
-    maps = kept["conv1"].maps()
+    conv, weight = (read_evolution(tmp_path / "run", name) for name in ("conv1", "conv1.weight"))
+    assert (conv.key.role, conv.shape) == ("output", (8, 8, 8))
+    assert weight.shape == (8, 1, 3, 3)
+    assert len(conv) >= 6
+    maps = conv.maps()
     assert np.abs(maps[0][~np.isnan(maps[0])] - maps[-1][~np.isnan(maps[-1])]).max() > 0
 
 

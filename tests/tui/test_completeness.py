@@ -168,7 +168,7 @@ SAYS = {
     "pause": ("pause", "paused"), "reload": ("reload", "reading"), "play": ("play", "nothing to play"),
     **{
         name: (f"{name} 1", "no training run")
-        for name in ("series", "pin", "unpin", "window", "step", "axis", "sort", "inputs", "ranks", "keep")
+        for name in ("series", "pin", "unpin", "window", "step", "axis", "sort", "inputs", "ranks", "keep", "analyse", "gif")
     },
 }  # fmt: skip
 
