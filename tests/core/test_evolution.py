@@ -11,8 +11,9 @@ from gradtui.core.run.records import Entry, Event, Kept
 from gradtui.errors import UsageError
 
 
-def kept(path, step, values, role="output", slot="", call=0):
-    return Entry(step, 0.0, Kept(SeriesKey(path, role, "values", slot, call), np.asarray(values)))
+def kept(path, step, values, role="output", slot="", call=0, phase="train"):
+    key = SeriesKey(path, role, "values", slot, call, phase)
+    return Entry(step, 0.0, Kept(key, np.asarray(values)))
 
 
 def test_gathered_by_key_in_the_order_of_steps():
@@ -67,6 +68,7 @@ def test_found_by_name():
     found = evolutions(
         [
             kept("net.conv", 0, [1.0], "output gradient"),
+            kept("net.conv", 0, [6.0], phase="eval"),
             kept("net.conv", 0, [2.0]),
             kept("net.conv", 0, [3.0], call=1),
             kept("net.conv", 0, [4.0], "parameter", "weight"),

@@ -116,7 +116,8 @@ def find_evolution(evolutions: Sequence[Evolution], name: str, role: str = "") -
     Args:
         evolutions: what a run kept.
         name: a module path, with ``#k`` for a later call; or a parameter's full name; ``(root)`` is the model.
-        role: whose number where several were kept (see `gradtui.core.run.keys`); the output by preference.
+        role: whose number where several were kept (see `gradtui.core.run.keys`); the output by preference, and those of
+            the training before those of evaluations.
 
     Raises:
         UsageError: nothing of that name was kept; it says what was.
@@ -129,7 +130,10 @@ def find_evolution(evolutions: Sequence[Evolution], name: str, role: str = "") -
     if not fitting:
         known = ", ".join(dict.fromkeys(e.key.name for e in evolutions)) or "nothing"
         raise UsageError(f"no tensors of {name!r} were kept; of this run were: {known}")
-    return min(fitting, key=lambda e: (e.key.name != name, _PREFERRED.get(e.key.role, 2)))
+    return min(
+        fitting,
+        key=lambda e: (e.key.name != name, _PREFERRED.get(e.key.role, 2), e.key.phase != "train"),
+    )
 
 
 _PREFERRED: Final = {"output": 0, "parameter": 1}
