@@ -49,7 +49,7 @@ def detail(work: Workspace, width: int, clock: str) -> tuple[TextLine, ...]:
         return tuple(finding_lines(desk.finding, path, width, watch.findings))
     if findings:
         return tuple(finding_lines(findings[0], path, width, watch.findings))
-    kind = safe_label(training.tree.kinds[node], 30) if node >= 0 else ""
+    kind = safe_label(training.tree.kinds[node], 30) if node > 0 else "the whole model"
     name = safe_label(path, 40) or training.tree.labels[0]
     words = line((f" {name}", "title"), (f"  {kind}", "dim"), ("  no findings", "good"))
     return (clip(words, width),)

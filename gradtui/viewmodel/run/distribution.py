@@ -30,7 +30,7 @@ def distribution_lines(
     if found.step < 0:
         return []
     quantiles = "  ".join(
-        f"p{percent_} {number(found.quantile(percent_ / 100), 8, digits=2)}"
+        f"p{percent_} {number(found.quantile(percent_ / 100), 8, digits=3)}"
         for percent_ in (1, 50, 99)
     )
     lines = [
@@ -89,7 +89,7 @@ def _bars(
 
 
 def _ends_line(low: float, high: float, cells: int) -> TextLine:
-    left, right = number(low, 8, digits=2), number(high, 8, digits=2)
+    left, right = number(low, 8, digits=3), number(high, 8, digits=3)
     row = [" "] * cells
     row[: len(left)] = left
     row[max(cells - len(right), 0) :] = right

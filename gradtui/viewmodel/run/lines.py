@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.flags import ROLES, sign, word
 from gradtui.viewmodel.run.numbers import POINTS
-from gradtui.viewmodel.text import Span, TextLine, cell_width, number, printable, safe_label
+from gradtui.viewmodel.text import (
+    Span,
+    TextLine,
+    cell_width,
+    number,
+    printable,
+    safe_label,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +121,7 @@ def row(
     if repeats and tree.labels[node].startswith("["):
         text = f"{text} {printable(tree.kinds[node])}"
     label = safe_label(text, max(room - len(lead) - len(count), 1))
-    name = lead + label + count
+    name = shorten(lead + label + count, room, keep="start")
     spans = [Span(name + " " * max(room - cell_width(name), 0), "title" if group else "")]
     whole = folded or not group
     for column in columns:
@@ -181,9 +189,12 @@ def flag_text(finding: Finding, width: int) -> tuple[str, str]:
 
 
 def sparkline(trend: Floats, *, ascii: bool = False) -> str:
-    """Return a course as bars, by its logarithms; ``x`` where it was not finite, blank where nothing is known."""
+    """Return a course as bars, by its logarithms; ``x`` where it was not finite.
+
+    Between two measurements it stays as it was; before the first and after the last it is blank.
+    """
     bars = ASCII_BARS if ascii else BARS
-    values = trend.tolist()
+    values = _filled(trend.tolist())
     finite = [value for value in values if -math.inf < value < math.inf]
     if not finite:
         return "".join("x" if value == math.inf else " " for value in values)
@@ -199,6 +210,14 @@ def sparkline(trend: Floats, *, ascii: bool = False) -> str:
         else:
             cells.append(bars[min(int((value - low) / spread * len(bars)), len(bars) - 1)])
     return "".join(cells)
+
+
+def _filled(values: list[float]) -> list[float]:
+    known = [place for place, value in enumerate(values) if value == value]
+    for place in range(known[0], known[-1]) if known else ():
+        if math.isnan(values[place]):
+            values[place] = values[place - 1]
+    return values
 
 
 def tsv(training: Training, nodes: Sequence[int] | Indices) -> str:

@@ -119,8 +119,8 @@ def with_derived(keys: Iterable[SeriesKey]) -> tuple[SeriesKey, ...]:
 
 def _order(key: SeriesKey) -> tuple[int, bool, str, str, int, str]:
     place = _PLACES.get((key.role, key.quantity), len(_PLACES))
-    # A weight before its bias, as everybody thinks of them.
-    slot = "" if key.slot == "weight" else key.slot
+    # A weight before its bias, as everybody thinks of them; the loss before all else.
+    slot = "" if key.slot in ("weight", "loss") else key.slot
     return (place, key.phase == "eval", key.role, slot, key.call, key.quantity)
 
 

@@ -15,9 +15,11 @@ from gradtui.core.run.records import ModuleInfo, ParameterInfo
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.finding import Finding
 from gradtui.viewmodel.run.choice import RunChoice, next_folds, toggled
+from gradtui.viewmodel.run.lines import header, row, scientific, sparkline, tsv
 from gradtui.viewmodel.run.numbers import below_sum
 from gradtui.viewmodel.run.training import Training, folded_nodes, shown_nodes, training_of
 from gradtui.viewmodel.run.tree import module_tree
+from gradtui.viewmodel.text import line_width, plain
 
 
 def tree_of(*paths, kinds=None):
@@ -283,3 +285,86 @@ def test_a_healthy_run_has_no_flags():
     worst = [f for f in training.flags.findings if f.severity != "note"]
     assert worst == []
     assert replace(RunChoice(), rank=2).one_rank == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [
+        ([0.0] * 4, "▅▅▅▅"),
+        ([0.0, 1.0, 2.0, 3.0], "▁▃▆█"),
+        ([np.nan, 0.0, np.nan, np.nan, 3.0, np.nan], " ▁▁▁█ "),
+        ([0.0, np.inf, np.nan, np.inf], "▅xxx"),
+        ([np.nan, np.nan], "  "),
+        ([0.0, 0.3], "▃▆"),
+    ],
+)
+def test_sparklines(values, bars):
+    assert sparkline(np.array(values)) == bars
+    assert sparkline(np.array(values), ascii=True).isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2.2e-3, "2.2e-3"),
+        (1.0, "1.0e0"),
+        (0.0, "0"),
+        (np.inf, "inf"),
+        (1e-45, "1.0e-45"),
+        (-3e10, "-3.0e10"),
+    ],
+)
+def test_norms_are_told_by_their_exponent(value, text):
+    assert scientific(value) == text
+
+
+@pytest.mark.parametrize("width", [8, 20, 33, 34, 59, 60, 80, 109, 200])
+@pytest.mark.parametrize("flat", [True, False])
+def test_rows_are_as_wide_as_they_should_be(width, flat):
+    training, _ = shown(many())
+    top = header(width, "gradient", True)
+    assert line_width(top) == width or width < 34
+    for node in range(len(training.tree)):
+        made = row(training, node, width, flat=flat, folded=node % 2 == 0)
+        assert line_width(made) == width, plain(made)
+    assert row(training, 0, 5, flat=flat, folded=False) == ()
+
+
+def test_the_table_has_a_row_for_each_module():
+    training, _ = shown(many())
+    nodes = shown_nodes(training, RunChoice(filter="head"))
+    lines = tsv(training, nodes).splitlines()
+    assert lines[0].startswith("module\tclass\tshape\tweight\tgradient")
+    assert lines[1].split("\t")[:3] == ["head", "Linear", "10x4"]
+    assert len(lines) == 2
+
+
+def test_a_row_tells_nan_none_and_the_flag_that_it_hides():
+    made = deep(2, steps=6)
+    made.set("body.0", "gradient", "nan", np.where(made.t > 4, 2.0, 0.0), slot="weight")
+    made.numbers[
+        next(
+            k
+            for k in made.numbers
+            if k.path == "body.1" and k.role == "gradient" and k.slot == "weight"
+        )
+    ][:] = np.nan
+    made.numbers[
+        next(
+            k
+            for k in made.numbers
+            if k.path == "body.1" and k.role == "gradient" and k.slot == "bias"
+        )
+    ][:] = np.nan
+    finding = Finding("non-finite", "bad", "body.0", "weight", 5, "what", "why", "try")
+    training, _ = shown(made.run(), findings=[finding])
+    tree = training.tree
+
+    def text(path, *, folded=False):
+        return plain(row(training, tree.node(path), 80, flat=False, folded=folded))
+
+    assert " nan " in text("body.0")
+    assert "X NAN" in text("body.0")
+    assert " none " in text("body.1")
+    assert "X NAN" in text("body", folded=True)
+    assert "X NAN" not in text("body")
