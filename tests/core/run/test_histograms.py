@@ -112,8 +112,8 @@ def test_the_farthest_from_the_median_are_rejected(values, share):
     kept = kept[: len(values) - count]
     check_kept = binned(np.array([kept], np.float32).reshape(1, -1), 16)
     np.testing.assert_array_equal(found.counts, check_kept.counts)
-    assert found.tails[0, BELOW] == sum(v < median for v in exact) - sum(
-        np.float32(v) < median for v in kept
+    assert found.tails[0, BELOW] == sum(float(v) < median for v in exact) - sum(
+        float(np.float32(v)) < median for v in kept
     )
 
 
