@@ -70,7 +70,8 @@ def analyse(run: Run) -> Report:
     """Return what the analyses say of a run, at its newest step.
 
     Args:
-        run: of any number of ranks, taken together; kept tensors are the lowest rank's.
+        run: of any number of ranks, taken together; kept tensors are the lowest rank's, and of
+            the training, not of evaluations.
     """
     return Report(gradients_by_epoch(run), _clusters(run), *_kept(run))
 
@@ -91,7 +92,7 @@ def _kept(run: Run) -> tuple[tuple[KeptWeights, ...], tuple[KeptFeatures, ...]]:
     newest: dict[object, tuple[int, Kept]] = {}
     lowest = run.ranks[0].rank if run.ranks else 0
     for tensor in run.kept:
-        if tensor.rank == lowest:
+        if tensor.rank == lowest and tensor.kept.key.phase == "train":
             newest[tensor.kept.key] = (tensor.step, tensor.kept)
     weights, features = [], []
     for step, kept in newest.values():
