@@ -94,7 +94,7 @@ def test_in_the_width_that_there_is():
         assert max(map(len, analysis_text(report, width).splitlines())) <= width
     assert analysis_text(report, 120) == analysis_text(report)
     head = analysis_text(report, 60).splitlines()[2]
-    assert head.split()[4:] == "L2 of 0 L2 of 19".split()
+    assert head.split()[4:] == "L2 of 0 L2 of 18 L2 of 19".split()
 
 
 def test_as_a_document():
