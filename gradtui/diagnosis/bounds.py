@@ -24,6 +24,8 @@ class Bounds:
         vanish_bad: the same share, where nothing is left to learn from: below the resolution of float32.
         vanish_past: the same as a factor to the layer's own usual share. A layer that fell by a thousand against
             the others has stopped, whatever it began with.
+        vanish_own: the same weight's own gradient norm, as a share of its usual one: what stays as it was while the
+            others explode has not fallen.
         explode_growth: growth of a gradient norm over everything that it was before, while the loss rises.
             Warm-up, a new batch and a restart of the learning rate stay within three times of the
             run's own largest.
@@ -36,6 +38,8 @@ class Bounds:
             begins at zero) may grow as much as it likes until it is larger than the others.
         explode_profile: a weight's gradient norm over that of the layers next to the loss, without any past. The
             spread of healthy networks stays below a hundred.
+        explode_calm: it is over below this share of the bound that was crossed: a gradient that hovers at its bound
+            is one explosion, not many.
         update_large: step over weight. Above, a tenth of the layer is replaced at every step; Adam with a
             usual rate gives 1e-4 to 5e-2, the latter for weights of a new small transformer.
         update_bad: a layer that is replaced at every step.
@@ -47,6 +51,7 @@ class Bounds:
         dead_bad: the same, where next to nothing gets through.
         dead_samples: values of each unit in a batch from which its silence tells something: of a unit that
             fires once in ten, sixteen zeros in a row are seen in one batch of five, and never ten times.
+        dead_zeros: the share of zeros of an output that says nothing at all, however few values there are of a unit.
         saturated_share: share of values in the flat part of a nonlinearity.
         saturated_bad: the same, where next to nothing gets back through.
         absent_steps: steps without a gradient before a parameter counts as without one: experts and
@@ -56,6 +61,7 @@ class Bounds:
         clip_steps: clipped steps in a row until it is worth a note.
         clip_factor: the median factor that clipping takes away; a transformer's first hundred steps at the
             usual bound of 1.0 are clipped by 2 to 5.
+        clip_always: the share of steps that is as good as always.
         clip_idle: the norm, as a share of the bound, below which clipping is a wall far away.
         spike_scores: rise of the loss over its running median, in robust standard deviations. Losses of single
             samples are about exponential: 8 is one in three thousand.
@@ -66,7 +72,10 @@ class Bounds:
         diverged: how far the loss is above its first value, as a share of what the run had gained.
         skip_share: share of steps that a gradient scaler skips. It tries a larger scale every 2000 steps;
             the first dozen may be skipped until it has found its own.
+        skip_window: newest steps among which skipped ones are counted.
+        skip_first: skipped steps that any start may have: from 65536 a scaler halves its scale a few times.
         rank_steps: steps that a rank may be behind the first: records of one moment reach the disk apart.
+        rank_seconds: and how much older its newest record must be.
         rank_slow: median time of a rank over that of the median rank.
         rank_differs: relative difference of norms that a reduction has just made equal, bit for bit.
         most: findings of one rule; the rest is named in the last one.
@@ -77,6 +86,7 @@ class Bounds:
     vanish_below: float = 1e-5
     vanish_bad: float = 1e-8
     vanish_past: float = 1e-3
+    vanish_own: float = 0.1
     explode_growth: float = 10.0
     explode_unknown: float = 100.0
     explode_learning: float = 1000.0
@@ -84,6 +94,7 @@ class Bounds:
     explode_window: int = 500
     explode_level: float = 3.0
     explode_profile: float = 1e4
+    explode_calm: float = 0.3
     update_large: float = 0.1
     update_bad: float = 1.0
     update_rows: int = 20
@@ -92,20 +103,25 @@ class Bounds:
     dead_share: float = 0.75
     dead_bad: float = 0.99
     dead_samples: int = 16
+    dead_zeros: float = 0.999
     saturated_share: float = 0.8
     saturated_bad: float = 0.98
     absent_steps: int = 100
     merge_ratio: float = 3e3
     clip_steps: int = 100
     clip_factor: float = 10.0
+    clip_always: float = 0.98
     clip_idle: float = 0.1
     spike_scores: float = 8.0
     spike_share: float = 0.15
     spike_rows: int = 3
     spike_past: int = 50
-    diverged: float = 0.1
+    diverged: float = 0.5
     skip_share: float = 0.1
+    skip_window: int = 200
+    skip_first: int = 5
     rank_steps: int = 20
+    rank_seconds: float = 10.0
     rank_slow: float = 1.5
     rank_differs: float = 1e-4
     most: int = 100

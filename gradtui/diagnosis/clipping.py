@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 CLIPPED: Final = 0.999
 """A norm after clipping below this share of the norm before was clipped."""
-ALWAYS: Final = 0.98
-"""The share of steps that is as good as always."""
 
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
@@ -48,7 +46,10 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     spans = (before.ends - before.steps + 1).astype(np.float64)
     newest = np.cumsum(spans[::-1])[::-1] <= 2 * bounds.clip_steps
     steps = float(spans[newest & known].sum())
-    if steps >= bounds.clip_steps and float(spans[newest & active].sum()) >= ALWAYS * steps:
+    if (
+        steps >= bounds.clip_steps
+        and float(spans[newest & active].sum()) >= bounds.clip_always * steps
+    ):
         factor = float(np.median(1 / share[newest & active]))
         if factor >= bounds.clip_factor:
             start, _ = ongoing(active[:, None], known[:, None], bounds.gap)

@@ -28,8 +28,6 @@ PASSING: Final = (
     "Embedding",
 )
 """Classes that hand on the silence of what is before them, or are silent by design: parts of their names."""
-SILENT: Final = 0.999
-"""The share of zeros of an output that says nothing at all, however few samples there are of a unit."""
 
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
@@ -49,7 +47,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = dead.low / units.high
         samples = count.high / units.high
-        silent = zeros.low / count.high >= SILENT
+        silent = zeros.low / count.high >= bounds.dead_zeros
     mask = (share >= bounds.dead_share) & ((samples >= bounds.dead_samples) | silent)
     start, held = ongoing(mask, ~np.isnan(share), bounds.gap)
     columns = [

@@ -25,19 +25,18 @@ SMOOTHED: Final = 9
 """Losses whose median says whether the loss falls."""
 CLEAR: Final = 4.0
 """Median deviations of single losses that a running median must rise by: about three standard deviations."""
-CALM: Final = 0.3
-"""A gradient has calmed down when it is back below this share of the bound that it crossed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A gradient that grew: its column, the rows where it began and last held, and over what."""
+    """A gradient that grew: its column, the rows where it began and last held, over what, and what was allowed."""
 
     column: int
     begin: int
     end: int
     before: float
     peak: float
+    bound: float
 
     @property
     def factor(self) -> float:
@@ -61,10 +60,10 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         going = [g for g in grown if _goes_on(table, g, bounds)]
         if going:
             # Its profile is steep then, too: once is enough.
-            yield _grown(evidence, table, going, further, bounds)
+            yield _grown(evidence, table, going, further)
             return
         if grown:
-            yield _grown(evidence, table, grown, further, bounds, over=True)
+            yield _grown(evidence, table, grown, further, over=True)
     if len(table) >= bounds.rows:
         yield from _profile(evidence, table, bounds)
 
@@ -91,18 +90,20 @@ def _growths(
         peaks = np.where(mask[:, columns], table.high[:, columns], 0).max(axis=0)
         columns = columns[np.argsort(-peaks, kind="stable")]
     grown = [
-        _growth(table, mask[:, column], before[:, column], column, bounds)
+        _growth(table, mask[:, column], before[:, column], allowed, column, bounds)
         for column in columns[: bounds.most].tolist()
     ]
     return grown, tuple([table.keys[i].path for i in columns[bounds.most :].tolist()])
 
 
-def _growth(table: Table, mask: Flags, before: Floats, column: int, bounds: Bounds) -> Growth:
+def _growth(
+    table: Table, mask: Flags, before: Floats, allowed: Floats, column: int, bounds: Bounds
+) -> Growth:
     """The last growth of a column: from where it crossed its bound to where it was last near it."""
     values = table.high[:, column]
     begin = row = int(np.argmax(mask))
     while True:
-        high = values[row:] >= CALM * bounds.explode_growth * before[begin]
+        high = values[row:] >= bounds.explode_calm * bounds.explode_growth * before[begin]
         calm = ~high & ~np.isnan(values[row:])
         # It is over when it stays calm as long as it had to last.
         quiet = np.convolve(calm, np.ones(bounds.explode_rows), "valid") >= bounds.explode_rows
@@ -117,7 +118,7 @@ def _growth(table: Table, mask: Flags, before: Floats, column: int, bounds: Boun
     first = begin
     while first and table.low[first - 1, column] >= bounds.explode_growth * before[begin]:
         first -= 1
-    return Growth(column, first, end, float(before[begin]), peak)
+    return Growth(column, first, end, float(before[begin]), peak, float(allowed[begin]))
 
 
 def _allowed(evidence: Evidence, table: Table, behind: Indices, bounds: Bounds) -> Floats:
@@ -166,7 +167,6 @@ def _grown(
     table: Table,
     grown: list[Growth],
     further: tuple[str, ...],
-    bounds: Bounds,
     *,
     over: bool = False,
 ) -> Finding:
@@ -185,7 +185,7 @@ def _grown(
         f"The gradient of {place(key.path)}{and_more(also)} {'exploded' if over else 'explodes'}"
         + (", and came back." if over else ", before clipping." if clipped else "."),
         f"|grad|2 reached {short(worst.peak)} in {steps} steps, {times(worst.factor)} the largest before "
-        f"({short(worst.before)}); the bound is {times(bounds.explode_growth)}",
+        f"({short(worst.before)}); the bound is {times(worst.bound)}",
         "Try a lower learning rate or a longer warm-up"
         + ("." if clipped else ", or clip the gradient norm.")
         + (" Look at the batch of that step." if over else ""),
@@ -197,8 +197,13 @@ def _grown(
 
 def _is_clipped(evidence: Evidence, growth: Growth) -> bool:
     """Whether the optimizer saw less than half of it."""
-    used = evidence.clean("gradient", "l2").high[growth.begin : growth.end + 1, growth.column]
-    return float(np.nanmax(used, initial=0)) < growth.peak / 2
+    used = evidence.clean("gradient", "l2").high
+    if used.shape[1] <= growth.column:
+        return False
+    return (
+        float(np.nanmax(used[growth.begin : growth.end + 1, growth.column], initial=0))
+        < growth.peak / 2
+    )
 
 
 def _profile(evidence: Evidence, table: Table, bounds: Bounds) -> Iterator[Finding]:

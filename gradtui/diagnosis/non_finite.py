@@ -24,10 +24,6 @@ SCAN: Final[tuple[Role, ...]] = (
     "parameter", "input", "output", "output gradient", "input gradient", "gradient", "raw gradient",
 )  # fmt: skip
 """The roles of one step in the order of time, for runs that recorded counts but no events."""
-LOOK_BACK: Final = 200
-"""Steps over which skipped ones are counted."""
-CALM: Final = 5
-"""Skipped steps that any start may have, while a scaler finds its scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +218,9 @@ def _loss(step: int, key: SeriesKey) -> Finding:
 
 def _skipping(evidence: Evidence, skipped: list[int], bounds: Bounds) -> Iterator[Finding]:
     newest = evidence.run.last_step
-    steps = sorted({step for step in skipped if step > newest - LOOK_BACK})
-    span = min(LOOK_BACK, newest - max(evidence.run.first_step, 0) + 1)
-    if len(steps) <= CALM or len(steps) <= bounds.skip_share * span:
+    steps = sorted({step for step in skipped if step > newest - bounds.skip_window})
+    span = min(bounds.skip_window, newest - max(evidence.run.first_step, 0) + 1)
+    if len(steps) <= bounds.skip_first or len(steps) <= bounds.skip_share * span:
         return
     yield Finding(
         "non-finite",

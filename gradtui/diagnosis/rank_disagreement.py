@@ -8,18 +8,18 @@ import numpy as np
 
 from gradtui.core.run.keys import SeriesKey
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.table import middle, ongoing
+from gradtui.diagnosis.table import Table, middle, ongoing
 from gradtui.diagnosis.words import and_more, others, short, since, times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gradtui.core.run.run import Run
     from gradtui.diagnosis.bounds import Bounds
     from gradtui.diagnosis.evidence import Evidence
 
-PATIENCE: Final = 10.0
-"""Seconds that the records of a rank may be older than the newest ones of the others."""
+SLOWER: Final = 1e-3
+"""Seconds a step by which a rank may be slower, whatever the factor: nobody would look for less."""
 
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
@@ -65,7 +65,10 @@ def _behind(run: Run, bounds: Bounds) -> Iterator[Finding]:
     first = max(rank.last_step for rank in run.ranks)
     newest = max(rank.last_time for rank in run.ranks)
     for rank in run.ranks:
-        if first - rank.last_step >= bounds.rank_steps and newest - rank.last_time >= PATIENCE:
+        if (
+            first - rank.last_step >= bounds.rank_steps
+            and newest - rank.last_time >= bounds.rank_seconds
+        ):
             yield Finding(
                 "rank disagreement",
                 "warn",
@@ -81,41 +84,85 @@ def _behind(run: Run, bounds: Bounds) -> Iterator[Finding]:
 
 
 def _slow(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
-    """The time of the model's own forward pass: a step as a whole is as long as the slowest rank's, everywhere."""
-    tables = {
-        rank.rank: evidence.of_rank(rank.rank).table("module", "seconds")
+    """The time that a rank's modules take themselves: all else is as long on each rank as on the slowest one.
+
+    A step waits for the reduction of its gradients, and the forward pass of a sharded model for each of its
+    parts; so the times of leaf modules are added up, within which nobody waits.
+    """
+    forwards = {
+        rank.rank: _forward(evidence.of_rank(rank.rank).table("module", "seconds"))
         for rank in evidence.run.ranks
     }
-    medians = {}
-    for rank, table in tables.items():
-        roots = [i for i, key in enumerate(table.keys) if not key.path and not key.call]
-        if roots and len(table) >= bounds.rows:
-            medians[rank] = float(middle(table.last[-4 * bounds.rows :, roots])[0])
+    medians = {
+        rank: float(middle(times.last[-4 * bounds.rows :])[0])
+        for rank, times in forwards.items()
+        if len(times) >= bounds.rows
+    }
     if len(medians) < 2:
         return
     for rank, seconds in medians.items():
         usual = float(np.median([value for other, value in medians.items() if other != rank]))
-        if seconds > bounds.rank_slow * usual > 0:
-            table = tables[rank]
-            key = next(key for key in table.keys if not key.path and not key.call)
-            column = table.keys.index(key)
-            mask = table.last[:, [column]] > bounds.rank_slow * usual
-            start, count = ongoing(mask, table.known[:, [column]], bounds.rows)
-            if count[0] >= bounds.rows:
-                yield Finding(
-                    "rank disagreement",
-                    "warn",
-                    "",
-                    f"rank {rank}",
-                    since(table, int(start[0])),
-                    f"Rank {rank} is slow, and all others wait for it.",
-                    f"its forward pass takes {1000 * seconds:.3g} ms, that of the others {1000 * usual:.3g} ms "
-                    f"({times(seconds / usual) if seconds >= 10 * usual else f'x{seconds / usual:.1f}'}); the bound is "
-                    f"x{bounds.rank_slow:g}",
-                    "Look at its device (clock, heat, other jobs) and at the sizes of its batches.",
-                    series=(key,),
-                    rank=rank,
-                )
+        if not (seconds > bounds.rank_slow * usual > 0 and seconds - usual > SLOWER):
+            continue
+        table = forwards[rank]
+        start, count = ongoing(table.last > bounds.rank_slow * usual, table.known, bounds.rows)
+        if count[0] < bounds.rows:
+            continue
+        factor = seconds / usual
+        key = _slowest(evidence, rank)
+        yield Finding(
+            "rank disagreement",
+            "warn",
+            key.path,
+            f"rank {rank}",
+            since(table, int(start[0])),
+            f"Rank {rank} is slow, and all others wait for it.",
+            f"the modules of its forward pass take {1000 * seconds:.3g} ms, those of the others {1000 * usual:.3g} ms "
+            f"({times(factor) if factor >= 10 else f'x{factor:.1f}'}), and {key.path or 'the model'} most of that; "
+            f"the bound is x{bounds.rank_slow:g}",
+            "Look at its device (clock, heat, other jobs) and at the sizes of its batches.",
+            series=(key,),
+            rank=rank,
+        )
+
+
+def _forward(table: Table) -> Table:
+    """The time of all leaf modules together, as a table of one column."""
+    own = _leaves(table.keys)
+    seconds = table.last[:, own]
+    known = ~np.isnan(seconds).all(axis=1, keepdims=True)
+    total = np.where(known, np.nansum(seconds, axis=1, keepdims=True), np.nan)
+    key = SeriesKey("", "module", "seconds")
+    return Table((key,), table.steps, table.ends, total, total, total)
+
+
+def _slowest(evidence: Evidence, rank: int) -> SeriesKey:
+    """The leaf module that is farthest behind the same one on the other ranks."""
+    medians = {}
+    for each in evidence.run.ranks:
+        table = evidence.of_rank(each.rank).table("module", "seconds")
+        usual = middle(table.last)
+        medians[each.rank] = {table.keys[i]: float(usual[i]) for i in _leaves(table.keys)}
+    own = medians.pop(rank)
+
+    def behind(key: SeriesKey) -> float:
+        others = [found[key] for found in medians.values() if key in found]
+        return float(np.nan_to_num(own[key] - (np.median(others) if others else 0.0)))
+
+    return max(own, key=behind)
+
+
+def _leaves(keys: Sequence[SeriesKey]) -> list[int]:
+    """The places of the keys of modules in which no other timed module is."""
+    outer = set()
+    for path in {key.path for key in keys}:
+        above = path
+        while above:
+            above = above.rpartition(".")[0]
+            if above in outer:
+                break
+            outer.add(above)
+    return [place for place, key in enumerate(keys) if key.path not in outer]
 
 
 def _differing(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 LARGE: Final = 0.9
 """The network's large gradients begin at this quantile of its weights."""
 
-FELL: Final = 0.1
-"""A weight's own gradient norm has fallen below this share of its usual one."""
-
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield one finding for the weights that are far below the network's large gradients, one for those that fell.
@@ -45,7 +42,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         half = max(len(share) // 2, 1)
         usual = middle(share[:half])
         # What stays as it was while the others explode has not fallen.
-        fell = table.high < FELL * middle(table.last[:half])
+        fell = table.high < bounds.vanish_own * middle(table.last[:half])
     below = _held(table, far < bounds.vanish_below, bounds)
     below = below[_loss_side(evidence, table, below, bounds)]
     if len(below):
