@@ -19,10 +19,14 @@ from gradtui.core.arrays import read_only
 from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradtui.core.arrays import Array
 
 Index = tuple[int, ...]
 Cells = Mapping[Index, float]
+Step = Mapping[Index, tuple[float, float]]
+"""What one step changed: of each cell the value before and after, whatever is on disk by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +94,14 @@ class EditHistory:
     Attributes:
         base: What is on disk, as far as it is known.
         cells: The pending cells and the values they will have.
-        past: Earlier states of ``cells``, oldest first; each is one step of undo.
-        future: Undone states, the next one to redo last.
+        past: What can be undone, oldest first.
+        future: What was undone, the next one to redo last.
     """
 
     base: Array = field(default_factory=lambda: read_only(np.zeros((0, 0))))
     cells: Cells = field(default_factory=lambda: MappingProxyType({}))
-    past: tuple[Cells, ...] = ()
-    future: tuple[Cells, ...] = ()
+    past: tuple[Step, ...] = ()
+    future: tuple[Step, ...] = ()
 
     @classmethod
     def of(cls, base: Array) -> EditHistory:
@@ -150,10 +154,7 @@ class EditHistory:
             UsageError: there is no such cell, or the dtype cannot hold the value.
         """
         self._check(cell)
-        held = representable(self.base.dtype, value)
-        if same(self.value(cell), held):
-            return self
-        return self._step(self.differing({**self.cells, cell: held}))
+        return self._to({cell: representable(self.base.dtype, value)})
 
     def set_values(self, cells: Cells) -> EditHistory:
         """Give many cells their values as one step of undo: edits found after a crash, say.
@@ -163,28 +164,35 @@ class EditHistory:
         """
         for cell in cells:
             self._check(cell)
-        held = {cell: representable(self.base.dtype, value) for cell, value in cells.items()}
-        after = self.differing({**self.cells, **held})
-        return self if after == self.cells else self._step(after)
+        dtype = self.base.dtype
+        return self._to({cell: representable(dtype, value) for cell, value in cells.items()})
 
     def revert(self) -> EditHistory:
         """Take all pending edits back, as one step of undo."""
-        return self._step(MappingProxyType({})) if self.cells else self
+        return self._to({cell: self.on_disk(cell) for cell in self.cells})
 
     def undo(self) -> EditHistory:
         """Take the last step back; the same history where there is none."""
         if not self.past:
             return self
+        step = self.past[-1]
         return replace(
-            self, cells=self.past[-1], past=self.past[:-1], future=(*self.future, self.cells)
+            self,
+            cells=self._with({cell: before for cell, (before, _) in step.items()}),
+            past=self.past[:-1],
+            future=(*self.future, step),
         )
 
     def redo(self) -> EditHistory:
         """Take the last undone step again; the same history where there is none."""
         if not self.future:
             return self
+        step = self.future[-1]
         return replace(
-            self, cells=self.future[-1], past=(*self.past, self.cells), future=self.future[:-1]
+            self,
+            cells=self._with({cell: after for cell, (_, after) in step.items()}),
+            past=(*self.past, step),
+            future=self.future[:-1],
         )
 
     def applied(self) -> Array:
@@ -194,51 +202,82 @@ class EditHistory:
             array[cell] = value
         return array
 
-    def rebased(self, base: Array) -> Rebased:
+    def rebased(self, base: Array, written: Sequence[Cells] = ()) -> Rebased:
         """Put the pending edits on data that the other side wrote meanwhile, or on what was saved.
 
-        What can be undone stays: each earlier state keeps the values that it would have written.
+        What can be undone stays: each step keeps the values that it had, but where a cell was changed by the other
+        side, its old value is the new one.
+
+        Args:
+            base: What is on disk now.
+            written: The cells of saves that were begun and not seen on disk yet: a cell that changed to a value of
+                theirs was changed by the person, and what was edited after the save stays pending.
         """
         new = replace(self, base=read_only(base), cells=MappingProxyType({}), past=(), future=())
         if base.shape != self.base.shape:
             return Rebased(new, (), (), (), tuple(sorted(self.cells)))
-        held = new.holding(self.cells)
-        kept, settled, conflicts = [], [], []
-        for cell, value in sorted(held.items()):
-            if same(new.on_disk(cell), value):
+        saved = {cell for cells in written for cell in cells}
+        values = new.holding({**{cell: self.value(cell) for cell in saved}, **self.cells})
+        kept, settled, conflicts, ours = [], [], [], set()
+        for cell, value in sorted(values.items()):
+            now = new.on_disk(cell)
+            by_us = any(same(now, cells[cell]) for cells in written if cell in cells)
+            if by_us or same(now, value):
+                ours.add(cell)
+            if same(now, value):
                 settled.append(cell)
-            elif same(new.on_disk(cell), self.on_disk(cell)):
+            elif by_us or same(now, self.on_disk(cell)):
                 kept.append(cell)
-            else:
+            elif cell in self.cells:
                 conflicts.append(cell)
 
-        def moved(state: Cells) -> Cells:
-            # A cell that a state left alone had the old base's value, where that step was taken.
-            touched = {
-                cell: self.on_disk(cell)
-                for steps in (self.past, self.future, (self.cells,))
-                for step in steps
-                for cell in step
-                if cell in ours
-            }
-            return new.differing(new.holding({**touched, **state}))
+        def moved(step: Step) -> Step:
+            # What the other side changed is the new "before" of a cell that held the old base's value.
+            pairs = {}
+            for cell, pair in step.items():
+                old, now = self.on_disk(cell), new.on_disk(cell)
+                foreign = cell not in ours and not same(old, now)
+                found = [now if foreign and same(value, old) else value for value in pair]
+                with contextlib.suppress(UsageError):
+                    before, after = (representable(base.dtype, value) for value in found)
+                    pairs[cell] = (before, after)
+            return MappingProxyType(pairs)
 
-        ours = frozenset(settled)
+        pending = {cell: values[cell] for cell in (*kept, *conflicts)}
         return Rebased(
             replace(
                 new,
-                cells=new.differing(held),
-                past=tuple(moved(state) for state in self.past),
-                future=tuple(moved(state) for state in self.future),
+                cells=new.differing(pending),
+                past=tuple(moved(step) for step in self.past),
+                future=tuple(moved(step) for step in self.future),
             ),
             tuple(kept),
             tuple(settled),
             tuple(conflicts),
-            tuple(sorted(set(self.cells) - set(held))),
+            tuple(sorted(set(self.cells) - set(values))),
         )
 
-    def _step(self, cells: Cells) -> EditHistory:
-        return replace(self, cells=cells, past=(*self.past, self.cells), future=())
+    def _to(self, values: Cells) -> EditHistory:
+        """The history after one step to these values; the same one where nothing changes."""
+        step = {
+            cell: (self.value(cell), value)
+            for cell, value in values.items()
+            if not same(self.value(cell), value)
+        }
+        if not step:
+            return self
+        return replace(
+            self,
+            cells=self._with({cell: after for cell, (_, after) in step.items()}),
+            past=(*self.past, MappingProxyType(step)),
+            future=(),
+        )
+
+    def _with(self, values: Cells) -> Cells:
+        """The pending cells with other values for some of them."""
+        changed = self.differing(values)
+        left = {cell: value for cell, value in self.cells.items() if cell not in values}
+        return MappingProxyType({**left, **changed})
 
     def differing(self, cells: Cells) -> Cells:
         """Return those of some cells that differ from the base."""

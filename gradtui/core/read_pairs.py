@@ -74,7 +74,8 @@ class Draft:
         """
         if self.form == "listed":
             rows, columns = self.cells[:2] if source else self.cells[2:]
-            shape = (int(rows.max(initial=-1)) + 1, int(columns.max(initial=-1)) + 1)
+            # As Python's integers: an unsigned dtype has no -1 to begin with.
+            shape = (1 + int(rows.max()), 1 + int(columns.max())) if rows.size else (0, 0)
             if shape[0] * shape[1] > MOST_NODES:
                 raise InvalidContents(
                     f"gradient_flows {said(self.key)}: cells of a map of {shown_shape(shape)}, which no gradient vouches for"

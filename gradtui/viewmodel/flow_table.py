@@ -218,7 +218,7 @@ def _footer(
     largest = max((t for t in totals.values() if math.isfinite(t)), default=0.0)
     parts = [line(("layers Σ|g|" if not ascii else "layers sum|g|", "dim"))]
     for name, total in totals.items():
-        size = round(BAR * total / largest) if largest and math.isfinite(total) else 0
+        size = round(BAR * (total / largest)) if largest and math.isfinite(total) else 0
         bar = ("#" if ascii else "▇") * max(size, 1 if total else 0)
         parts.append(
             line(

@@ -327,3 +327,14 @@ def test_numbers_of_float64_size_stay_finite():
     for name in ESTIMATES:
         (pair,) = session(root({("a", "b"): None}, gradients), estimate=name).pairs
         assert pair.flow.extent().nonfinite == 0
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u8", "i1", "i8"])
+def test_listed_cells_of_any_integers_give_a_layer_its_sums(dtype):
+    cells = (np.array([0, 1, 1], dtype), np.array([0, 0, 2], dtype))
+    listed = {"indices_in": cells, "indices_out": cells, "values": np.array([1.0, 2.0, 3.0])}
+    session = assemble(
+        {"activation_gradients": {}, "gradient_flows": {("a", "b"): listed}},
+        np.zeros((1, 1)), np.zeros((1, 1)), folder="", generation=0, writer="foreign",
+    )  # fmt: skip
+    assert session.layer("a").gradient.tolist() == [[1.0, 0.0, 0.0], [2.0, 0.0, 3.0]]

@@ -188,3 +188,59 @@ def test_the_base_cannot_be_written_to():
         history.base[0, 0] = 1
     assert EditHistory().pending_count == 0
     assert EditHistory().applied().shape == (0, 0)
+
+
+class TestOwnSaveInFlight:
+    """What is edited between a save and its arrival is an edit of what was saved."""
+
+    def test_taking_an_edit_back_stays_an_edit(self):
+        saved = EditHistory.of(np.zeros((2, 2))).toggle((0, 0), 1.0)
+        back = saved.toggle((0, 0), 1.0)
+        assert back.pending_count == 0
+        moved = back.rebased(saved.applied(), (saved.cells,))
+        assert moved.conflicts == ()
+        assert moved.history.cells == {(0, 0): 0.0}
+        assert moved.kept == ((0, 0),)
+
+    def test_another_value_is_no_conflict(self):
+        saved = EditHistory.of(np.zeros((2, 2))).set_value((0, 0), 5.0)
+        moved = saved.set_value((0, 0), 7.0).rebased(saved.applied(), (saved.cells,))
+        assert moved.conflicts == ()
+        assert moved.history.cells == {(0, 0): 7.0}
+        undone = moved.history.undo()
+        assert undone.cells == {}
+        assert undone.undo().cells == {(0, 0): 0.0}
+
+    def test_two_saves_arrive_one_after_the_other(self):
+        first = EditHistory.of(np.zeros((2, 2))).set_value((0, 0), 5.0)
+        second = first.set_value((0, 0), 6.0).set_value((1, 1), 1.0)
+        third = second.set_value((0, 0), 7.0)
+        moved = third.rebased(first.applied(), (first.cells, second.cells))
+        assert moved.history.cells == {(0, 0): 7.0, (1, 1): 1.0}
+        moved = moved.history.rebased(second.applied(), (second.cells,))
+        assert moved.history.cells == {(0, 0): 7.0}
+        assert moved.conflicts == ()
+
+    def test_what_another_wrote_is_still_a_conflict(self):
+        saved = EditHistory.of(np.zeros((2, 2))).set_value((0, 0), 5.0)
+        other = saved.applied()
+        other[0, 0] = 9
+        moved = saved.set_value((0, 0), 7.0).rebased(other, (saved.cells,))
+        assert moved.conflicts == ((0, 0),)
+        assert moved.history.cells == {(0, 0): 7.0}
+        # Before that edit the cell was what the other wrote, now.
+        assert (
+            EditHistory.of(np.zeros((2, 2))).toggle((0, 0), 1.0).rebased(other).history.undo().cells
+            == {}
+        )
+
+    def test_many_edits_are_moved_at_once(self):
+        history = EditHistory.of(np.zeros((40, 40)))
+        for k in range(1600):
+            history = history.toggle((k // 40, k % 40), 1.0)
+        moved = history.rebased(history.applied(), (history.cells,)).history
+        assert moved.pending_count == 0
+        for _ in range(1600):
+            moved = moved.undo()
+        assert moved.pending_count == 1600
+        assert not moved.applied().any()

@@ -135,3 +135,6 @@ async def driven(
         app = GradtuiApp(Launch(str(location), **options))
         async with app.run_test(size=size) as pilot:
             yield Driven(app, pilot)
+            if app.shell.workspace is not None:
+                # The screen goes on after a mistake of ours; a test does not.
+                assert not app.shell.workspace.drawing.problem

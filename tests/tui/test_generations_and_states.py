@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from kit import places
-from kit.folders import age, write_foreign
+from kit.folders import age, flow_info, write_foreign
 from kit.hostile import npy_bytes
 from kit.pilot import driven
 
@@ -301,3 +301,44 @@ async def test_an_empty_prefix_of_files_works_as_a_folder(tmp_path):
         await d.open()
         await d.keys(" W")
         await d.wait(lambda: d.notice.startswith("written: test_input_representation.npy"))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [10**400, -(10**400), True, "x", float("nan"), 3],
+    ids=["huge", "minus", "flag", "text", "nan", "three"],
+)
+async def test_a_loss_of_any_kind_in_the_file_is_shown_or_left_out(tmp_path, loss):
+    folder = DebugFolder.at(tmp_path / "run")
+    write_foreign(folder, {**flow_info(1.0), "meta": {"schema": 1, "loss": loss}})
+    age(folder)
+    async with driven(folder.shown, size=(80, 24)) as d:
+        await d.open()
+        await d.keys("o")
+        assert ("loss" in d.text()) == (loss == 3 or loss != loss)
+
+
+async def test_gradients_as_large_as_floats_can_be_have_a_flow(tmp_path):
+    folder = DebugFolder.at(tmp_path / "run")
+    gradients = {"a": np.full((2, 2), 1e308), "b": np.full((2, 2), -1e308)}
+    write_foreign(folder, {"activation_gradients": gradients, "gradient_flows": {("a", "b"): None}})
+    age(folder)
+    async with driven(folder.shown, size=(80, 24)) as d:
+        await d.open()
+        await d.keys("f")
+        assert "fan-out of a (0,0)" in d.text()
+
+
+async def test_a_mistake_while_drawing_keeps_the_screen_and_the_edits(tmp_path, monkeypatch):
+    folder = places.branched_folder(tmp_path)
+    async with driven(folder.shown, size=(100, 24)) as d:
+        await d.open()
+        await d.keys(" ")
+        with monkeypatch.context() as patch:
+            patch.setattr(d.work.views, "draw", lambda *_args, **_named: 1 // 0)
+            await d.keys("l")
+            assert "this cannot be drawn (ZeroDivisionError" in d.text()
+        await d.keys("l")
+        assert d.desk.edits.pending_count == 1
+        assert "cannot be drawn" not in d.text()
+        d.work.drawing.problem = ""

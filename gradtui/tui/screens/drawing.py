@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.text import TextLine
 
 PROGRESS_CELLS = 20
+LARGEST_INTEGER = 1 << 63
 OLD_SECONDS = 86_400.0
 
 
@@ -43,9 +46,23 @@ class Drawing:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self.problem = ""
+        """The traceback of what could not be drawn last; a mistake of ours."""
 
     def draw(self) -> None:
-        """Draw the view and the lines around it."""
+        """Draw the view and the lines around it; what cannot be drawn is told, and the keys go on."""
+        try:
+            self._draw()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not take the person's edits along
+            self.problem = "".join(traceback.format_exception(error))
+            desk = self._workspace.desk
+            desk.say(
+                f"this cannot be drawn ({type(error).__name__}: {error}); :log has more", "bad"
+            )
+            with contextlib.suppress(Exception):
+                self.draw_around()
+
+    def _draw(self) -> None:
         work = self._workspace
         shell = work.shell
         width = shell.size.width
@@ -79,7 +96,8 @@ class Drawing:
         printed = work.child.lines if work.child is not None else ()
         if work.view is not None and work.child is None:
             printed = tuple(work.view.adapter.error.splitlines())
-        return (*(text for note in notes for text in note.splitlines()), *printed)
+        told = (text for note in notes for text in note.splitlines())
+        return (*told, *printed, *self.problem.splitlines())
 
     def _header(self, width: int) -> TextLine:
         work, desk = self._workspace, self._workspace.desk
@@ -127,7 +145,9 @@ class Drawing:
         if selection.view == "log":
             return self._log_headline(width)
         loss = desk.session.meta.get("loss")
-        words = number(float(loss)) if isinstance(loss, (int, float)) else ""
+        # A file may hold an integer that no float is as large as.
+        known = isinstance(loss, float) or (type(loss) is int and abs(loss) < LARGEST_INTEGER)
+        words = number(float(loss)) if known else ""
         return overview_headline(desk.summary, selection, words, width)
 
     def _log_headline(self, width: int) -> TextLine:

@@ -10,6 +10,7 @@ from gradtui.viewmodel.text import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gradtui.core.edit import EditHistory
     from gradtui.store.view import FolderView
     from gradtui.tui.screens.workspace import Workspace
 
@@ -28,11 +29,13 @@ class PendingEdits:
         desk = self._work.desk
         pending = desk.edits.pending_count
         old, seen = desk.edits, before
-        moved = desk.edits.rebased(view.session.input)
+        room = self._work.room
+        moved = desk.edits.rebased(view.session.input, room.in_flight)
         desk.edits = moved.history
+        room.in_flight = _still_to_come(room.in_flight, desk.edits)
         if moved.conflicts:
             desk.say(
-                f"the input changed on disk under {len(moved.conflicts)} of your {counted(pending, 'edit')}:"
+                f"the input changed on disk under {_of(len(moved.conflicts), pending)}:"
                 " W writes yours over it, R takes the disk's",
                 "warn",
             )
@@ -84,3 +87,19 @@ class PendingEdits:
         edits = self._work.desk.edits
         self.journalled = edits.cells
         self._work.door.journal(edits.pending, edits.base, answered=True)
+
+
+def _still_to_come(
+    saves: tuple[Mapping[tuple[int, ...], float], ...], edits: EditHistory
+) -> tuple[Mapping[tuple[int, ...], float], ...]:
+    """The saves after the last one that the disk holds."""
+    for place in range(len(saves) - 1, -1, -1):
+        if saves[place] and not edits.differing(saves[place]):
+            return saves[place + 1 :]
+    return saves
+
+
+def _of(some: int, pending: int) -> str:
+    if pending == 1:
+        return "your edit"
+    return f"all {pending} of your edits" if some == pending else f"{some} of your {pending} edits"

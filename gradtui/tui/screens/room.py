@@ -54,6 +54,8 @@ class ScreenRoom:
         self._is_saving = False
         self._written: object = None
         """The pending cells that were last given to a save under the input's own name."""
+        self.in_flight: tuple[Mapping[tuple[int, ...], float], ...] = ()
+        """The cells of such saves that were not seen on disk yet, oldest first."""
 
     @property
     def width(self) -> int:
@@ -104,6 +106,8 @@ class ScreenRoom:
         else:
             self.leaving, self.name = leave, name
             self._is_saving, self._written = True, None if name else desk.edits.cells
+            if not name:
+                self.in_flight = (*self.in_flight, desk.edits.cells)
             desk.say("writing")
             self._work.door.save(desk.edits.applied(), name, seen=view, overwrite=overwrite)
 
@@ -112,6 +116,7 @@ class ScreenRoom:
         self._is_saving = False
         if not well:
             self._written = None
+            self.in_flight = ()
 
     def request(self, kind: str, **fields: object) -> None:
         """Ask the adapter for something."""
