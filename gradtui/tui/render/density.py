@@ -24,10 +24,18 @@ EMPTY: Final = -1
 _RAMP: Final = ".:-=+*#%@"
 
 
-def cell_rows(height: int, *, solid: bool) -> int:
-    """Return how many rows of cells have room in ``height`` lines, beside zero, counters and steps."""
-    free = max(height - 4, 1)
+def cell_rows(height: int, *, solid: bool, others: int = 2) -> int:
+    """Return how many rows of cells have room in ``height`` lines, beside the steps and ``others``.
+
+    Others are the line of zero, and the counters of what is not finite.
+    """
+    free = max(height - 2 - others, 1)
     return 2 * free - 1 if solid else free
+
+
+def other_lines(density: Density) -> int:
+    """Return how many lines a heatmap has beside its cells and its steps."""
+    return int(density.zero > 0) + int(bool(density.bad.any()))
 
 
 def levels_of(shares: Sequence[float]) -> list[int]:

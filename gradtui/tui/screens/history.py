@@ -177,15 +177,22 @@ class HistoryView(LineView):
     def _density(
         self, watch: Watch, choice: RunChoice, key: SeriesKey, width: int, height: int
     ) -> list[TextLine]:
-        from gradtui.tui.render.density import LABELS, cell_rows, density_lines
+        from gradtui.tui.render.density import LABELS, cell_rows, density_lines, other_lines
 
         steps = (self.window.first, self.window.last)
         series = watch.run.histogram(key, choice.one_rank, steps)
         columns = max(width - LABELS - 1, 1)
         title = line((f" {safe_label(series_name(key), width - 18, keep='both')}", "title"),
                      ("  over the steps", "dim"))  # fmt: skip
-        rows = cell_rows(height - 1, solid=self.palette.solid)
-        density = density_of(series, self.window, columns, rows)
+        solid = self.palette.solid
+        others = 0
+        density = density_of(
+            series, self.window, columns, cell_rows(height - 1, solid=solid, others=others)
+        )
+        while other_lines(density) > others:
+            others += 1
+            rows = cell_rows(height - 1, solid=solid, others=others)
+            density = density_of(series, self.window, columns, rows)
         if density.empty:
             words = line(("   no histogram in these steps", "dim"))
             return [clip(title, width), words, *[()] * (height - 2)]

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from gradtui.viewmodel.text import number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Tick = tuple[float, str]
 """A place on an axis, in its own units, and the words there."""
@@ -33,7 +29,10 @@ def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
     last = math.floor(high / step + 1e-9)
     if last - first > 4 * most + 4:
         return []
-    return [(k * step, number(k * step, 7, digits=3)) for k in range(first, last + 1)]
+    largest = max(abs(first), abs(last), 1)
+    # As many digits as tell neighbours apart.
+    digits = min(max(math.ceil(math.log10(largest + 1)), 1) + 1, 6)
+    return [(k * step, number(k * step, 7, digits=digits)) for k in range(first, last + 1)]
 
 
 def step_ticks(first: float, last: float, most: int) -> list[Tick]:
@@ -47,26 +46,16 @@ def step_ticks(first: float, last: float, most: int) -> list[Tick]:
 def log_ticks(low: float, high: float, most: int) -> list[Tick]:
     """Return round values between two base-10 logarithms, as logarithms with their values in words.
 
-    Whole decades, thinned where there are many; 1, 2 and 5 times a decade where there are few.
+    Whole decades, thinned where there are many; round values where there is no more than one.
     """
     begin, end = math.ceil(low - 1e-9), math.floor(high + 1e-9)
-    if end - begin >= 1:
+    if end - begin >= 2:
         stride = max(-(-(end - begin + 1) // max(most, 1)), 1)
         return [(float(k), _power(k)) for k in range(begin, end + 1) if k % stride == 0]
-    fine = [
-        (k + math.log10(m), number(m * 10.0**k, 7, digits=1))
-        for k in range(math.floor(low), math.floor(high) + 1)
-        for m in (1, 2, 5)
-        if low - 1e-9 <= k + math.log10(m) <= high + 1e-9
-    ]
-    if len(fine) >= 2:
-        return _thinned(fine, most)
-    return [(end, number(10.0**end, 7, digits=3)) for end in (low, high)]
-
-
-def _thinned(ticks: Sequence[Tick], most: int) -> list[Tick]:
-    stride = -(-len(ticks) // max(most, 1))
-    return list(ticks[::stride])
+    inside = linear_ticks(10.0**low, 10.0**high, most)
+    found = [(math.log10(value), text) for value, text in inside if value > 0]
+    found = [(place, text) for place, text in found if low - 1e-9 <= place <= high + 1e-9]
+    return found or [(end, number(10.0**end, 7, digits=3)) for end in (low, high)]
 
 
 def _power(exponent: int) -> str:
