@@ -17,7 +17,7 @@ DEFAULT_MAX_BYTES: Final = 1 << 30
 """Files larger than this are refused, unless the person lifts it."""
 
 CHILD_MODULE: Final = "gradtui.torch.child"
-TRACER_MODULE: Final = "gradtui.torch.tracing.child"
+TRACER_MODULE: Final = "gradtui.torch.tracer"
 
 # Another environment's interpreter gets this package alone, by its own path: were the folder that
 # holds it put on sys.path, our numpy and all else beside it would shadow that environment's own.

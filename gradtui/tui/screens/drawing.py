@@ -145,9 +145,10 @@ class Drawing:
         if selection.view == "log":
             return self._log_headline(width)
         loss = desk.session.meta.get("loss")
+        words = ""
         # A file may hold an integer that no float is as large as.
-        known = isinstance(loss, float) or (type(loss) is int and abs(loss) < LARGEST_INTEGER)
-        words = number(float(loss)) if known else ""
+        if isinstance(loss, float) or (type(loss) is int and abs(loss) < LARGEST_INTEGER):
+            words = number(float(loss))
         return overview_headline(desk.summary, selection, words, width)
 
     def _log_headline(self, width: int) -> TextLine:

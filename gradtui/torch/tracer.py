@@ -1,4 +1,4 @@
-"""``python -m gradtui.torch.tracing.child SPEC --folder F``: trace a person's model in a process of its own.
+"""``python -m gradtui.torch.tracer SPEC --folder F``: trace a person's model in a process of its own.
 
 The graph goes into the folder's ``graph.json``, what the person's file prints to where it prints it. Exit codes:
 0 for a graph, also a partial one; 1 for an error of the person's file, 2 for a spec or input that can't be, 3
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trace what the arguments name; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="gradtui.torch.tracing.child", description="Trace a model."
+        prog="gradtui.torch.tracer", description="Trace a model."
     )
     parser.add_argument("spec", help="FILE.py:FACTORY")
     parser.add_argument("--folder", required=True, help="where the graph goes")
