@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trace what the arguments name; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="gradtui.torch.tracer", description="Trace a model."
-    )
+    parser = argparse.ArgumentParser(prog="gradtui.torch.tracer", description="Trace a model.")
     parser.add_argument("spec", help="FILE.py:FACTORY")
     parser.add_argument("--folder", required=True, help="where the graph goes")
     parser.add_argument("--input", action="append", default=[], help="a shape, or NAME=SHAPE")
