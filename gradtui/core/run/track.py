@@ -373,6 +373,8 @@ def fold_spans(result: Array, values: Array, spans: Array, columns: Indices) -> 
         spans: int64 [k], ascending: which span each row falls into.
         columns: [m]: which columns of ``result`` the values belong to.
     """
+    if len(spans) == 0:
+        return
     everything = len(columns) == result.shape[1]
     starts = np.flatnonzero(np.concatenate([[True], spans[1:] != spans[:-1]]))
     for start, stop in zip(starts, [*starts[1:], len(spans)], strict=True):

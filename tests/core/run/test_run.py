@@ -325,3 +325,14 @@ def test_histograms_of_ranks_add_up():
 def test_every_derived_quantity_is_made_of_recorded_ones():
     for above, below in DERIVED.values():
         assert {above, below} <= set(MERGED_BY)
+
+
+@pytest.mark.parametrize("quantity", ["l2", "mean_abs", "zero_share"])
+def test_a_layout_before_its_first_numbers(quantity):
+    run = Run.of({0: [Entry(-1, 0.0, start()), Entry(-1, 0.0, Layout(1, "scalars", OUT))]})
+    assert run.series(OUT[0].of(quantity)).empty
+    assert math.isnan(run.latest(OUT[0].of(quantity)))
+    assert np.isnan(run.trends("output", quantity, 4).values).all()
+    assert run.column("output", quantity).steps.tolist() == [-1]
+    (block,) = run.blocks("output", quantity)
+    assert block.last.shape == (0, 1)
