@@ -162,3 +162,15 @@ def test_the_way_forward():
         < way.index("block.conv2")
     )
     assert way[-1] == "head"
+
+
+def test_a_long_run_is_judged_in_spans():
+    """Of 12,000 steps the older ones are seen in spans: what is found begins within the span of its step."""
+    assert diagnose(deep(4, steps=12_000).run()) == ()
+    training = deep(4, steps=12_000)
+    training.of("body.2", "gradient", "l2", "weight")[7000:] *= 1e-8
+    training.of("body.act1", "output", "dead")[9000:] = 64
+    found = {finding.rule: finding for finding in diagnose(training.run())}
+    assert set(found) == {"vanishing", "dead units"}
+    assert 6900 <= found["vanishing"].since <= 7000
+    assert 8900 <= found["dead units"].since <= 9000

@@ -117,3 +117,20 @@ def test_the_verdict():
     found = json.loads(check_document(verdict, "warn"))
     assert (found["failed"], found["step"], found["fail_on"]) == (True, 599, "warn")
     assert json.loads(check_document(verdict_of("f"), "note"))["failed"] is False
+
+
+def test_names_that_speak_to_the_terminal():
+    bad = "\x1b]0;title\x07\u202e[/]\u200b\n"
+    training = deep(2)
+    training.layer(f"evil{bad}", kind=f"Linear{bad}", gradient=0.0)
+    training.set("", "run", "value", 1.0, slot=f"loss{bad}")
+    training.happens(9, "non-finite", bad, f"evil{bad}", role="output", slot=bad, nan=1)
+    run = training.run()
+    findings = diagnose(run)
+    assert findings
+    verdict = verdict_of(f"folder{bad}", None, run, findings)
+    for text in (run_text(run, findings, (bad,), history=True), check_text(verdict, "warn")):
+        assert all(c == "\n" or c.isprintable() for c in text)
+    for text in ("".join(run_parts(run, findings, history=True)), check_document(verdict, "warn")):
+        assert text.isascii()
+        assert "\x1b" not in text
