@@ -172,5 +172,5 @@ def test_a_long_run_is_judged_in_spans():
     training.of("body.act1", "output", "dead")[9000:] = 64
     found = {finding.rule: finding for finding in diagnose(training.run())}
     assert set(found) == {"vanishing", "dead units"}
-    assert 6900 <= found["vanishing"].since <= 7000
-    assert 8900 <= found["dead units"].since <= 9000
+    assert abs(found["vanishing"].since - 7000) <= 60
+    assert abs(found["dead units"].since - 9000) <= 200
