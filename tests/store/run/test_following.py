@@ -147,6 +147,17 @@ def test_a_training_that_starts_again(keeper, folder, seen):
     view = seen.wait(lambda view: "an older run is in this folder" in " ".join(view.notes))
 
 
+def test_a_long_history_comes_newest_first(keeper, folder, seen):
+    segments = Segments(folder)
+    for first in range(0, 500, 100):
+        segments.begin([*preamble(), *steps(first, first + 99)])
+    keeper.start()
+    view = seen.wait(lambda view: view.reading == 1.0 and view.run.first_step == 0)
+    assert view.run.series(LOSS).values.tolist() == list(range(500))
+    partial = [each for each in seen.values if each.watched is not None and each.reading < 1.0]
+    assert all(each.run.last_step == 499 for each in partial)
+
+
 def test_damage_is_said_and_the_rest_is_shown(keeper, folder, seen):
     segments = Segments(folder)
     segments.begin([*preamble(), *steps(0, 9)])
