@@ -161,8 +161,8 @@ async def test_inputs_side_by_side(folder):
         await opened(d)
         await d.run("find h.0.attn.proj")
         await d.keys("tI")
-        assert "row norms of dx h.0.attn.proj.0" in seen(d)
-        assert "row norms of dx h.0.attn.proj.mask" in seen(d)
+        assert "row norms of dx 0 " in seen(d)
+        assert "row norms of dx mask " in seen(d)
         await d.keys("I")
         assert d.desk.selection.run.mode == "series"
         await d.run("find h.0.ln1")
@@ -201,7 +201,14 @@ async def test_kept_tensors_open_in_values_and_step(folder):
         await d.wait(lambda: d.desk.generations.shown.meta["step"] != first, "the next snapshot")
         await d.keys("}")
         assert not d.work.following.is_playing
+        await d.keys("{]t")
+        assert d.desk.selection.run.cursor == 50
+        assert d.desk.selection.run.path == "h.1.mlp.fc1"
+        await d.keys("v")
+        assert "kept at step 50" in seen(d)
         await d.keys("t[")
+        assert d.desk.selection.run.cursor == 0
+        await d.keys("G[")
         assert d.desk.selection.run.cursor == 350
         await d.keys("v")
         assert d.desk.selection.view == "values"

@@ -118,7 +118,11 @@ HISTORY: Final[Mapping[str, Action]] = {
     "ranks.next": watching.ranks,
     "play": _play,
 }
-VALUES: Final[Mapping[str, Action]] = {"play": _play}
+VALUES: Final[Mapping[str, Action]] = {
+    "play": _play,
+    "view.overview": lambda desk, _count: watching.leave_tensors(desk, "overview"),
+    "view.history": lambda desk, _count: watching.leave_tensors(desk, "history"),
+}
 _BY_VIEW: Final[Mapping[str, Mapping[str, Action]]] = {
     "overview": OVERVIEW,
     "history": HISTORY,

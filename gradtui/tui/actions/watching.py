@@ -256,21 +256,36 @@ def open_row(desk: Desk, count: int) -> None:
 
 
 def open_tensors(desk: Desk) -> bool:
-    """Show the newest kept tensor of the selected module in Values; whether there is one."""
+    """Show the kept tensor of the selected module in Values, as it was at the cursor's step; whether there is one.
+
+    Where none was kept by then, it is the first one.
+    """
     from gradtui.viewmodel.moves import with_layer
     from gradtui.viewmodel.run.snapshots import layers_of
 
     path = desk.selection.run.path
-    for session in reversed(desk.generations.kept):
-        names = layers_of(session, path)
-        if names:
-            position = desk.generations.kept.index(session)
-            last = position == len(desk.generations.kept) - 1
-            desk.generations = replace(desk.generations, position=-1 if last else position)
-            chosen = with_layer(desk.selection, desk.session, names[0])
-            desk.selection = replace(chosen, view="values")
-            return True
-    return False
+    kept = desk.generations.kept
+    places = [n for n, session in enumerate(kept) if layers_of(session, path)]
+    if not places:
+        return False
+    cursor = desk.selection.run.cursor
+    before = [n for n in places if cursor == NEWEST or kept[n].generation <= cursor]
+    place = before[-1] if before else places[0]
+    desk.generations = replace(desk.generations, position=-1 if place == len(kept) - 1 else place)
+    chosen = with_layer(desk.selection, desk.session, layers_of(desk.session, path)[0])
+    desk.selection = replace(chosen, view="values")
+    return True
+
+
+def leave_tensors(desk: Desk, view: str) -> None:
+    """Go from Values to another view of the run: with the module and the step that were looked at."""
+    shown = desk.generations.shown
+    places = shown.meta.get("paths")
+    if isinstance(places, dict) and desk.selection.layer in places:
+        go_to(desk, str(places[desk.selection.layer]))
+        if not desk.generations.following:
+            choose(desk, with_cursor(desk.watch.run, desk.selection.run, shown.generation))
+    desk.selection = replace(desk.selection, view=view)
 
 
 def offer_to_keep(desk: Desk) -> None:
@@ -296,6 +311,10 @@ def keep(desk: Desk, words: list[str]) -> None:
     tree = desk.watch.training(desk.selection.run).tree
     known = next((each for each in tree.paths if path in (each, printable(each))), "")
     desk.room.request("keep", module=known or path)
+    if desk.notice[1] != "warn":
+        desk.say(
+            f"asked the run to keep {printable(known or path)}: v shows it once a step was recorded"
+        )
 
 
 def ranks(desk: Desk, count: int) -> None:

@@ -13,7 +13,7 @@ from gradtui.viewmodel.run.curves import Chart, chart_of, charted
 from gradtui.viewmodel.run.density import density_of
 from gradtui.viewmodel.run.distribution import distribution_lines
 from gradtui.viewmodel.run.history import companion_lines, flags_line, legend_lines, marks_line
-from gradtui.viewmodel.run.quantities import series_name
+from gradtui.viewmodel.run.quantities import series_name, short_name
 from gradtui.viewmodel.run.ticks import step_ticks
 from gradtui.viewmodel.run.window import Window, window_of
 from gradtui.viewmodel.text import Span, TextLine, clip, line, line_width, safe_label
@@ -175,15 +175,21 @@ class HistoryView(LineView):
         return self._density(watch, choice, histogram, width, shares.density)
 
     def _density(
-        self, watch: Watch, choice: RunChoice, key: SeriesKey, width: int, height: int
+        self,
+        watch: Watch,
+        choice: RunChoice,
+        key: SeriesKey,
+        width: int,
+        height: int,
+        name: str = "",
     ) -> list[TextLine]:
         from gradtui.tui.render.density import LABELS, cell_rows, density_lines, other_lines
 
         steps = (self.window.first, self.window.last)
         series = watch.run.histogram(key, choice.one_rank, steps)
         columns = max(width - LABELS - 1, 1)
-        title = line((f" {safe_label(series_name(key), width - 18, keep='both')}", "title"),
-                     ("  over the steps", "dim"))  # fmt: skip
+        label = safe_label(name or series_name(key), width - (0 if name else 18), keep="both")
+        title = line((f" {label}", "title"), ("" if name else "  over the steps", "dim"))
         solid = self.palette.solid
         others = 0
         density = density_of(
@@ -207,7 +213,7 @@ class HistoryView(LineView):
             words = "no histograms of this module's inputs; I goes back"
             return [clip(line((f"   {words}", "dim")), width), *[()] * (height - 1)]
         each = (width - len(keys) + 1) // len(keys)
-        panes = [self._density(watch, choice, key, each, height) for key in keys]
+        panes = [self._density(watch, choice, key, each, height, short_name(key)) for key in keys]
         return [
             tuple(span for n, pane in enumerate(row) for span in _padded(pane, each, bool(n)))
             for row in zip(*panes, strict=True)

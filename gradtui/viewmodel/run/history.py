@@ -225,10 +225,14 @@ def histogram_key(keys: Sequence[SeriesKey], wanted: SeriesKey) -> SeriesKey | N
 
 
 def input_keys(keys: Sequence[SeriesKey]) -> list[SeriesKey]:
-    """Return a histogram for each input of a module: of its gradient's row norms where there are, else of its values."""
+    """Return a histogram for each input of a module: of its gradient's row norms where there are, else of its values.
+
+    Of a module with one input that is called several times, those of each call.
+    """
     found: dict[tuple[str, int], SeriesKey] = {}
     for role, quantity in (("input gradient", ROW_NORMS), ("input", VALUES)):
         for key in keys:
             if (key.role, key.quantity, key.phase) == (role, quantity, "train"):
                 found.setdefault((key.slot, key.call), key)
-    return [found[place] for place in sorted(found)]
+    several = len({slot for slot, _ in found}) > 1
+    return [found[slot, call] for slot, call in sorted(found) if not (several and call)]

@@ -1,0 +1,188 @@
+"""Headlines and details in words: steps, findings, ranks, reading, held, nothing yet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kit.run_folders import SmallGpt
+from kit.runs import Training as Made
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Edges, Entry
+from gradtui.core.run.run import Run
+from gradtui.diagnosis.finding import Finding
+from gradtui.viewmodel.run.choice import APART, RunChoice
+from gradtui.viewmodel.run.curves import Chart, chart_of
+from gradtui.viewmodel.run.detail import finding_lines, module_detail
+from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
+from gradtui.viewmodel.run.history import companion_lines, flags_line, legend_lines, marks_line
+from gradtui.viewmodel.run.snapshots import as_map, layers_of, snapshots_of
+from gradtui.viewmodel.run.training import Training, training_of
+from gradtui.viewmodel.run.window import window_of
+from gradtui.viewmodel.text import line_width, plain
+
+BAD = Finding(
+    "exploding", "bad", "a", "weight", 7, "The gradient of a explodes.",
+    "|grad|2 reached 897 in 65 steps, x14000 the largest before; the bound is x10", "Clip the gradient.",
+)  # fmt: skip
+NOTE = Finding("no gradient", "note", "b", "weight", 0, "b is frozen.", "why", "nothing")
+KEY = SeriesKey("a", "gradient", "l2", "weight")
+
+
+def run():
+    made = Made(steps=40).layer("a").layer("b").layer("c")
+    made.happens(9, "epoch", "epoch 0", epoch=0)
+    made.happens(20, "skipped", "skipped")
+    made.edges = [("a", "b"), ("b", "c")]
+    return made.run()
+
+
+@pytest.mark.parametrize(
+    ("findings", "behind", "words"),
+    [
+        ((), -1, ["step 39", "ok"]),
+        ((BAD, NOTE), -1, ["step 39", "bad 1"]),
+        ((), 12, ["step 39", "paused, 12 newer"]),
+    ],
+)
+def test_the_header_tells_step_findings_and_whether_it_is_held(findings, behind, words):
+    text = "  ".join(plain(part) for part in run_words(run(), findings, behind))
+    assert all(word in text for word in words)
+
+
+def test_a_run_without_steps():
+    assert "no step yet" in plain(run_words(Run.empty(), (), -1)[0])
+
+
+def overview(choice=RunChoice(), findings=(), reading=1.0, width=120, run_=None):  # noqa: B008
+    made = run_ or run()
+    training = training_of(made, findings, Training())
+    return plain(overview_words(made, training, choice, 2, reading, width))
+
+
+def test_the_overview_in_words():
+    assert "no findings" in overview()
+    assert "loss" in overview()
+    assert "3 modules" in overview()
+    assert "1 finding, e goes to it" in overview(findings=(BAD,))
+    assert "no findings, 1 note" in overview(findings=(NOTE,))
+    assert "reading 40%" in overview(reading=0.4)
+    assert "only fc: 2" in overview(RunChoice(filter="fc"))
+    assert "sorted by output gradient" in overview(RunChoice(sort="output_gradient"))
+
+
+def test_ranks_in_words():
+    made = Made(steps=3).layer("a")
+    both = Run.of({rank: made.entries(rank, 3) for rank in (0, 2)})
+    assert "2 of 3 ranks together" in overview(run_=both)
+    assert "apart" in overview(RunChoice(rank=APART), run_=both)
+    assert "rank 2 of" in overview(RunChoice(rank=2), run_=both)
+
+
+def test_the_history_in_words():
+    made = run()
+    choice = RunChoice(cursor=30, baseline=5, pins=(KEY,))
+    window = window_of(made, choice)
+    chart = chart_of(made, choice, (KEY,), window, 40, 10)
+    text = plain(history_words(made, choice, KEY, chart, window, 0.25, 160))
+    for words in (
+        "|dW|2 a.weight",
+        "cursor 30",
+        "steps 0..39",
+        "log",
+        "baseline step 5",
+        "1 pinned",
+        "reading 25%",
+    ):
+        assert words in text
+    nothing = history_words(made, choice, None, Chart(), window, 1.0, 80)
+    assert "nothing recorded" in plain(nothing)
+
+
+def test_what_happened_stands_under_its_step():
+    made = run()
+    training = training_of(made, (BAD,), Training())
+    window = window_of(made, RunChoice())
+    text = plain(marks_line(made, training.flags, window, 81, 8))
+    assert text[8 + window.column(7, 81)] == "!"
+    assert text[8 + window.column(9, 81)] == "╵"
+    assert text[8 + window.column(20, 81)] == "s"
+    assert "step 7 a EXPL" in plain(flags_line(training.flags, 80))
+    assert "no findings" in plain(flags_line(training_of(made, (), Training()).flags, 80))
+
+
+def test_legends_and_companions():
+    made = run()
+    choice = RunChoice(baseline=0, cursor=20)
+    window = window_of(made, choice)
+    keys = (KEY, SeriesKey("b", "gradient", "l2", "weight"), SeriesKey("gone", "gradient", "l2"))
+    chart = chart_of(made, choice, keys, window, 40, 10)
+    lines = [plain(each) for each in legend_lines(made, chart, choice, 100, 3)]
+    assert "|dW|2 a.weight" in lines[0]
+    assert "×" in lines[0]
+    assert "in view" in lines[1]
+    assert "nothing measured" in lines[2]
+    assert "more curves" in plain(legend_lines(made, chart, choice, 100, 2)[-1])
+    for width in (40, 80, 120):
+        found = companion_lines(made, choice, keys, "a", window, width, 2)
+        assert len(found) == 2
+        assert all(line_width(each) <= width for each in found)
+    assert "|dW|2 weight" in plain(companion_lines(made, choice, keys, "a", window, 120, 2)[0])
+
+
+def test_the_detail_of_a_module_has_its_finding_with_reasons_and_advice():
+    made = run()
+    training = training_of(made, (BAD,), Training())
+    for width in (40, 80, 120):
+        lines = [
+            plain(each) for each in module_detail(made, training, "a", width, clock="14:02:07")
+        ]
+        assert all(len(each) <= width for each in lines)
+        first = "\n".join(lines[:4])
+        assert "explodes" in first
+        assert "897" in first
+        assert "Clip" in first
+    healthy = "\n".join(
+        plain(each) for each in module_detail(made, training, "b", 120, clock="14:02:07")
+    )
+    assert "b  Linear" in healthy
+    assert "in<-a" in healthy
+    assert "out->c" in healthy
+    assert "14:02:07" in healthy
+    assert module_detail(made, training, "gone", 80) == ()
+    healthy_run = training_of(made, (), Training())
+    assert "the whole model" in plain(module_detail(made, healthy_run, "", 80)[0])
+
+
+def test_a_finding_says_which_of_how_many_it_is():
+    lines = finding_lines(BAD, "a", 200, (BAD, BAD))
+    assert "e goes on" in plain(lines[0])
+    assert "since step 7" in plain(lines[0])
+
+
+def test_snapshots_are_sessions_of_a_step_each_and_made_once():
+    model = SmallGpt()
+    entries = [*model.preamble(), *(e for step in range(120) for e in model.step(step, 0.0))]
+    made = Run.of({0: entries})
+    first = snapshots_of(made, "run")
+    assert [session.generation for session in first] == [0, 50, 100]
+    assert layers_of(first[0], "h.1.mlp.fc1") == ["h.1.mlp.fc1 dy"]
+    assert layers_of(first[0], "embed") == []
+    again = snapshots_of(Run.of({0: [*entries, Entry(121, 0.0, Edges(()))]}), "run", first)
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    assert snapshots_of(Run.empty(), "run") == ()
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((), (1, 1)),
+        ((5,), (1, 5)),
+        ((2, 3), (2, 3)),
+        ((4, 2, 3), (4, 2, 3)),
+        ((6, 4, 3, 3), (6, 36)),
+        ((0,), (1, 0)),
+    ],
+)
+def test_tensors_of_any_shape_are_maps(shape, expected):
+    assert as_map(np.zeros(shape)).shape == expected
