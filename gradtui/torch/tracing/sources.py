@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _OURS = str(Path(__file__).resolve().parents[2])
 _HERE = str(Path(__file__).resolve().parent)
-_WATCHING = str(Path(__file__).resolve().parents[1] / "watching")
+_DEMO = str(Path(__file__).resolve().parents[1] / "demo")
 _TORCH = str(Path(torch.__file__).resolve().parent)
 _outside: dict[CodeType, bool] = {}
 
@@ -30,12 +30,12 @@ def here() -> str:
 
 
 def called_by_watcher() -> bool:
-    """Whether the innermost line outside torch, and outside of the tracing itself, is a watcher's."""
+    """Whether the innermost line outside torch and the tracing is this package's, and not of a demo's model."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith((_HERE, _TORCH, "<")):
-            return name.startswith(_WATCHING)
+            return name.startswith(_OURS) and not name.startswith(_DEMO)
         frame = frame.f_back
     return False
 
