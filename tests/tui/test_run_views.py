@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from kit.pilot import driven
 from kit.run_folders import SmallGpt, write_run
 
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.records import Entry, Layout, ModuleInfo, Scalars, Start
-from gradtui.folder.history.writer import HistoryWriter
-from gradtui.folder.location import DebugFolder
 from gradtui.tui.actions.of_runs import HISTORY, OVERVIEW
-from gradtui.viewmodel.run.choice import APART, NEWEST, RunChoice
+from gradtui.viewmodel.run.choice import NEWEST, RunChoice
 
 
 @pytest.fixture(scope="module")
@@ -304,59 +300,6 @@ async def test_random_keys_leave_it_standing(folder):
         assert d.app.is_running
 
 
-async def test_a_run_that_grows_is_followed_and_held(tmp_path):
-    model = SmallGpt(keep=False)
-
-    folder = DebugFolder.at(f"{tmp_path}/run/")
-    writer = HistoryWriter(folder)
-
-    def write(steps):
-        for step in steps:
-            for entry in model.step(step):
-                writer.write(entry)
-        assert writer.flush(10)
-
-    for entry in model.preamble():
-        writer.write(entry)
-    write(range(30))
-    async with driven(folder.root, size=(80, 24)) as d:
-        await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching)
-        await d.wait(lambda: "step 29" in seen(d), "step 29")
-        write(range(30, 60))
-        await d.wait(lambda: "step 59" in seen(d), "step 59")
-        await d.keys("tp")
-        write(range(60, 80))
-        await d.wait(lambda: "paused, 20 newer" in seen(d), "held")
-        assert d.work.views.history.window.newest == 59
-        await d.keys("p")
-        await d.wait(lambda: d.work.views.history.window.newest == 79, "following")
-    writer.close(10)
-
-
-async def test_ranks_apart_and_together(tmp_path):
-    write_run(tmp_path / "run", 40, ranks=2, model=SmallGpt(keep=False))
-    async with driven(tmp_path / "run", size=(120, 40)) as d:
-        await d.wait(
-            lambda: (
-                d.app.shell.workspace is not None
-                and d.desk.watching
-                and len(d.desk.watch.run.ranks) == 2
-            )
-        )
-        await d.wait(lambda: d.work.view.reading >= 1)
-        await d.settle()
-        assert "2 ranks together" in seen(d)
-        await d.keys("t")
-        await d.run("ranks apart")
-        assert d.desk.selection.run.rank == APART
-        assert "rank 1" in seen(d)
-        await d.run("ranks 1")
-        assert d.desk.selection.run.one_rank == 1
-        await d.run("ranks 7")
-        assert d.desk.notice[1] == "warn"
-        await d.keys("RR")
-
-
 async def test_ascii_alone_is_ascii(folder):
     async with driven(folder, size=(80, 24), ascii=True) as d:
         await opened(d)
@@ -366,46 +309,3 @@ async def test_ascii_alone_is_ascii(folder):
                 keys,
                 [x for x in d.screen() if not x.isascii()],
             )
-
-
-async def test_a_run_without_steps_says_so(tmp_path):
-    model = SmallGpt(keep=False)
-
-    folder = DebugFolder.at(f"{tmp_path}/run/")
-    writer = HistoryWriter(folder)
-    for entry in model.preamble():
-        writer.write(entry)
-    assert writer.flush(10)
-    async with driven(folder.root, size=(80, 24)) as d:
-        await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching)
-        await d.settle()
-        assert "no step yet" in seen(d)
-        await d.keys("t")
-        await d.wait(lambda: "no step was recorded yet" in seen(d), "words")
-    writer.close(10)
-
-
-async def test_a_window_of_a_long_run_has_its_recorded_steps(tmp_path):
-    """In memory its steps are joined; a zoomed chart reads them again."""
-    keys = tuple(SeriesKey(f"m{n}", "gradient", "l2", "weight") for n in range(4))
-    start = Start("run", "Net", modules=tuple(ModuleInfo(key.path, "Linear") for key in keys))
-    writer = HistoryWriter(DebugFolder.at(f"{tmp_path}/run/"))
-    for record in (start, Layout(0, "scalars", keys)):
-        writer.write(Entry(-1, 0.0, record))
-    for step in range(12_000):
-        values = np.full(4, 1.0 + step % 7, np.float32)
-        writer.write(Entry(step, float(step), Scalars(0, values)))
-        if step % 1000 == 999:
-            assert writer.flush(20)
-    writer.close(20)
-    async with driven(tmp_path / "run", size=(120, 40)) as d:
-        await d.wait(
-            lambda: (
-                d.app.shell.workspace is not None and d.desk.watching and d.work.view.reading >= 1
-            )
-        )
-        await d.run("find m2")
-        await d.keys("t")
-        await d.run("window 3000..3040")
-        await d.wait(lambda: len(d.work.views.history.chart.curves[0].x) == 41, "all 41 steps")
-        assert d.work.views.history.chart.curves[0].y[3] == pytest.approx(np.log10(1 + 3003 % 7))

@@ -10,7 +10,7 @@ from gradtui.viewmodel.run.choice import NEWEST
 from gradtui.viewmodel.run.density import bars_of, distribution_at
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.quantities import series_name
-from gradtui.viewmodel.text import TextLine, line, number
+from gradtui.viewmodel.text import TextLine, line, number, safe_label
 
 if TYPE_CHECKING:
     from gradtui.core.run.keys import SeriesKey
@@ -29,6 +29,8 @@ def distribution_lines(
     found = distribution_at(run, key, window.cursor, choice.one_rank)
     if found.step < 0:
         return []
+    # The quantiles come first: the name stands above the chart, too.
+    name = safe_label(series_name(key), max(width - 66, 16), keep="both")
     quantiles = "  ".join(
         f"p{percent_} {number(found.quantile(percent_ / 100), 8, digits=3)}"
         for percent_ in (1, 50, 99)
@@ -36,7 +38,7 @@ def distribution_lines(
     lines = [
         fitting(
             [
-                line((f" {series_name(key)}", ""), (f" at step {found.step}", "dim")),
+                line((f" {name}", ""), (f" at step {found.step}", "dim")),
                 line((quantiles if found.total else "", "value")),
                 *_tail_words(found),
             ],

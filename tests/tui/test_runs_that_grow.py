@@ -1,0 +1,131 @@
+"""Runs that grow, have several ranks, no step yet, or very many: what the screen makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kit.pilot import driven
+from kit.run_folders import SmallGpt, write_run
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Entry, Layout, ModuleInfo, Scalars, Start
+from gradtui.folder.history.writer import HistoryWriter
+from gradtui.folder.location import DebugFolder
+from gradtui.viewmodel.run.choice import APART
+
+
+def seen(d):
+    return "\n".join(d.screen())
+
+
+async def test_a_run_that_grows_is_followed_and_held(tmp_path):
+    model = SmallGpt(keep=False)
+
+    folder = DebugFolder.at(f"{tmp_path}/run/")
+    writer = HistoryWriter(folder)
+
+    def write(steps):
+        for step in steps:
+            for entry in model.step(step):
+                writer.write(entry)
+        assert writer.flush(10)
+
+    for entry in model.preamble():
+        writer.write(entry)
+    write(range(30))
+    async with driven(folder.root, size=(80, 24)) as d:
+        await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching)
+        await d.wait(lambda: "step 29" in seen(d), "step 29")
+        write(range(30, 60))
+        await d.wait(lambda: "step 59" in seen(d), "step 59")
+        await d.keys("tp")
+        write(range(60, 80))
+        await d.wait(lambda: "paused, 20 newer" in seen(d), "held")
+        assert d.work.views.history.window.newest == 59
+        await d.keys("p")
+        await d.wait(lambda: d.work.views.history.window.newest == 79, "following")
+    writer.close(10)
+
+
+async def test_ranks_apart_and_together(tmp_path):
+    write_run(tmp_path / "run", 40, ranks=2, model=SmallGpt(keep=False))
+    async with driven(tmp_path / "run", size=(120, 40)) as d:
+        await d.wait(
+            lambda: (
+                d.app.shell.workspace is not None
+                and d.desk.watching
+                and len(d.desk.watch.run.ranks) == 2
+            )
+        )
+        await d.wait(lambda: d.work.view.reading >= 1)
+        await d.settle()
+        assert "2 ranks together" in seen(d)
+        await d.keys("t")
+        await d.run("ranks apart")
+        assert d.desk.selection.run.rank == APART
+        assert "rank 1" in seen(d)
+        await d.run("ranks 1")
+        assert d.desk.selection.run.one_rank == 1
+        await d.run("ranks 7")
+        assert d.desk.notice[1] == "warn"
+        await d.keys("RR")
+
+
+async def test_a_run_without_steps_says_so(tmp_path):
+    model = SmallGpt(keep=False)
+
+    folder = DebugFolder.at(f"{tmp_path}/run/")
+    writer = HistoryWriter(folder)
+    for entry in model.preamble():
+        writer.write(entry)
+    assert writer.flush(10)
+    async with driven(folder.root, size=(80, 24)) as d:
+        await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching)
+        await d.settle()
+        assert "no step yet" in seen(d)
+        await d.keys("t")
+        await d.wait(lambda: "no step was recorded yet" in seen(d), "words")
+    writer.close(10)
+
+
+async def test_a_window_of_a_long_run_has_its_recorded_steps(tmp_path):
+    """In memory its steps are joined; a zoomed chart reads them again."""
+    keys = tuple(SeriesKey(f"m{n}", "gradient", "l2", "weight") for n in range(4))
+    start = Start("run", "Net", modules=tuple(ModuleInfo(key.path, "Linear") for key in keys))
+    writer = HistoryWriter(DebugFolder.at(f"{tmp_path}/run/"))
+    for record in (start, Layout(0, "scalars", keys)):
+        writer.write(Entry(-1, 0.0, record))
+    for step in range(12_000):
+        values = np.full(4, 1.0 + step % 7, np.float32)
+        writer.write(Entry(step, float(step), Scalars(0, values)))
+        if step % 1000 == 999:
+            assert writer.flush(20)
+    writer.close(20)
+    async with driven(tmp_path / "run", size=(120, 40)) as d:
+        await d.wait(
+            lambda: (
+                d.app.shell.workspace is not None and d.desk.watching and d.work.view.reading >= 1
+            )
+        )
+        await d.run("find m2")
+        await d.keys("t")
+        await d.run("window 3000..3040")
+        await d.wait(lambda: len(d.work.views.history.chart.curves[0].x) == 41, "all 41 steps")
+        assert d.work.views.history.chart.curves[0].y[3] == pytest.approx(np.log10(1 + 3003 % 7))
+
+
+async def test_damage_is_told_and_the_rest_is_shown(tmp_path):
+    folder = write_run(tmp_path / "run", 200, model=SmallGpt(keep=False))
+    (segment,) = folder.history.rglob("*.gtlog")
+    data = bytearray(segment.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 64] = bytes(64)
+    segment.write_bytes(data)
+    async with driven(folder.root, size=(120, 40)) as d:
+        await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching)
+        await d.wait(lambda: d.work.view.reading >= 1 and d.work.view.notes, "what is damaged")
+        await d.settle()
+        assert "gtlog" in "".join(d.work.view.notes)
+        assert d.desk.watch.run.last_step > 20
+        await d.run("log")
+        assert "gtlog" in seen(d)
