@@ -58,4 +58,5 @@ class Pace:
         quiet = now - self._came_at
         if quiet > _QUIET_AFTER:
             return max(self.period, min(quiet / 20, _QUIET_LONGEST))
-        return max(self._told_at + self.period - now, 0.002)
+        rest = self._told_at + self.period - now
+        return rest if rest > 0 else self.period
