@@ -70,15 +70,22 @@ class Collected:
             return None
         return found
 
-    def measure(self, tensor: torch.Tensor, factor: float = 1.0) -> Seen | None:
+    def measure(self, tensor: torch.Tensor) -> Seen | None:
         """Measure a tensor, or recall it; None for one that has no values here."""
+        return self._measured(tensor, 1.0, is_gradient=False)
+
+    def measure_gradient(self, gradient: torch.Tensor, factor: float) -> Seen | None:
+        """Measure a gradient, or recall it: less is asked of it than of values."""
+        return self._measured(gradient, factor, is_gradient=True)
+
+    def _measured(self, tensor: torch.Tensor, factor: float, *, is_gradient: bool) -> Seen | None:
         found = self.seen(tensor)
         if found is not None:
             return found
         values = measurable(tensor)
         if values is None:
             return None
-        stats = self.meter.measure(values)
+        stats = self.meter.measure(values, wants_sum=not is_gradient, wants_zeros=not is_gradient)
         found = Seen(tensor, _version(tensor), stats, self.add_row(stats, factor))
         if found.version >= 0:
             self._seen[id(tensor)] = found

@@ -18,7 +18,7 @@ from gradtui.torch.watching.calls import (
     inputs,
     on_gradient,
 )
-from gradtui.torch.watching.columns import OUTPUT, SATURATING, TENSOR
+from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
 from gradtui.torch.watching.consumers import Share, now, place_of, watch_shares
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.replays import Replays
@@ -241,13 +241,13 @@ class Collector:
         self, collected: Collected, frame: Frame, role: Role, slot: str, gradient: torch.Tensor
     ) -> None:
         factor = 1.0 / self.scale()
-        seen = collected.measure(gradient, factor)
+        seen = collected.measure_gradient(gradient, factor)
         if seen is None:
             return
         name = frame.name(role, slot)
         if seen.sample < 0 and (values := measurable(gradient)) is not None:
             seen.sample = collected.add_row_norms(values, factor)
-        collected.add(collected.columns.entry(name, TENSOR), seen.row)
+        collected.add(collected.columns.entry(name, GRADIENT), seen.row)
         collected.add_histogram(collected.names.entry(name, ROW_NORMS), seen.sample)
         keeping = self.keeping
         if keeping is not None and role == "output gradient" and keeping.wants(frame.site.path):

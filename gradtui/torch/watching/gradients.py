@@ -185,14 +185,19 @@ class Gradients:
         found[first + 1], found[first + 2] = reading.nan, reading.inf
 
     def _read(self, number: int, gradient: torch.Tensor, values: torch.Tensor) -> Reading:
-        norm, nan, inf = self._meter.norm(values)
+        stats = None
+        if self.full:
+            stats = self._meter.measure(values, wants_sum=False, wants_zeros=False)
+            norm, nan, inf = stats.l2, stats.nan, stats.inf
+        else:
+            norm, nan, inf = self._meter.norm(values)
         reading = Reading(gradient, norm, nan, inf)
         if nan or inf:
             self._sentinel.found_named(self.parameters.name(number, "gradient"), nan, inf)
         elif self._sentinel.bad:
             self._sentinel.fine_named(self.parameters.name(number, "gradient"))
-        if self.full:
-            reading.stats = self._meter.measure(values, norm)
+        if stats is not None:
+            reading.stats = stats
             part = sampled(values, self._sample)
             reading.part = part.clone() if part.dtype == torch.float32 else part.float()
         return reading

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -154,7 +153,7 @@ class Scribe:
     def _binned(self, collected: Collected) -> Binned:
         """All samples binned: the short ones (norms of a batch's rows) apart, so that none is padded to a long one."""
         sizes = np.array(collected.sizes, np.intp)
-        values = torch.cat(collected.parts).numpy()
+        values = torch.cat([part.cpu() for part in collected.parts]).numpy()
         factors = np.array(collected.factors, np.float32)
         if (factors != 1).any():
             values = values * np.repeat(factors, sizes)
@@ -178,20 +177,21 @@ class Scribe:
 
 def _norms_of(update: Update) -> dict[int, float]:
     """‖after − before‖₂ and ‖before‖₂ of each parameter, by column; over finite values."""
+    before = update.before.cpu().double().numpy()
+    change = update.after.cpu().double().numpy() - before
+    sizes = np.array(update.sizes, np.intp)
+    # An empty range would take the value at its start.
+    full = np.flatnonzero(sizes)
+    starts = (np.cumsum(sizes) - sizes)[full]
     found: dict[int, float] = {}
-    before = update.before.double().numpy()
-    # Weights that are infinite have no change; they are told elsewhere.
-    with np.errstate(invalid="ignore", over="ignore"):
-        change = update.after.double().numpy() - before
-    start = 0
-    for column, size in zip(update.columns, update.sizes, strict=True):
-        for offset, values in enumerate((change, before) if column >= 0 else ()):
-            part = values[start : start + size]
-            if not np.isfinite(part).all():
-                part = part[np.isfinite(part)]
-            squares = float(part @ part)
-            found[column + offset] = math.sqrt(squares)
-        start += size
+    for offset, values in enumerate((change, before)):
+        norms = np.zeros(len(sizes))
+        if len(full):
+            squares = np.square(np.where(np.isfinite(values), values, 0.0))
+            norms[full] = np.sqrt(np.add.reduceat(squares, starts))
+        for column, norm in zip(update.columns, norms.tolist(), strict=True):
+            if column >= 0:
+                found[column + offset] = norm
     return found
 
 

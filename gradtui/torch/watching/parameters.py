@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gradtui.core.run.keys import VALUES
-from gradtui.torch.watching.columns import TENSOR
+from gradtui.torch.watching.columns import PARAMETER
 from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import Meter, measurable
 
@@ -71,8 +71,8 @@ class Parameters:
         for number, item in enumerate(self.owned):
             values = measurable(item.tensor)
             if values is not None:
-                row = collected.add_row(self._meter.measure(values))
-                self._log(collected, number, "parameter", TENSOR, row)
+                row = collected.add_row(self._meter.measure(values, wants_sum=False))
+                self._log(collected, number, "parameter", PARAMETER, row)
                 there.append(number)
                 tensors.append(values)
         self._sample(collected, there, "parameter", tensors, 1.0)

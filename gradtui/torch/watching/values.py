@@ -96,41 +96,48 @@ class Meter:
         self._scratch = torch.empty(PIECE)
         self._views: dict[int, torch.Tensor] = {}
 
-    def measure(self, tensor: torch.Tensor, norm: float = math.nan) -> Stats:
+    def measure(
+        self, tensor: torch.Tensor, *, wants_sum: bool = True, wants_zeros: bool = True
+    ) -> Stats:
         """The statistics of a dense real tensor.
 
         Args:
             tensor: any shape.
-            norm: its L2 norm where that is known already: then neither ``sum`` nor ``zeros`` are made, which
-                would be two more passes; they are NaN and -1.
+            wants_sum: without, one pass less is made, and the sum is NaN.
+            wants_zeros: without, one pass less is made, and the zeros are -1.
         """
         count = tensor.numel()
         if count == 0:
             return EMPTY
         values = flat(tensor)
-        if values.dtype == torch.float64:
+        if values.dtype == torch.float64 or not values.is_cpu:
             return exact(values)
-        known = not math.isnan(norm)
-        squares = size = total = 0.0
-        zeros = -1 if known else 0
+        squares = size = 0.0
+        total = 0.0 if wants_sum else math.nan
+        zeros = 0 if wants_zeros else -1
         low, high = math.inf, -math.inf
         for piece in _pieces(values) if count > PIECE else (values,):
             part = piece if piece.dtype == torch.float32 else piece.float()
-            magnitude = torch.abs(part, out=self._scratch_of(part.numel()))
-            size += magnitude.sum().item()
-            if not known:
-                squares += torch.dot(part, part).item()
-                total += part.sum().item()
-                if magnitude.amin().item() == 0.0:
-                    sign = torch.sign(part, out=magnitude)
-                    zeros += part.numel() - round(torch.dot(sign, sign).item())
-            least, most = torch.aminmax(part)
-            low, high = _least(low, least.item()), _most(high, most.item())
+            squares += torch.dot(part, part).item()
+            extremes = torch.aminmax(part)
+            least, most = extremes.min.item(), extremes.max.item()
+            low, high = _least(low, least), _most(high, most)
+            if least >= 0.0:
+                # What a ReLU gives: its sum is its magnitude, and its least value tells of zeros.
+                amount = part.sum().item()
+                total, size, smallest = total + amount, size + amount, least
+            else:
+                if wants_sum:
+                    total += part.sum().item()
+                magnitude = torch.abs(part, out=self._scratch_of(part.numel()))
+                size += magnitude.sum().item()
+                smallest = magnitude.amin().item() if wants_zeros else 1.0
+            if wants_zeros and smallest == 0.0:
+                sign = torch.sign(part, out=self._scratch_of(part.numel()))
+                zeros += part.numel() - round(torch.dot(sign, sign).item())
         if not _safe(low, high):
             return exact(values)
-        norm = norm if known else math.sqrt(squares)
-        total = math.nan if known else total
-        return Stats(norm, size, total, low, high, count, zeros, 0, 0)
+        return Stats(math.sqrt(squares), size, total, low, high, count, zeros, 0, 0)
 
     def norm(self, tensor: torch.Tensor) -> tuple[float, int, int]:
         """``(l2, nan, inf)`` of a dense real tensor, ``l2`` over the finite part: the least that is ever asked.
@@ -138,7 +145,7 @@ class Meter:
         Torch's own norm of a tensor of 20 million values is wrong by a thousandth on the CPU: one float32 sum.
         """
         values = flat(tensor)
-        if values.dtype == torch.float64:
+        if values.dtype == torch.float64 or not values.is_cpu:
             stats = exact(values)
             return stats.l2, stats.nan, stats.inf
         squares = 0.0
@@ -165,7 +172,12 @@ def _pieces(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def exact(values: torch.Tensor) -> Stats:
-    """All statistics of one dimension of values in float64, whatever they are."""
+    """All statistics of one dimension of values in float64, whatever they are.
+
+    On another device than the CPU this is the way of every tensor, with one copy back for all its numbers.
+    """
+    if not values.is_cpu:
+        return on_device(values)
     squares = size = total = 0.0
     low, high = math.inf, -math.inf
     zeros = nan = inf = 0
@@ -188,6 +200,33 @@ def exact(values: torch.Tensor) -> Stats:
         return Stats(0.0, 0.0, 0.0, math.nan, math.nan, values.numel(), 0, nan, inf)
     norm = math.sqrt(squares) if 1e-140 < largest < 1e140 else _scaled_norm(values, largest)
     return Stats(norm, size, total, low, high, values.numel(), zeros, nan, inf)
+
+
+def on_device(values: torch.Tensor) -> Stats:
+    """All statistics of one dimension of values in one piece, without a branch, and one copy to the CPU."""
+    if values.numel() == 0:
+        return EMPTY
+    wide = values.float() if values.device.type == "mps" else values.double()
+    nan, inf = torch.isnan(wide), torch.isinf(wide)
+    broken = nan | inf
+    finite = wide.masked_fill(broken, 0.0)
+    magnitude = finite.abs()
+    largest = magnitude.max().clamp_min(1e-300 if wide.dtype == torch.float64 else 1e-38)
+    row = torch.stack(
+        [
+            (finite / largest).square().sum().sqrt() * largest,
+            magnitude.sum(),
+            finite.sum(),
+            wide.masked_fill(broken, math.inf).min(),
+            wide.masked_fill(broken, -math.inf).max(),
+            ((wide == 0).sum()).to(wide.dtype),
+            nan.sum().to(wide.dtype),
+            inf.sum().to(wide.dtype),
+        ]
+    ).tolist()
+    low, high = (row[3], row[4]) if row[3] <= row[4] else (math.nan, math.nan)
+    zeros, nans, infs = (round(number) for number in row[5:])
+    return Stats(row[0], row[1], row[2], low, high, values.numel(), zeros, nans, infs)
 
 
 def _scaled_norm(values: torch.Tensor, largest: float) -> float:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # How many optimizers' steps may pass before the first of ours.
 FIRST_LOOKS: Final = 8
+# Values of a parameter that tell the size of its update: each is a place in memory far from the last.
+UPDATE_SAMPLE = 256
 
 
 class Watcher:
@@ -214,7 +216,9 @@ class Watcher:
             self._optimizer_seen, self._manual = True, None
             if not has_closure:
                 self._read_step(optimizer, numbers)
-            sample = 0 if self.settings.exact_updates else self.settings.sample_n
+            sample = (
+                0 if self.settings.exact_updates else min(self.settings.sample_n, UPDATE_SAMPLE)
+            )
             self._before[id(optimizer)] = self.parameters.before_step(numbers, sample, has_closure)
             self._read_rates(optimizer)
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step

@@ -201,7 +201,7 @@ def test_our_failures_step_aside(monkeypatch):
     """Three failures of ours: all hooks are gone, the folder is told, the training never noticed."""
     from gradtui.torch.watching.values import Meter
 
-    def broken(*_):
+    def broken(*_, **__):
         raise ArithmeticError("of ours")
 
     model = nn.Linear(2, 1)

@@ -273,6 +273,23 @@ def test_large_tensors_and_special_values():
     assert meter.measure(spread).l1 == 7
 
 
+def test_the_way_of_other_devices_gives_the_same():
+    """It has no branch and needs no memory of the CPU's; that it can be run there, too, is what is tested here."""
+    from gradtui.torch.watching.values import EMPTY, Meter, on_device
+
+    torch.manual_seed(5)
+    for size in (1e-30, 1.0, 1e30):
+        tensor = torch.randn(999) * size
+        tensor[3] = 0
+        wanted, found = Meter().measure(tensor), on_device(tensor)
+        for name in ("l2", "l1", "sum", "minimum", "maximum", "count", "zeros", "nan", "inf"):
+            assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=1e-5), name
+    odd = on_device(torch.tensor([float("nan"), float("inf"), 3.0, -4.0]))
+    assert (odd.l2, odd.nan, odd.inf, odd.minimum, odd.maximum) == (5, 1, 1, -4, 3)
+    assert np.isnan(on_device(torch.full((2,), float("inf"))).maximum)
+    assert on_device(torch.zeros(0)) is EMPTY
+
+
 def test_samples_see_every_column():
     from gradtui.torch.watching.sampling import stride
 
