@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.core.run.distributions import histogram_of
-from gradtui.core.run.gathering import Gathering, stacked
+from gradtui.core.run.gathering import Gathering, one_block
 from gradtui.core.run.growing import GrowingRank
 from gradtui.core.run.happenings import Happening, KeptTensor
 from gradtui.core.run.index import RunIndex
@@ -190,7 +190,7 @@ class Run:
         if gathering is None or not gathering.keys:
             return Series(key)
         blocks = [block for _, block in gathering.blocks()]
-        block = stacked(blocks, 1)
+        block = one_block(blocks, 1)
         order = np.argsort(block.final, kind="stable")
         there = np.ones(len(order), np.bool_)
         if key.role != "run":
@@ -199,7 +199,14 @@ class Run:
         low, high, last = (
             np.asarray(part[order, 0], np.float64) for part in (block.low, block.high, block.last)
         )
-        return Series(key, block.final[order], last, low, high)
+        steps = block.final[order]
+        # A number that stands in two layouts is the same number.
+        firsts = np.flatnonzero(np.append(True, steps[1:] != steps[:-1])[: len(steps)])
+        if len(firsts) < len(steps):
+            low, high = np.fmin.reduceat(low, firsts), np.fmax.reduceat(high, firsts)
+            lasts = np.append(firsts[1:], len(steps)) - 1
+            steps, last = steps[lasts], last[lasts]
+        return Series(key, steps, last, low, high)
 
     def latest(self, key: SeriesKey, rank: int | None = None) -> float:
         """Return a number of the newest record that holds it; NaN: it was not measured then, or never."""
