@@ -49,6 +49,7 @@ class Bounds:
         update_share: the same against the network's median, for a layer that stays behind.
         dead_share: share of units that are 0 over a whole batch; healthy networks were measured at up to 0.65.
         dead_bad: the same, where next to nothing gets through.
+        dead_units: units of an output from which a share of them says something; of fewer, all must be dead.
         dead_samples: values of each unit in a batch from which its silence tells something: of a unit that
             fires once in ten, sixteen zeros in a row are seen in one batch of five, and never ten times.
         dead_zeros: the share of zeros of an output that says nothing at all, however few values there are of a unit.
@@ -102,6 +103,7 @@ class Bounds:
     update_share: float = 1e-4
     dead_share: float = 0.75
     dead_bad: float = 0.99
+    dead_units: int = 16
     dead_samples: int = 16
     dead_zeros: float = 0.999
     saturated_share: float = 0.8

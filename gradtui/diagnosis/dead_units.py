@@ -48,7 +48,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         share = dead.low / units.high
         samples = count.high / units.high
         silent = zeros.low / count.high >= bounds.dead_zeros
-    mask = (share >= bounds.dead_share) & ((samples >= bounds.dead_samples) | silent)
+    most = (share >= bounds.dead_share) & ((units.high >= bounds.dead_units) | (share >= 1))
+    mask = most & ((samples >= bounds.dead_samples) | silent)
     start, held = ongoing(mask, ~np.isnan(share), bounds.gap)
     columns = [
         column

@@ -158,6 +158,14 @@ def test_dead_units():
     assert found.severity == "bad"
 
 
+def test_three_of_four_units_are_no_finding_and_four_of_four_are():
+    training = Training().layer("a").act("b", units=4).layer("c")
+    training.of("b", "output", "dead")[:] = 3
+    assert diagnose(training.run()) == ()
+    training.of("b", "output", "dead")[:] = 4
+    assert only(training.run(), "dead units")
+
+
 def test_silence_of_small_batches_says_nothing():
     training = Training().layer("a").act("b", batch=4).layer("c")
     training.of("b", "output", "dead")[:] = 45
