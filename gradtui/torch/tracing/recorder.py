@@ -25,6 +25,7 @@ from gradtui.torch.tracing.ledger import Draft, Ledger, tensors_in
 from gradtui.torch.tracing.sources import called_by_watcher, here, raised_at
 
 if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
     from typing_extensions import Self
 
     from gradtui.core.architecture.graph import Shape
@@ -88,8 +89,11 @@ class Recorder(ExitStack):
         super().__enter__()
         self.callback(hooks.register_module_forward_pre_hook(self._open).remove)
         # Two: a hook that is also called for a failing forward is then not given keyword arguments (torch 2.13).
-        self.callback(hooks.register_module_forward_hook(self._keywords, with_kwargs=True).remove)
-        self.callback(hooks.register_module_forward_hook(self._close, always_call=True).remove)
+        for handle in (
+            hooks.register_module_forward_hook(self._keywords, with_kwargs=True),
+            hooks.register_module_forward_hook(self._close, always_call=True),
+        ):
+            self.callback(_forget, handle)
         self.enter_context(_FunctionMode(self))
         self.enter_context(_DispatchMode(self))
         return self
@@ -197,6 +201,13 @@ class Recorder(ExitStack):
             self.ledger.makes(draft, tensors_in(output))
         else:
             self.ledger.describe(draft, tensors_in(output))
+
+
+def _forget(handle: RemovableHandle) -> None:
+    """Take a global hook off without a trace: torch 2.13 leaves the number of one with keyword arguments behind."""
+    handle.remove()
+    for name in ("_global_forward_hooks_with_kwargs", "_global_forward_hooks_always_called"):
+        getattr(hooks, name, {}).pop(handle.id, None)
 
 
 class _FunctionMode(TorchFunctionMode):

@@ -183,6 +183,7 @@ def test_the_model_is_left_as_it_was():
     assert [id(parameter) for parameter in model.parameters()] == parameters
     assert not torch.nn.modules.module._global_forward_hooks
     assert not torch.nn.modules.module._global_forward_pre_hooks
+    assert not torch.nn.modules.module._has_any_global_hook()
     assert torch.backends.mha.get_fastpath_enabled()
 
 
