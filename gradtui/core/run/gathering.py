@@ -8,10 +8,10 @@ import numpy as np
 
 from gradtui.core.run.keys import DERIVED, SeriesKey
 from gradtui.core.run.merging import chosen, divided, less, quotient, together
-from gradtui.core.run.track import Block, merged
+from gradtui.core.run.track import Block, merged, stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gradtui.core.arrays import Array, Floats, Indices
     from gradtui.core.run.index import Asked, Part, RunIndex, Selection
@@ -46,16 +46,16 @@ class Gathering:
         self._selection: Selection = index.select(asked, rank)
         self.keys = index.renamed(asked, rank, quantity) if self._below else self._selection.keys
 
-    def blocks(self, *, tail: bool = False) -> Iterator[tuple[Indices, Block]]:
+    def blocks(self, *, only: str = "") -> Iterator[tuple[Indices, Block]]:
         """Yield the numbers, with the places of their columns in ``keys``; of one key there can be several blocks.
 
-        ``tail``: of the newest steps alone.
+        ``only``: "high" or "last", which then stands for all three of a block.
         """
         for part in self._selection.owned:
-            yield part.columns, self._quotient([part], tail=tail)
+            yield part.columns, self._quotient([part], None, tail=False, only=only)
         if self._selection.shared:
             columns = np.unique(np.concatenate([part.columns for part in self._selection.shared]))
-            yield columns, self._quotient(self._selection.shared, columns, tail=tail)
+            yield columns, self._quotient(self._selection.shared, columns, tail=False, only=only)
 
     def latest(self) -> tuple[Floats, Array]:
         """Return the newest value of each key and its step: float64 [n], int64 [n]; NaN and -1 where there is none."""
@@ -71,7 +71,7 @@ class Gathering:
         if self._selection.shared:
             columns = np.unique(np.concatenate([part.columns for part in self._selection.shared]))
             for tail in (True, False):
-                block = self._quotient(self._selection.shared, columns, tail=tail)
+                block = self._quotient(self._selection.shared, columns, tail=tail, only="last")
                 if len(block):
                     values[columns], steps[columns] = block.last[-1], block.final[-1]
                     break
@@ -80,7 +80,7 @@ class Gathering:
     def greatest(self) -> Iterator[tuple[Indices, Array, Array]]:
         """Yield columns, the last step of each bucket and the greatest values [k, n]; of quotients those at that step."""
         if self._below or self._selection.shared:
-            for columns, block in self.blocks():
+            for columns, block in self.blocks(only="last" if self._below else "high"):
                 yield columns, block.final, block.last if self._below else block.high
             return
         for part in self._selection.owned:
@@ -107,25 +107,33 @@ class Gathering:
         return np.where(beside.positions >= 0, taken, beside.constant)
 
     def _quotient(
-        self, parts: Sequence[Part], columns: Indices | None = None, *, tail: bool
+        self, parts: Sequence[Part], columns: Indices | None, *, tail: bool, only: str
     ) -> Block:
-        above = self._merged(parts, columns, "", tail=tail)
+        above = self._merged(parts, columns, "", tail=tail, only=only)
         if not self._below:
             return above
-        below = self._merged(parts, columns, self._below, tail=tail)
+        below = self._merged(parts, columns, self._below, tail=tail, only=only)
         if self._quantity in ("mean", "mean_abs"):
-            others = [self._merged(parts, columns, kind, tail=tail) for kind in ("nan", "inf")]
+            others = [
+                self._merged(parts, columns, kind, tail=tail, only=only) for kind in ("nan", "inf")
+            ]
             below = less(below, others)
         return divided(above, below)
 
     def _merged(
-        self, parts: Sequence[Part], columns: Indices | None, quantity: str, *, tail: bool
+        self,
+        parts: Sequence[Part],
+        columns: Indices | None,
+        quantity: str,
+        *,
+        tail: bool,
+        only: str,
     ) -> Block:
         if columns is None:
-            return self._block(parts[0], quantity, tail=tail)
+            return self._block(parts[0], quantity, tail=tail, only=only)
         ranks: dict[int, list[Block]] = {}
         for part in parts:
-            block = self._block(part, quantity, tail=tail)
+            block = self._block(part, quantity, tail=tail, only=only)
             ranks.setdefault(part.rank, []).append(
                 _spread(block, np.searchsorted(columns, part.columns), len(columns))
             )
@@ -139,47 +147,35 @@ class Gathering:
         norms = self._index.norms_of_shards([self._selection.keys[place] for place in columns])
         return chosen(norms, together(each, "l2", self._logged), whole) if norms.any() else whole
 
-    def _block(self, part: Part, quantity: str, *, tail: bool) -> Block:
+    def _block(self, part: Part, quantity: str, *, tail: bool, only: str) -> Block:
         track = self._track(part)
+
+        def taken(values: Array) -> Array:
+            if quantity:
+                return self._others(part, quantity, values)
+            return _take(values, part.positions)
+
         blocks = _tail(track.blocks) if tail else track.blocks
-        if quantity:
-            taken = [
-                Block(
-                    block.first,
-                    block.final,
-                    *[self._others(part, quantity, v) for v in (block.low, block.high, block.last)],
-                )
-                for block in blocks
-            ]
-        else:
-            taken = [_columns(block, part.positions) for block in blocks]
-        return stacked(taken, len(part.positions))
+        return one_block([_parts(each, only, taken) for each in blocks], len(part.positions))
 
     def _track(self, part: Part) -> Track:
         return self._ranks[part.rank].tracks[part.table]
 
 
-def stacked(blocks: Sequence[Block], columns: int) -> Block:
-    """Join blocks of the same columns, one after the other."""
-    if len(blocks) == 1:
-        return blocks[0]
-    if not blocks:
-        none, empty = np.zeros(0, np.int64), np.zeros((0, columns), np.float32)
-        return Block(none, none, empty, empty, empty)
-    first = np.concatenate([block.first for block in blocks])
-    final = np.concatenate([block.final for block in blocks])
-    last = np.concatenate([block.last for block in blocks])
-    if all(block.low is block.last and block.high is block.last for block in blocks):
-        return Block(first, final, last, last, last)
-    low = np.concatenate([block.low for block in blocks])
-    high = np.concatenate([block.high for block in blocks])
-    return Block(first, final, low, high, last)
+def one_block(blocks: Sequence[Block], columns: int) -> Block:
+    """Join blocks of the same columns, one behind the other; without any, a block without rows."""
+    if blocks:
+        return stacked(blocks)
+    none, empty = np.zeros(0, np.int64), np.zeros((0, columns), np.float32)
+    return Block(none, none, empty, empty, empty)
 
 
-def _columns(block: Block, positions: Indices) -> Block:
-    last = _take(block.last, positions)
-    low = last if block.low is block.last else _take(block.low, positions)
-    high = last if block.high is block.last else _take(block.high, positions)
+def _parts(block: Block, only: str, taken: Callable[[Array], Array]) -> Block:
+    """A block with something done to its arrays; with ``only`` to one of them, which then stands for all."""
+    if only or block.is_single:
+        array = taken(getattr(block, only or "last"))
+        return Block(block.first, block.final, array, array, array)
+    low, high, last = (taken(array) for array in (block.low, block.high, block.last))
     return Block(block.first, block.final, low, high, last)
 
 
@@ -199,12 +195,13 @@ def _take(values: Array, positions: Indices) -> Array:
 def _spread(block: Block, columns: Indices, count: int) -> Block:
     if len(columns) == count and np.array_equal(columns, np.arange(count)):
         return block
-    parts = []
-    for array in (block.low, block.high, block.last):
+
+    def spread(array: Array) -> Array:
         whole = np.full((len(block), count), np.nan)
         whole[:, columns] = array
-        parts.append(whole)
-    return Block(block.first, block.final, *parts)
+        return whole
+
+    return _parts(block, "", spread)
 
 
 def _tail(blocks: Sequence[Block]) -> list[Block]:

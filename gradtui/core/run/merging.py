@@ -70,6 +70,9 @@ def together(blocks: Sequence[Block], quantity: str, logged: bool = False) -> Bl
         return Block(np.zeros(0, np.int64), np.zeros(0, np.int64), empty, empty, empty)
     aligned = [_ending_at(block, finals) for block in blocks]
     first = np.min([block.first for block in aligned], axis=0)
+    if all(block.is_single for block in aligned):
+        last = combined([block.last for block in aligned], quantity, logged)
+        return Block(first, finals, last, last, last)
     low = combined([block.low for block in aligned], quantity, logged)
     high = combined([block.high for block in aligned], quantity, logged)
     last = combined([block.last for block in aligned], quantity, logged)
@@ -78,6 +81,9 @@ def together(blocks: Sequence[Block], quantity: str, logged: bool = False) -> Bl
 
 def chosen(columns: Flags, one: Block, other: Block) -> Block:
     """Take some columns of one block and the rest of another, which has the same rows."""
+    if one.is_single and other.is_single:
+        last = np.where(columns, one.last, other.last)
+        return Block(one.first, one.final, last, last, last)
     parts = [
         np.where(columns, mine, theirs)
         for mine, theirs in ((one.low, other.low), (one.high, other.high), (one.last, other.last))
@@ -98,7 +104,7 @@ def divided(above: Block, below: Block) -> Block:
         return Block(np.zeros(0, np.int64), np.zeros(0, np.int64), empty, empty, empty)
     above, below = _ending_at(above, finals), _ending_at(below, finals)
     last = quotient(above.last, below.last)
-    if above.low is above.last and below.low is below.last:
+    if above.is_single and below.is_single:
         return Block(above.first, finals, last, last, last)
     corners = [
         quotient(one, other) for one in (above.low, above.high) for other in (below.low, below.high)
@@ -111,6 +117,11 @@ def divided(above: Block, below: Block) -> Block:
 def less(block: Block, others: Sequence[Block]) -> Block:
     """Subtract counts of the same steps: NaN in them subtracts nothing."""
     last = np.asarray(block.last, np.float64)
+    if block.is_single and all(other.is_single for other in others):
+        for other in others:
+            if np.array_equal(other.final, block.final):
+                last = last - np.nan_to_num(other.last)
+        return Block(block.first, block.final, last, last, last)
     low, high = np.asarray(block.low, np.float64), np.asarray(block.high, np.float64)
     for other in others:
         if np.array_equal(other.final, block.final):

@@ -70,9 +70,14 @@ class Block:
 
     def __getitem__(self, part: slice) -> Block:
         low, high, last = self.low[part], self.high[part], self.last[part]
-        if self.low is self.last and self.high is self.last:
+        if self.is_single:
             low = high = last
         return Block(self.first[part], self.final[part], low, high, last)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether low, high and last are one array: of single steps, or where one alone was asked for."""
+        return self.low is self.last and self.high is self.last
 
     @property
     def nbytes(self) -> int:
@@ -238,13 +243,15 @@ def merged(blocks: Sequence[Block], width: int, logged: Flags) -> Block:
         logged: [n]: the columns in which NaN is a value.
     """
     if len(blocks) > 1:
-        block = _stacked(blocks)
+        block = stacked(blocks)
         order = np.argsort(block.final, kind="stable")
         if np.any(order[1:] < order[:-1]):
             values = [array[order] for array in (block.low, block.high, block.last)]
             block = Block(block.first[order], block.final[order], *values)
     else:
         block = blocks[0]
+    if len(block) == 0:
+        return block
     buckets = block.final // width
     starts = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1]]))
     if len(starts) == len(block):
@@ -309,15 +316,18 @@ def _insert(blocks: list[Block], new: Block, width: int, logged: Flags) -> None:
         begin -= 1
         left = [blocks[begin]]
     if left and left[-1].nbytes + new.nbytes <= _BLOCK_BYTES:
-        new = _stacked([left.pop(), new])
+        new = stacked([left.pop(), new])
     blocks[begin:end] = [*left, new, *right]
 
 
-def _stacked(blocks: Sequence[Block]) -> Block:
+def stacked(blocks: Sequence[Block]) -> Block:
+    """Put blocks of the same columns, at least one, one behind the other."""
+    if len(blocks) == 1:
+        return blocks[0]
     first = np.concatenate([block.first for block in blocks])
     final = np.concatenate([block.final for block in blocks])
     last = np.concatenate([block.last for block in blocks])
-    if all(block.low is block.last and block.high is block.last for block in blocks):
+    if all(block.is_single for block in blocks):
         return Block(first, final, last, last, last)
     low = np.concatenate([block.low for block in blocks])
     high = np.concatenate([block.high for block in blocks])
