@@ -156,7 +156,9 @@ def joined(tables: Sequence[Table]) -> Table:
     full = [table for table in tables if not table.empty]
     if len(full) <= 1:
         return full[0] if full else Table()
-    keys = tuple(dict.fromkeys(key for table in full for key in table.keys))
+    keys = full[0].keys
+    if any(table.keys != keys for table in full):
+        keys = tuple(dict.fromkeys(key for table in full for key in table.keys))
     place = {key: i for i, key in enumerate(keys)}
     steps = np.concatenate([table.steps for table in full])
     ends = np.concatenate([table.ends for table in full])
