@@ -246,8 +246,9 @@ def merged(blocks: Sequence[Block], width: int, logged: Flags) -> Block:
         block = stacked(blocks)
         order = np.argsort(block.final, kind="stable")
         if np.any(order[1:] < order[:-1]):
-            values = [array[order] for array in (block.low, block.high, block.last)]
-            block = Block(block.first[order], block.final[order], *values)
+            last = block.last[order]
+            low, high = (last, last) if block.is_single else (block.low[order], block.high[order])
+            block = Block(block.first[order], block.final[order], low, high, last)
     else:
         block = blocks[0]
     if len(block) == 0:

@@ -336,3 +336,32 @@ def test_a_layout_before_its_first_numbers(quantity):
     assert run.column("output", quantity).steps.tolist() == [-1]
     (block,) = run.blocks("output", quantity)
     assert block.last.shape == (0, 1)
+
+
+def test_layouts_of_several_ranks_before_their_first_numbers():
+    def of(rank):
+        yield Entry(-1, 0.0, start(rank, 2))
+        yield Entry(-1, 0.0, Layout(1, "scalars", OUT))
+        yield Entry(-1, 0.0, Layout(2, "scalars", OUT[:3]))
+
+    run = Run.of({0: of(0), 1: of(1)})
+    assert run.series(OUT[0]).empty
+    assert np.isnan(run.column("output", "mean").values).all()
+    assert np.isnan(run.trends("output", "l2", 4).values).all()
+
+
+def test_a_key_in_two_layouts_of_two_ranks_is_merged_at_the_steps_of_both():
+    def of(rank):
+        yield Entry(-1, 0.0, start(rank, 2))
+        for number in (1, 2):
+            yield Entry(-1, 0.0, Layout(number, "scalars", OUT[: 1 + number]))
+        for step in range(20):
+            number = 1 + step // 10
+            values = np.full(1 + number, 3 + rank, np.float32)
+            yield Entry(step, 0.0, Scalars(number, values))
+
+    run = Run.of({0: of(0), 1: of(1)})
+    assert run.series(OUT[0]).values.tolist() == [5.0] * 20
+    assert run.series(OUT[2]).steps.tolist() == list(range(10, 20))
+    assert run.trends("output", "l2", 4).values.tolist() == [[5.0] * 4]
+    assert run.latest(OUT[0]) == 5.0
