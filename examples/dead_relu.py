@@ -56,4 +56,5 @@ if __name__ == "__main__":
     parser.add_argument("--folder", default="gradtui-run/dead")
     parser.add_argument("--lr", type=float, default=12.0, help="of the first ten steps")
     options = parser.parse_args()
+    torch.set_num_threads(1)  # tensors are small: a second thread would wait for the first
     print(f"last loss {train(options.steps, options.folder, options.lr):.3f}")

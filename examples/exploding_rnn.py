@@ -74,4 +74,5 @@ if __name__ == "__main__":
         "--gain", type=float, default=3.0, help="of the recurrent weights at the start"
     )
     options = parser.parse_args()
+    torch.set_num_threads(1)  # tensors are small: a second thread would wait for the first
     print(f"last loss {train(options.steps, options.folder, options.gain):.3f}")

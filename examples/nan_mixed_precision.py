@@ -97,4 +97,5 @@ if __name__ == "__main__":
     parser.add_argument("--folder", default="gradtui-run/nan")
     parser.add_argument("--dtype", choices=DTYPES, default="float16")
     options = parser.parse_args()
+    torch.set_num_threads(1)  # tensors are small: a second thread would wait for the first
     print(f"last loss {train(options.steps, options.folder, options.dtype):.3f}")

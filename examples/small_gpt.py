@@ -126,4 +126,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--folder", default="gradtui-run/gpt")
     options = parser.parse_args()
+    torch.set_num_threads(1)  # tensors are small: a second thread would wait for the first
     print(f"last loss {train(options.steps, options.folder):.3f}")

@@ -60,4 +60,5 @@ if __name__ == "__main__":
     parser.add_argument("--folder", default="gradtui-run/sigmoid")
     parser.add_argument("--activation", choices=ACTIVATIONS, default="sigmoid")
     options = parser.parse_args()
+    torch.set_num_threads(1)  # tensors are small: a second thread would wait for the first
     print(f"last loss {train(options.steps, options.folder, options.activation):.3f}")

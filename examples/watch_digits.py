@@ -52,4 +52,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--folder", default="gradtui-run/digits")
     options = parser.parse_args()
+    torch.set_num_threads(1)  # tensors are small: a second thread would wait for the first
     print(f"reads {train(options.steps, options.folder):.1%} of the held-out digits")
