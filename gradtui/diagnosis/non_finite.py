@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FORWARD: Final = ("input", "output", "run")
 BACKWARD: Final = ("output gradient", "input gradient", "gradient", "raw gradient")
+MOST: Final = 1000
+"""Tensors of one role that are named: the earliest tell where it began."""
 SCAN: Final[tuple[Role, ...]] = (
     "parameter", "input", "output", "output gradient", "input gradient", "gradient", "raw gradient",
 )  # fmt: skip
@@ -119,8 +121,12 @@ def _from_counts(evidence: Evidence) -> list[Spoilt]:
                 continue
             table = evidence.table(role, kind)
             positive = table.high > 0
-            for column in np.flatnonzero(positive.any(axis=0)).tolist():
-                row = int(np.argmax(positive[:, column]))
+            columns = np.flatnonzero(positive.any(axis=0))
+            rows = np.argmax(positive[:, columns], axis=0)
+            earliest = np.argsort(rows, kind="stable")[:MOST]
+            for column, row in zip(
+                columns[earliest].tolist(), rows[earliest].tolist(), strict=True
+            ):
                 key = table.keys[column]
                 depth = evidence.structure.order.get(key.path, 0)
                 # Inner modules end before those that hold them; back it goes in reverse.

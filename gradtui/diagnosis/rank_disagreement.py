@@ -36,6 +36,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     if len(run.ranks) > 1:
         yield from _slow(evidence, bounds)
         yield from _differing(evidence, bounds)
+        yield from _apart(run, bounds)
 
 
 def _missing(run: Run, bounds: Bounds) -> Iterator[Finding]:
@@ -214,3 +215,43 @@ def _differing(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
                     rank=rank.rank,
                 )
                 break
+
+
+def _apart(run: Run, bounds: Bounds) -> Iterator[Finding]:
+    """Nothing is replicated or sharded, and no weight is the same on two ranks: each trains a model of its own.
+
+    Ranks that average their gradients themselves have equal weights; those of a pipeline have other modules, and those
+    of a mixture of experts share some.
+    """
+    infos = [
+        {(info.path, info.name): info.shape for info in rank.start.parameters if info.trainable}
+        for rank in run.ranks
+    ]
+    if any(info.placement != "local" for rank in run.ranks for info in rank.start.parameters):
+        return
+    norms = []
+    for rank in run.ranks:
+        column = run.column("parameter", "l2", rank=rank.rank)
+        numbers = zip(column.keys, column.steps.tolist(), column.values.tolist(), strict=True)
+        norms.append({(key.path, key.slot): (step, value) for key, step, value in numbers})
+    for place, rank in enumerate(run.ranks[1:], 1):
+        common = [name for name, shape in infos[0].items() if infos[place].get(name) == shape]
+        pairs = [(norms[0].get(name), norms[place].get(name)) for name in common]
+        known = [(a, b) for a, b in pairs if a and b and a[0] == b[0] and max(a[1], b[1]) > 0]
+        if not known or any(
+            not abs(a[1] - b[1]) > bounds.rank_differs * max(a[1], b[1]) for a, b in known
+        ):
+            continue
+        mine, other = max(known, key=lambda pair: abs(pair[0][1] - pair[1][1]))
+        yield Finding(
+            "rank disagreement",
+            "warn",
+            "",
+            f"rank {rank.rank}",
+            max(run.first_step, 0),
+            f"Ranks {run.ranks[0].rank} and {rank.rank} train models of their own.",
+            f"all {len(known)} weights that both have differ, one by |weight|2 {short(other[1])} against {short(mine[1])} "
+            f"at step {mine[0]}, and none is replicated or sharded",
+            "Wrap the model by DistributedDataParallel or fully_shard; if they are to be apart, give each a folder.",
+            rank=rank.rank,
+        )
