@@ -26,9 +26,9 @@ from gradtui.torch.inputs import Call, Template, as_call, default_prepare
 from gradtui.torch.layout import check_sample
 from gradtui.torch.lifeline import undisturbed
 from gradtui.torch.record import flow_info, input_gradient, to_numpy
+from gradtui.torch.selection import INPUT, Selection
 from gradtui.torch.served import NoInput
 from gradtui.torch.serving import Server
-from gradtui.torch.taps import INPUT, Selection
 from gradtui.torch.tensors import (
     INPUT_KEY,
     TARGET_KEY,

@@ -133,10 +133,11 @@ def _tensor(adapter: Served, run: Pass, read: InputRead, request: Request) -> to
     if not isinstance(call, int):
         raise UsageError("call is an index")
     if what == "gradient":
-        name = path + (f"#{call}" if call else "")
-        if name not in run.snapshot.gradients:
-            raise UsageError(f"no gradient was captured at {name!r}")
-        return run.snapshot.gradients[name]
+        found = (tap for tap in run.snapshot.taps if (tap.path, tap.call) == (path, call))
+        if (tap := next(found, None)) is None:
+            which = f", call {call}" if call else ""
+            raise UsageError(f"no gradient was captured at {path!r}{which}")
+        return run.snapshot.activation_gradient(tap)
     modules = dict(adapter.model.named_modules())
     if path not in modules:
         raise UsageError(f"no module is called {path!r}")

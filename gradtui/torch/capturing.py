@@ -19,8 +19,9 @@ from gradtui.torch.inputs import Call, Template, editable
 from gradtui.torch.layout import check_sample
 from gradtui.torch.outputs import first_floating, tensors_in
 from gradtui.torch.record import flow_info
+from gradtui.torch.selection import Selection
 from gradtui.torch.snapshot import take_snapshot
-from gradtui.torch.taps import Selection, Taps
+from gradtui.torch.taps import Taps
 from gradtui.torch.tensors import INPUT_KEY, foreign_keys
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _backward_watched(
         seeds = grad_tensors if isinstance(grad_tensors, (tuple, list)) else (grad_tensors,)
         padded = [*seeds, *[None] * (len(roots) - len(seeds))]
         if is_hooked():
-            with _gradients_watched(taps) as known:
+            with _gradients_watched(taps, roots) as known:
                 original(tensors, grad_tensors, retain_graph, create_graph, *args, **kwargs)
             then(roots, padded, known)
             return
@@ -228,7 +229,7 @@ def _backward_watched(
 
 
 @contextmanager
-def _gradients_watched(taps: Taps) -> Iterator[_Known]:
+def _gradients_watched(taps: Taps, roots: _Roots) -> Iterator[_Known]:
     """Gradients that arrive at the taps in a backward pass that runs in the block, by `Tap.key`."""
     found: _Known = {}
 
@@ -241,6 +242,6 @@ def _gradients_watched(taps: Taps) -> Iterator[_Known]:
         return hook
 
     with ExitStack() as stack:
-        for tap in taps.found:
+        for tap in taps.settled(roots)[0]:
             stack.callback(cast("Any", tap.edge.node).register_prehook(keep(tap.key)).remove)
         yield found

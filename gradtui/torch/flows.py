@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.autograd.graph import GradientEdge
 
-    from gradtui.torch.taps import Tap
+    from gradtui.torch.tap import Tap
 
 Form = Literal["dense", "sparse", "summed"]
 

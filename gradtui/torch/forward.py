@@ -15,8 +15,9 @@ from gradtui.torch.hooks import has_module_hooks, hooks_watched
 from gradtui.torch.layout import layout_of
 from gradtui.torch.outputs import first_floating, sum_of_outputs
 from gradtui.torch.record import to_numpy
+from gradtui.torch.selection import Selection
 from gradtui.torch.snapshot import Snapshot, take_snapshot
-from gradtui.torch.taps import Selection, Taps
+from gradtui.torch.taps import Taps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

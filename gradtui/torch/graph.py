@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradtui.torch.taps import Tap
+    from gradtui.torch.tap import Tap
 
 # A graph node between two layers, and the number of its input through which the path goes on.
 Step = tuple[Any, int]

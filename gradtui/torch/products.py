@@ -15,7 +15,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradtui.torch.taps import Tap
+    from gradtui.torch.tap import Tap
 
 # Elements of one batch of cotangents, and of what a wide graph makes of them.
 CHUNK_ELEMENTS: Final = 1 << 22

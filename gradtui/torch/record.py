@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from gradtui.torch.snapshot import Snapshot
-    from gradtui.torch.taps import Tap
+    from gradtui.torch.tap import Tap
 
 SCHEMA: Final = 1
 # Gradients by channel are kept for layers up to this many values.
@@ -174,4 +174,5 @@ def _entry(
 
 def input_gradient(snapshot: Snapshot, names: Sequence[str]) -> torch.Tensor | None:
     """The gradient of the first of these layers that has one, in its tensor's own shape."""
-    return next((snapshot.gradients[n] for n in names if n in snapshot.gradients), None)
+    found = (tap for name in names for tap in snapshot.taps if tap.name == name)
+    return next((snapshot.activation_gradient(tap) for tap in found), None)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.autograd.graph import GradientEdge
 
-    from gradtui.torch.taps import Tap, Taps
+    from gradtui.torch.tap import Tap
+    from gradtui.torch.taps import Taps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +36,7 @@ class Snapshot:
 
     Attributes:
         taps: layers that carry a gradient, in the order in which they ran.
-        gradients: each one's activation gradient, in the tensor's own shape.
+        gradients: each one's activation gradient, in the shape of what stands at its place (see `Tap.own`).
         pairs: source and target of each flow.
         roots: what was differentiated, and ``seeds`` with what.
         wrapped: convolutions that pad by themselves.
@@ -62,6 +63,10 @@ class Snapshot:
         """Activation gradient at the nodes, ``[C, N]``."""
         return tap.nodes_of(self.gradients[tap.name])
 
+    def activation_gradient(self, tap: Tap) -> torch.Tensor:
+        """Activation gradient in the activation's own shape."""
+        return tap.own(self.gradients[tap.name])
+
     def pair(self, source: str, target: str) -> tuple[Tap, Tap]:
         """A pair by its names.
 
@@ -86,12 +91,15 @@ class Snapshot:
         """
         node, number = target.edge.node, target.edge.output_nr
 
+        def emptied(gradient: torch.Tensor) -> torch.Tensor:
+            flat = gradient.clone(memory_format=torch.contiguous_format).view(-1)
+            flat[target.indices] = 0
+            return flat.view(gradient.shape)
+
         def cut(arriving: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tensor | None, ...]:
             parts = list(arriving)
             if (gradient := parts[number]) is not None:
-                flat = gradient.clone(memory_format=torch.contiguous_format).view(-1)
-                flat[target.indices] = 0
-                parts[number] = flat.view(gradient.shape)
+                parts[number] = emptied(gradient)
             return tuple(parts)
 
         handle = cast("Any", node).register_prehook(cut)
@@ -99,12 +107,17 @@ class Snapshot:
             found = gradients(self.roots, self.seeds, list(sources))
         finally:
             handle.remove()
-        return [
-            torch.zeros_like(self.node_gradients(source).sum(0))
-            if gradient is None or source.key == target.key
-            else source.nodes_of(gradient).sum(0)
-            for source, gradient in zip(sources, found, strict=True)
-        ]
+        passed: list[torch.Tensor] = []
+        for source, reaching in zip(sources, found, strict=True):
+            # At one place it is what the target's nodes don't have of the source's.
+            shared = source.key == target.key
+            gradient = emptied(self.gradients[source.name]) if shared else reaching
+            passed.append(
+                torch.zeros_like(self.node_gradients(source).sum(0))
+                if gradient is None
+                else source.nodes_of(gradient).sum(0)
+            )
+        return passed
 
     def column(self, source: Tap, target: Tap, node: int) -> torch.Tensor:
         """One column ``F[:, node]`` by one VJP, ``[N]``.
@@ -175,12 +188,13 @@ def take_snapshot(
     """
     if taps.errors:
         raise taps.errors[0]
-    met = [replace(tap, hooked=True) for tap in taps.found] if taps.hooked else taps.found
+    met, missing = taps.settled(roots)
+    if taps.hooked:
+        met = [replace(tap, hooked=True) for tap in met]
     if known is None:
         found = gradients(tuple(roots), tuple(seeds), met)
     else:
         found = [known.get(tap.key) for tap in met]
-    missing = dict(taps.ungraded)
     live: list[Tap] = []
     grads: dict[str, torch.Tensor] = {}
     for tap, gradient in zip(met, found, strict=True):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from gradtui.torch.taps import Tap
+    from gradtui.torch.tap import Tap
 
 # Graph nodes whose Jacobian is diagonal: each value of the output hangs on its own input alone.
 _ELEMENTWISE: Final = frozenset(
@@ -60,8 +60,8 @@ def convolution_path(
 ) -> ConvolutionPath | None:
     """The chain between two layers, or None where it is not proven to be one."""
     spatial = len(source.layout.letters) - 2
-    if target.hooked:
-        # A hook may change the gradient on its way, which no graph tells.
+    if target.hooked or len(source.within) or len(target.within):
+        # A hook may change the gradient on its way, which no graph tells; a view has another shape than its place.
         return None
     if not _is_image(source) or not _is_image(target) or spatial != len(target.layout.letters) - 2:
         return None

@@ -1,148 +1,29 @@
 """Taps: what is remembered of a module's output when a forward pass goes by.
 
-A tap holds the place in the autograd graph, never the tensor: an in-place operation after the
-module overwrites the tensor, the place stays right. Nothing is returned from a hook, so that the
-forward pass is the user's own.
+Nothing is returned from a hook, so that the forward pass is the user's own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from gradtui.errors import UsageError
 from gradtui.torch.hooks import has_hooks
-from gradtui.torch.layout import Layout, layout_of, letters_of_kind, stated_layout
+from gradtui.torch.layout import layout_of, letters_of_kind, stated_layout
 from gradtui.torch.outputs import activation, tensors_in
+from gradtui.torch.rewritten import ViewMet, settled, view_met
+from gradtui.torch.selection import INPUT, Selection, layer_name, unused
+from gradtui.torch.tap import Tap, make_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from typing_extensions import Self
-
-INPUT = "input"
-
-
-class _Probe(torch.autograd.Function):
-    """A tensor of no memory whose gradient is handed to the activation as it was at the hook.
-
-    Differentiating it is differentiating the activation, even where that was overwritten later.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:  # noqa: ARG004 - torch's signature
-        return tensor.new_zeros(()).expand(tensor.shape)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
-        return gradients[0]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tap:
-    """One layer as it was met in a forward pass.
-
-    Attributes:
-        name: the layer's name in the folder: the module path, with ``#k`` for call k from the second on.
-        path: module path; empty for the model itself.
-        call: call index, from 0.
-        kind: the module's class name.
-        edge: the activation's place in the autograd graph.
-        probe: differentiate this to differentiate the activation.
-        layout: how its tensor becomes a map.
-        indices: positions in the flat tensor of each channel of each node, int64 ``[C, N]``.
-        hooked: whether the user's hooks are on the graph: nothing is batched then, nor in closed form.
-    """
-
-    name: str
-    path: str
-    call: int
-    kind: str
-    edge: GradientEdge
-    probe: torch.Tensor
-    layout: Layout
-    indices: torch.Tensor
-    hooked: bool = False
-
-    @property
-    def key(self) -> tuple[object, int]:
-        """What two taps of one place share."""
-        return (self.edge.node, self.edge.output_nr)
-
-    def nodes_of(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The values of the nodes in a tensor of the activation's shape, ``[C, N]``."""
-        return tensor.reshape(-1)[self.indices]
-
-
-def make_tap(
-    name: str, path: str, call: int, kind: str, tensor: torch.Tensor, layout: Layout
-) -> Tap:
-    """A tap of a tensor that carries a gradient."""
-    probe = cast("torch.Tensor", _Probe.apply(tensor))  # type: ignore[no-untyped-call]
-    indices = layout.indices().to(tensor.device)
-    return Tap(name, path, call, kind, get_gradient_edge(tensor), probe, layout, indices)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which modules are layers: path patterns (``encoder.*``), or all that are asked by default.
-
-    By default: modules with parameters of their own, normalisations left out (they rescale what
-    they are given, and stand inside the flow between their neighbours); where that leaves fewer
-    than two, every module without children.
-    """
-
-    patterns: tuple[str, ...] = ()
-
-    def picks(self, model: nn.Module) -> frozenset[str]:
-        """Paths of the modules that are layers.
-
-        Raises:
-            UsageError: when a pattern names no module.
-        """
-        modules = dict(model.named_modules())
-        if not self.patterns:
-            chosen = {path for path, module in modules.items() if _matters(module)}
-            if len(chosen) < 2:
-                chosen |= {p for p, m in modules.items() if p and next(m.children(), None) is None}
-            return frozenset(chosen)
-        chosen = set()
-        for pattern in self.patterns:
-            path = pattern.partition("#")[0]
-            found = {p for p in modules if p == path or (p and fnmatchcase(p, path))}
-            if not found and pattern != INPUT:
-                known = ", ".join(list(filter(None, modules))[:12]) or "none"
-                raise UsageError(f"no module is called {pattern!r}; the model has: {known}")
-            chosen |= found
-        return frozenset(chosen)
-
-    def wants(self, path: str, call: int) -> bool:
-        """Whether this call of a picked module is a layer; ``path#k`` asks for call k alone."""
-        if not self.patterns:
-            return True
-        return any(
-            fnmatchcase(path, head) and (not number or number == str(call))
-            for head, _, number in (pattern.partition("#") for pattern in self.patterns)
-        )
-
-    @property
-    def wants_input(self) -> bool:
-        """Whether the model's input is a layer."""
-        return not self.patterns or INPUT in self.patterns
-
-
-def _matters(module: nn.Module) -> bool:
-    if isinstance(module, (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)):  # noqa: SLF001
-        return False
-    if type(module).__name__.endswith("Norm"):
-        return False
-    return next(module.parameters(recurse=False), None) is not None
 
 
 @dataclass(slots=True)
@@ -168,12 +49,15 @@ class Taps:
     errors: list[Exception] = field(default_factory=list)
     letters: dict[tuple[int, ...], str] = field(default_factory=dict)
     hooked: bool = False
+    _paths: frozenset[str] = frozenset()
+    _views: list[ViewMet] = field(default_factory=list)
     _calls: Counter[str] = field(default_factory=Counter)
     _entries: dict[str, GradientEdge] = field(default_factory=dict)
     _handles: list[Any] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         picked = self.selection.picks(self.model)
+        self._paths = frozenset(path for path, _ in self.model.named_modules())
         for path, module in self.model.named_modules():
             if path in picked or letters_of_kind(module, 4) or letters_of_kind(module, 3):
                 self._handles.append(
@@ -191,6 +75,7 @@ class Taps:
     def forget(self) -> None:
         """Drop what was met, before another forward pass."""
         self.found.clear()
+        self._views.clear()
         self.ungraded.clear()
         self.hooked = False
         self.wrapped.clear()
@@ -199,10 +84,14 @@ class Taps:
 
     def add_input(self, tensor: torch.Tensor) -> None:
         """Tap the model's input, where it is asked for."""
-        if self.selection.wants_input:
-            taken = any(path == INPUT for path, _ in self.model.named_modules())
-            name = f"({INPUT})" if taken else INPUT
+        if self.selection.wants_input(self._paths):
+            name = unused(INPUT, self._paths)
             self._add(name, name, 0, None, "input", tensor)
+
+    def settled(self, roots: Sequence[torch.Tensor]) -> tuple[list[Tap], dict[str, str]]:
+        """Taps from which the gradient of what is differentiated can be had, and why not from the others."""
+        taps, untold = settled(self.found, self._views, roots)
+        return taps, {**self.ungraded, **untold}
 
     def _before(self, path: str) -> Callable[[nn.Module, Sequence[object]], None]:
         def hook(_: nn.Module, inputs: Sequence[object]) -> None:
@@ -232,12 +121,14 @@ class Taps:
         self._calls[path] += 1
         self.hooked |= any(has_hooks(other) for other in tensors_in(output))
         tensor = activation(output)
+        wanted = picked and self.selection.wants(path, call, self._paths)
+        name = layer_name(path, call, self._paths)
         if tensor is None:
-            if picked and self.selection.wants(path, call):
+            if wanted:
                 if any(other.is_complex() for other in tensors_in(output)):
-                    self.ungraded[_name(path, call)] = "holds complex numbers, which no map shows"
+                    self.ungraded[name] = "holds complex numbers, which no map shows"
                 elif self.selection.patterns:
-                    self.ungraded[_name(path, call)] = "carries no gradient"
+                    self.ungraded[name] = "carries no gradient"
             return
         shape = tuple(tensor.shape)
         letters = letters_of_kind(module, len(shape))
@@ -247,8 +138,8 @@ class Taps:
         if entry is not None and _is_convolution(tensor):
             edge = get_gradient_edge(tensor)
             self.wrapped[edge.node, edge.output_nr] = (entry, module)
-        if picked and self.selection.wants(path, call):
-            self._add(_name(path, call), path, call, module, type(module).__name__, tensor)
+        if wanted:
+            self._add(name, path, call, module, type(module).__name__, tensor)
 
     def _add(
         self,
@@ -271,10 +162,7 @@ class Taps:
         if not self.selection.patterns and any(tap.key == other.key for other in self.found):
             return
         self.found.append(tap)
-
-
-def _name(path: str, call: int) -> str:
-    return (path or "(model)") + (f"#{call}" if call else "")
+        self._views += view_met(tap, tensor)
 
 
 def _recomputing() -> bool:

@@ -14,7 +14,7 @@ from gradtui.torch.demo import digits
 from gradtui.torch.flows import SPARSE_LINK_BYTES
 from gradtui.torch.forward import Plan, run_once
 from gradtui.torch.inputs import as_call
-from gradtui.torch.taps import Selection
+from gradtui.torch.selection import Selection
 
 pytestmark = pytest.mark.benchmark
 

@@ -10,7 +10,7 @@ from gradtui.torch.flows import Effort, measure_flow
 from gradtui.torch.forward import Plan, run_once
 from gradtui.torch.inputs import as_call
 from gradtui.torch.products import NoForwardProduct
-from gradtui.torch.taps import Selection
+from gradtui.torch.selection import Selection
 
 
 class Call(nn.Module):

@@ -10,7 +10,7 @@ from gradtui.errors import UsageError
 from gradtui.torch.forward import Plan, run_once
 from gradtui.torch.inputs import as_call
 from gradtui.torch.record import flow_info
-from gradtui.torch.taps import Selection
+from gradtui.torch.selection import Selection
 
 
 def capture(model, inputs, *layers, pairs=(), **options):
@@ -223,3 +223,54 @@ def test_other_samples_count_as_bypass():
     info = capture(model, x, "0", "2", sample=1, loss=lambda out: (out**3).sum())
     (pair,) = info["meta"]["pairs"]
     assert pair["bypass_share"] > 0
+
+
+class Numbered(nn.Module):
+    """Modules called as other modules' calls are, as the input, and as the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+        for name in ("a#1", "input", "(model)"):
+            self.add_module(name, nn.Linear(4, 4))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        x = self.a(self.a(x))
+        for name in ("a#1", "input", "(model)"):
+            x = getattr(self, name)(x)
+        return x * self.scale
+
+
+def test_no_two_layers_share_a_name():
+    model, x = Numbered().double(), torch.randn(1, 4, dtype=torch.float64)
+    names = ["(input)", "a", "(a#1)", "a#1", "input", "(model)", "((model))"]
+    info = capture(model, x)
+    assert info["layer_order"] == names
+    for module, call, name in [(model.a, 1, "(a#1)"), (getattr(model, "a#1"), 0, "a#1")]:
+        expected = gradient_by_hand(model, x, module, call)
+        torch.testing.assert_close(torch.from_numpy(info["activation_gradients"][name]), expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("a#1", ["a#1"]),
+        ("(a#1)", ["(a#1)"]),
+        ("a", ["a", "(a#1)"]),
+        ("a#0", ["a"]),
+        ("a*", ["a", "(a#1)", "a#1"]),
+        ("(input)", ["(input)"]),
+        ("(model)", ["(model)"]),
+        ("((model))", ["((model))"]),
+    ],
+)
+def test_every_layer_can_be_asked_for_by_its_name(asked, given):
+    model, x = Numbered().double(), torch.randn(1, 4, dtype=torch.float64)
+    assert capture(model, x, asked)["layer_order"] == given
+
+
+def test_a_number_that_is_none_is_no_call():
+    model, x = Numbered().double(), torch.randn(1, 4, dtype=torch.float64)
+    with pytest.raises(UsageError, match="called 'a#x'"):
+        capture(model, x, "a#x")

@@ -145,9 +145,10 @@ def _hooks(
 
 def _found(model: nn.Module, name: str) -> tuple[nn.Module, int]:
     path, separator, number = name.rpartition("#")
-    if not separator or not number.isdecimal():
-        path, number = name, "0"
     modules = dict(model.named_modules(remove_duplicate=False))
+    # A module may be called as another's second call is.
+    if name in modules or not separator or not number.isdecimal():
+        path, number = name, "0"
     module = model if path == ROOT else modules.get(path, modules.get(path.removeprefix(WRAPPED)))
     if module is None:
         known = ", ".join(list(filter(None, modules))[:_NAMED]) or "none"
