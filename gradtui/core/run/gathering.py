@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradtui.core.run.block import Block, merged, stacked
 from gradtui.core.run.keys import DERIVED, SeriesKey
 from gradtui.core.run.merging import chosen, divided, less, quotient, together
-from gradtui.core.run.track import Block, merged, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

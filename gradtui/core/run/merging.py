@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradtui.core.run.block import Block, folded
 from gradtui.core.run.keys import MERGED_BY
-from gradtui.core.run.track import Block, folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradtui.core.run.block import fold_spans, spans_of
 from gradtui.core.run.distributions import histogram_of
 from gradtui.core.run.gathering import Gathering, one_block
 from gradtui.core.run.growing import GrowingRank
@@ -15,7 +16,6 @@ from gradtui.core.run.index import RunIndex
 from gradtui.core.run.keys import DERIVED, SeriesKey
 from gradtui.core.run.records import Edges, Event, Kept
 from gradtui.core.run.series import Column, Columns, Series, Trends
-from gradtui.core.run.track import fold_spans, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradtui.core.run.block import fold_spans, spans_of
 from gradtui.core.run.key_table import KeyTable
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.track import LEAST_BUCKETS, MOST_BUCKETS, GrowingTrack, fold_spans, spans_of
+from gradtui.core.run.track import LEAST_BUCKETS, MOST_BUCKETS, GrowingTrack
 
 NUMBERS = st.one_of(
     st.just(math.nan),
