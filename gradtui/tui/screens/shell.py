@@ -83,7 +83,7 @@ class Shell(Screen[Any]):
         """Share the rows of the screen out."""
         self._give(self.header, 1 if rows >= 3 else 0)
         self._give(self.headline, 1 if rows >= 5 else 0)
-        least, most = (4, 6) if self._is_tall and rows >= ROOMY_ROWS else (2, 4)
+        least, most = (5, 6) if self._is_tall and rows >= ROOMY_ROWS else (2, 4)
         self._give(self.detail, 0 if rows < SMALL_ROWS else most if rows >= TALL_ROWS else least)
         typing = self.workspace is not None and self.workspace.is_typing
         self._give(self.keys, 1 if rows >= 2 and not typing else 0)

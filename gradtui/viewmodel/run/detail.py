@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.training import Training
 
 BINS: Final = 32
-LEAST_LINES: Final = 4
+LEAST_LINES: Final = 5
 """Rows that the detail of a run has on a screen of 24."""
 _NEIGHBOURS: Final = 3
 # Which gradient it is in a run of several ranks: of all together, and of one.
@@ -105,7 +105,7 @@ def finding_lines(
     return [
         fitting([what, since, line((which, "dim"))], width),
         *_wrapped(" why  ", finding.why, "", width),
-        *_wrapped(" try  ", finding.advice, "good", width)[:1],
+        *_wrapped(" try  ", finding.advice.removeprefix("Try "), "good", width),
     ]
 
 

@@ -138,7 +138,7 @@ def test_the_detail_of_a_module_has_its_finding_with_reasons_and_advice():
             plain(each) for each in module_detail(made, training, "a", width, clock="14:02:07")
         ]
         assert all(len(each) <= width for each in lines)
-        first = "\n".join(lines[:4])
+        first = "\n".join(lines[:5])
         assert "explodes" in first
         assert "897" in first
         assert "Clip" in first
