@@ -238,11 +238,12 @@ def _apart(run: Run, bounds: Bounds) -> Iterator[Finding]:
         common = [name for name, shape in infos[0].items() if infos[place].get(name) == shape]
         pairs = [(norms[0].get(name), norms[place].get(name)) for name in common]
         known = [(a, b) for a, b in pairs if a and b and a[0] == b[0] and max(a[1], b[1]) > 0]
-        if not known or any(
-            not abs(a[1] - b[1]) > bounds.rank_differs * max(a[1], b[1]) for a, b in known
-        ):
+        # What is made equal is equal to the last bit.
+        if not known or any(a[1] == b[1] for a, b in known):
             continue
         mine, other = max(known, key=lambda pair: abs(pair[0][1] - pair[1][1]))
+        if not abs(mine[1] - other[1]) > bounds.rank_differs * max(mine[1], other[1]):
+            continue
         yield Finding(
             "rank disagreement",
             "warn",

@@ -151,6 +151,21 @@ def clipped(root: str, rank: int, world: int) -> None:
     train(DistributedDataParallel(net()), f"{root}/clipped", rank=rank, world=world, clip=1.0)
 
 
+def accumulated(root: str, rank: int, world: int) -> None:
+    """Data-parallel, each step from two backward passes, of which the second alone is reduced."""
+    model = DistributedDataParallel(net())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with watch(model, optimizer, folder=f"{root}/accumulated", sample_n=ALL) as handle:
+        for inputs, targets in batches():
+            optimizer.zero_grad()
+            rows = part(inputs, rank, world).chunk(2), part(targets, rank, world).chunk(2)
+            with model.no_sync():
+                ((model(rows[0][0]) - rows[1][0]).square().mean() / 2).backward()
+            ((model(rows[0][1]) - rows[1][1]).square().mean() / 2).backward()
+            optimizer.step()
+    assert handle.problems == [], handle.problems
+
+
 def inner(root: str, rank: int, world: int) -> None:
     """Watched before it is wrapped, and the wrapper is trained."""
     model = net()

@@ -152,7 +152,7 @@ def test_the_gradients_are_those_of_autograd(tmp_path):
     x = torch.randn(4, 8)
     plain(x).square().mean().backward()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    called = torch.compile(model, **COMPILED)
+    called = compile_whole(model, **COMPILED)
     with watch(called, optimizer, folder=str(tmp_path / "run")):
         called(x).square().mean().backward()
         optimizer.step()

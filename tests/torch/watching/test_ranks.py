@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
     reason="torch without gloo",
 )
 PARTS = (
-    "ddp", "clipped", "inner", "fsdp", "fsdp_clipped", "sharded_later", "several", "straggler",
+    "ddp", "clipped", "accumulated", "inner", "fsdp", "fsdp_clipped", "sharded_later", "several", "straggler",
     "differs", "missing", "stopped", "foreign",
 )  # fmt: skip
 STEPS = list(range(rank_training.STEPS))
@@ -209,13 +209,25 @@ def test_clipping_is_seen_behind_the_reduction(root, alone, name, prefix):
     agree(run, alone["clipped"], ("gradient", "raw gradient"), prefix)
 
 
+def test_accumulated_gradients_are_read_when_they_are_whole(root, alone):
+    run = run_of(root, "accumulated")
+    assert run.last_step == STEPS[-1]
+    agree(run, alone["plain"], ("gradient",), "module", quantities=("l2", "nan", "inf"))
+    assert run.series(SeriesKey("", "run", "value", "grad_norm_raw")).empty
+    # Two calls a step, each with half of the rows.
+    (first, second) = (SeriesKey("", "input", "count", "", call) for call in (0, 1))
+    assert run.latest(first) == run.latest(second) == rank_training.BATCH * 7 / 2
+
+
 def test_training_is_what_it_was(root):
     for rank in (0, 1):
         watched, bare = json.loads((root / f"losses-{rank}.json").read_text())
         assert watched == bare
 
 
-@pytest.mark.parametrize("name", ["ddp", "clipped", "inner", "fsdp", "fsdp_clipped", "several"])
+@pytest.mark.parametrize(
+    "name", ["ddp", "clipped", "accumulated", "inner", "fsdp", "fsdp_clipped", "several"]
+)
 def test_healthy_ranks_are_silent(root, name):
     assert diagnose(run_of(root, name)) == ()
 
@@ -306,7 +318,9 @@ def test_a_restart_is_a_run_of_its_own(restarted):
     assert [rank.last_step for rank in whole.run.ranks] == [STEPS[-1]] * 2
     # The launcher alone gave the name: there was no process group.
     assert len({rank.start.run for rank in whole.run.ranks}) == 1
-    assert diagnose(whole.run) == ()
+    # Nothing made their weights equal.
+    (apart,) = diagnose(whole.run)
+    assert apart.what == "Ranks 0 and 1 train models of their own."
     assert "an older run is in this folder too; the newest is shown" in whole.notes
     first = run_of(restarted, "killed_first")
     assert first.ranks[0].start.run != whole.run.ranks[0].start.run
