@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from gradtui.core.arrays import Array
     from gradtui.core.edit import Cells, Edit
     from gradtui.core.run.keys import SeriesKey
-    from gradtui.core.run.keys import SeriesKey
     from gradtui.launch import Launch
     from gradtui.store.keeper import Keeper
     from gradtui.store.settings import Settings
@@ -185,11 +184,6 @@ class Bridge:
     def request(self, kind: str, fields: Mapping[str, object]) -> None:
         """Ask the adapter for something."""
         self._later(lambda keeper: _ask(keeper, kind, fields))
-
-    def window(self, keys: tuple[SeriesKey, ...], first: int, last: int) -> None:
-        """Read the recorded numbers of some series between two steps of a run."""
-        if self._keeper is not None:
-            self._keeper.window(keys, first, last)
 
     def window(self, keys: tuple[SeriesKey, ...], first: int, last: int) -> None:
         """Read the recorded numbers of some series between two steps of a run."""

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from gradtui.core.arrays import Array
     from gradtui.core.edit import Cells, Edit
     from gradtui.core.run.keys import SeriesKey
-    from gradtui.core.run.keys import SeriesKey
     from gradtui.store.view import FolderView
 
 
@@ -37,9 +36,6 @@ class Door(Protocol):
 
     def request(self, kind: str, fields: Mapping[str, object]) -> None:
         """Ask the adapter for something."""
-
-    def window(self, keys: tuple[SeriesKey, ...], first: int, last: int) -> None:
-        """Read the recorded numbers of some series between two steps of a run."""
 
     def window(self, keys: tuple[SeriesKey, ...], first: int, last: int) -> None:
         """Read the recorded numbers of some series between two steps of a run."""
