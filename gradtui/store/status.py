@@ -20,10 +20,11 @@ def status_of_load(loaded: Loaded, adapter: AdapterState) -> Status:
     if adapter.alive:
         if adapter.state in ("starting", "training", "computing"):
             return Status("live", f"adapter: {adapter.message or adapter.state}", now)
-        if loaded.unanswered:
-            return Status("live", "adapter: new gradients are on their way", now)
+        # An error stands until a generation succeeds: while it does, none is promised.
         if adapter.error:
             return Status("live", f"adapter: {_last_line(adapter.error)}", now)
+        if loaded.unanswered:
+            return Status("live", "adapter: new gradients are on their way", now)
         return Status("live", "live", now)
     if adapter.pid and adapter.state == "failed":
         return _ended(adapter, now)

@@ -34,7 +34,7 @@ IDLE_STEP_SECONDS: Final = 0.01
 DOUBTFUL_SECONDS: Final = 0.03
 # Requests are answered for this long before the input is looked at again.
 REQUEST_SECONDS: Final = 0.05
-# After an answer that the disk did not take, no other is tried for this long.
+# After a generation or an answer that the disk did not take, no other is tried for this long.
 REFUSED_DISK_SECONDS: Final = 1.0
 # What takes longer than this is said to be computing, with its progress; a newer save then ends it.
 SAID_AFTER_SECONDS: Final = 0.2
@@ -61,6 +61,9 @@ class Server:
         self._own: Stamp = MISSING
         self._last_said = 0.0
         self._told = ""
+        self._has_told = True
+        self._is_cut_short = False
+        self._no_generation_before = 0.0
         self._no_answers_before = 0.0
 
     def serve(self) -> None:
@@ -80,7 +83,8 @@ class Server:
                 with contextlib.suppress(Stopped):
                     if edited:
                         edited = not self._refresh(writer)
-                    if asked and self._read is not None:
+                    # Of a generation that was cut short nothing is left to ask about; the next comes at once.
+                    if asked and self._read is not None and not self._is_cut_short:
                         asked = not self._answer_some(writer)
                 writer.beat()
                 idle = moment - changed > LIVELY_SECONDS
@@ -93,6 +97,8 @@ class Server:
 
     def _refresh(self, writer: AdapterWriter) -> bool:
         """Compute a generation if the input is another than the last; False to look again soon."""
+        if time.monotonic() < self._no_generation_before:
+            return False
         try:
             read = self._adapter.read_folder(self._read, self._own)
         except FileBusy:
@@ -106,9 +112,10 @@ class Server:
             self._fail(writer, error)
             return True
         last = self._read
-        if last is not None and (read.digest, read.generation) == (last.digest, last.generation):
+        same = last is not None and (read.digest, read.generation) == (last.digest, last.generation)
+        if same and not self._is_cut_short:
             return True
-        self._read, self._run = read, None
+        self._read, self._run, self._is_cut_short = read, None, True
         self._last_said = began = time.monotonic()
         before = self._look()[:2]
 
@@ -122,9 +129,18 @@ class Server:
         except (Cancelled, Stopped):
             self._read = last
             return False
+        except SaveFailed as error:
+            # It stays unanswered: the disk may have room later. Computing takes half the time at most.
+            self._read = last
+            now = time.monotonic()
+            self._no_generation_before = now + max(REFUSED_DISK_SECONDS, now - began)
+            self._fail(writer, error)
+            return False
         except Exception as error:  # noqa: BLE001 - the user's model may raise anything, and the loop goes on
+            self._is_cut_short = False
             self._fail(writer, error)
             return True
+        self._is_cut_short = False
         self._own, self._written = stamp(self._folder.flow_info), _glance(self._paths[1])
         self._told = ""
         writer.set_state("serving", message=self._generation_line(number))
@@ -139,19 +155,20 @@ class Server:
             raise Stopped
         now = time.monotonic()
         if now - self._last_said > SAID_AFTER_SECONDS:
-            self._last_said = now
+            self._last_said, self._has_told = now, False
             writer.set_state("computing", progress=share, message="gradient flows")
             say(f"computing gradient flows: {share:.0%}")
 
     def _fail(self, writer: AdapterWriter, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))
         line = reason_line(error)
-        if self._told == text:
+        if self._told != text:
+            say(line if isinstance(error, GradtuiError) else text)
+        elif self._has_told:
             return
         self._told = text
         # "failed" is the word of an adapter that ended: this one waits for the next save.
-        writer.set_state("serving", message=line, error=text)
-        say(line if isinstance(error, GradtuiError) else text)
+        self._has_told = writer.set_state("serving", message=line, error=text)
 
     def _answer_some(self, writer: AdapterWriter) -> bool:
         """Answer requests, the newest first, for a while; whether none is left."""
