@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ASCII: Final = str.maketrans(
     {
         "…": "~", "·": ".", "▾": "v", "▸": ">", "▴": "^", "→": "->", "←": "<-", "≥": ">=", "≠": "!=",
-        "Σ": "sum", "σ": "sd", "✓": "ok", "✗": "NO", "×": "x", "●": "*", "┄": "-", "│": "|",
+        "Σ": "sum", "σ": "sd", "✓": "ok", "✗": "NO", "×": "x", "●": "*", "┄": "-", "│": "|", "╵": "'",
     }
 )  # fmt: skip
 """Signs of ours in terminals that have ASCII alone; names keep their own letters."""

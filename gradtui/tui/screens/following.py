@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -16,9 +17,22 @@ CHART_GAP: Final = 0.5
 """The same of a chart, which costs more and moves less; the lines around it go on."""
 SHARE: Final = 0.1
 """Of the time that drawing may take: a run of very many modules is drawn less often, and keys come first."""
+WARM_AFTER: Final = 1.0
+"""Seconds after which charts are made ready."""
 FRAME: Final = 0.5
 """Seconds a snapshot is shown while they are played."""
 _GROWTH: Final = frozenset({"run", "findings", "windows"})
+
+
+def _warm() -> None:
+    """Import what draws charts, in a thread: the first chart need not wait for it."""
+
+    def load() -> None:
+        import plotext as plotext
+
+        from gradtui.tui.render import chart as chart
+
+    threading.Thread(target=load, name="gradtui-charts", daemon=True).start()
 
 
 class Following:
@@ -45,6 +59,7 @@ class Following:
             return False
         if not desk.watching:
             work.shell.tall_detail()
+            work.shell.set_timer(WARM_AFTER, _warm)
             if desk.selection.view == "architecture" and not work.has_state:
                 # The graph came before the run was read.
                 desk.selection = replace(desk.selection, view="overview")

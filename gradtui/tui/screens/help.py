@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from gradtui.tui.actions.commands import COMMANDS
+from gradtui.tui.keymap import RUNS
 from gradtui.tui.screens.page import PageScreen
 from gradtui.viewmodel.text import Span, clip, line, line_width
 
@@ -28,6 +29,16 @@ _SYMBOLS: tuple[TextLine, ...] = (
     line("   the cursor's cell is black; marked cells are linked above the threshold"),
     line("   flags: ", ("X", "bad"), " not finite   ", ("!", "warn"), " too large or not adding up   ",
          ("v", "warn"), " vanishing   . nothing found"),
+)  # fmt: skip
+
+
+_RUN_SYMBOLS: tuple[TextLine, ...] = (
+    line((" of a training run", "title")),
+    line("   ~ from a sample of the tensor   none no gradient   nan not all finite   ×8 alike modules"),
+    line("   a group's row stands for all below it: norms are roots of sums of squares"),
+    line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step   k kept tensors"
+         "   ╵ end of an epoch"),
+    line("   a curve reaches from the least to the greatest value of the steps in a column"),
 )  # fmt: skip
 
 
@@ -61,7 +72,8 @@ def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
         lines = tuple(text for block in blocks for text in block)
     else:
         lines = _side_by_side(blocks, room)
-    return tuple(clip(text, width) for text in (*lines, *_SYMBOLS))
+    symbols = (*_RUN_SYMBOLS, (), *_SYMBOLS) if view in RUNS else _SYMBOLS
+    return tuple(clip(text, width) for text in (*lines, *symbols))
 
 
 def _side_by_side(blocks: Sequence[Sequence[TextLine]], room: int) -> tuple[TextLine, ...]:
