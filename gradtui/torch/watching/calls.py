@@ -32,8 +32,11 @@ EVAL: Final = 1
 IGNORED: Final = 2
 """What a forward pass is to the watcher: a training's, an evaluation's, or neither (no gradient in train mode)."""
 
-# These give finite values for finite values, and so do their gradients: nothing is born in them.
+# These give finite values for finite values as long as their weights are finite: what is born around them is
+# seen at the next module, of which it is the input.
 _HARMLESS: Final = (
+    nn.GELU, nn.SiLU, nn.ELU, nn.Softplus, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.Embedding,
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm,
     nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Dropout,
     nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.Flatten, nn.Unflatten, nn.MaxPool1d, nn.MaxPool2d,
     nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.AdaptiveAvgPool1d,
@@ -65,7 +68,8 @@ class Site:
         own = next(module.parameters(recurse=False), None) is not None
         self.alone = bool(path) and self.trains(module)
         self.last = 0
-        self.guarded = not path or ((leaf or own) and type(module) not in _HARMLESS)
+        harmless = type(module) in _HARMLESS
+        self.guarded = not path or ((leaf or own) and not harmless)
         self.calls = [0, 0]
         self.counted = [-1, -1]
         self.units: dict[tuple[int, ...], int] = {}
@@ -158,14 +162,16 @@ class After(_Silent):
                 if collector.collected is not None:
                     collector.close_call(site, args, output)
                 elif mode == TRAIN and site.guarded:
-                    _guard(collector, site, module, output)
+                    _guard(collector, site, module, args, output)
             if not site.path:
                 collector.end_root(output)
         except Exception as error:  # noqa: BLE001 - as above
             collector.guard.failed(f"after {site.path or '(root)'}", error)
 
 
-def _guard(collector: Collector, site: Site, module: nn.Module, output: object) -> None:
+def _guard(
+    collector: Collector, site: Site, module: nn.Module, args: tuple[object, ...], output: object
+) -> None:
     """The sentinel: nothing is kept but a hook on each output's node."""
     call = site.calls[TRAIN] - 1
     if call:
@@ -173,11 +179,11 @@ def _guard(collector: Collector, site: Site, module: nn.Module, output: object) 
     collector.order = site.last = collector.order + 1
     if type(output) is torch.Tensor:
         if output.is_floating_point():
-            collector.sentinel.forward(site, call, module, "", output, site.alone)
+            collector.sentinel.forward(site, call, module, "", output, args, site.alone)
         return
     for slot, tensor in outputs_of(output):
         if tensor.is_floating_point():
-            collector.sentinel.forward(site, call, module, slot, tensor, site.alone)
+            collector.sentinel.forward(site, call, module, slot, tensor, args, site.alone)
 
 
 class Frame:

@@ -8,6 +8,7 @@ import torch
 
 from gradtui.core.run.records import Event
 from gradtui.torch.watching.calls import on_gradient
+from gradtui.torch.watching.nesting import inputs_of
 from gradtui.torch.watching.sampling import flat
 from gradtui.torch.watching.values import exact, measurable
 
@@ -51,9 +52,10 @@ class Sentinel:
         module: nn.Module,
         slot: str,
         tensor: torch.Tensor,
+        args: tuple[object, ...] = (),
         forward_only: bool = False,
     ) -> None:
-        """Look at an output, and wait for its gradient."""
+        """Look at an output, and wait for its gradient; where it is bad, look at what the call was given first."""
         data = tensor.detach()
         # Sums of narrow types are made in float32: their own would overflow first.
         total = (
@@ -62,9 +64,14 @@ class Sentinel:
             else data.sum(dtype=torch.float32).item()
         )
         if total - total != 0.0:
+            for place, given in inputs_of(args, {}):
+                if given.is_floating_point():
+                    self.suspect(site, call, module, "input", place, given)
             self.suspect(site, call, module, "output", slot, data)
         elif self.bad:
             self.fine(site, call, module, "output", slot)
+            for place, _ in inputs_of(args, {}):
+                self.fine(site, call, module, "input", place)
         if tensor.requires_grad and not forward_only:
             handle = on_gradient(
                 tensor, _Gradient(self, site, call, module, slot, tensor.output_nr)

@@ -61,7 +61,8 @@ def test_born_in_the_forward_pass():
         0,
     )
     assert first.fields["inf"] == 6
-    assert [e.path for s, e in found if s == 2][:3] == ["bomb", "second", "last"]
+    outputs = [e.path for s, e in found if s == 2 and e.fields["role"] == "output"]
+    assert outputs == ["bomb", "second", "last"]
     # That step from there on, and the next, are recorded in full; after that no more.
     assert watched.stats(2, "last", "gradient", "weight")["nan"] > 0
     spoiled = watched.stats(3, "first", "output")
@@ -154,6 +155,30 @@ def test_a_bad_weight_is_named_before_what_it_spoils():
     watched = trained(prepare)
     step, first = watched.events("non-finite")[0]
     assert (step, first.path) == (2, "second")
+
+
+def test_born_between_modules():
+    """What a function of the user's own makes is the input of the next module, before it is an output."""
+
+    class Log(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.norm, self.second = nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 1)
+
+        def forward(self, x, bad):
+            x = self.norm(self.first(x))
+            return self.second(x.abs().neg().sqrt() if bad else x)
+
+    torch.manual_seed(0)
+    net = Log()
+    optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    with Watched(net, optimizer, log_freq=100) as watched:
+        for step in range(3):
+            optimizer.zero_grad()
+            net(torch.ones(2, 3), step == 1).sum().backward()
+            optimizer.step()
+    step, first = watched.events("non-finite")[0]
+    assert (step, first.path, first.fields["role"]) == (1, "second", "input")
 
 
 def test_half_precision_overflow_is_seen():
