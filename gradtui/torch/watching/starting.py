@@ -53,6 +53,10 @@ def watch(
     are numbered over all forward passes of a step. A forward pass in evaluation mode is recorded, marked, when
     ``log_freq`` steps passed since the last one that was; one in training mode without gradients is not.
 
+    In a training of several processes every rank calls this with the same folder and writes its own part; no collective
+    is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
+    the rank's own loss. Of what ``torch.compile`` runs, parameters alone are seen; the run says so.
+
     Args:
         model: any module; its hooks, names and ``state_dict()`` stay what they are to others.
         optimizer: whose steps are the steps; one, several, or none: then every optimizer that holds one of the
