@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
-from gradtui.errors import UsageError
+from gradtui.errors import FileBusy, UsageError
 from gradtui.folder.generation import MAX_LINK_BYTES, MAX_LINKS, AdapterWriter
 from gradtui.folder.graph_file import write_graph
 from gradtui.folder.inputs import InputRead, digest, load_input
@@ -22,11 +23,11 @@ from gradtui.folder.stamp import MISSING, Stamp
 from gradtui.folder.writing import replace_file
 from gradtui.torch.flows import Effort
 from gradtui.torch.forward import Pass, Plan, run_once
-from gradtui.torch.inputs import Call, Template, as_call, default_prepare
+from gradtui.torch.inputs import Call, Template, as_call, default_prepare, torch_like
 from gradtui.torch.layout import check_sample
 from gradtui.torch.lifeline import undisturbed
 from gradtui.torch.record import flow_info, input_gradient, to_numpy
-from gradtui.torch.selection import INPUT, Selection
+from gradtui.torch.selection import INPUT, Selection, unused
 from gradtui.torch.served import NoInput
 from gradtui.torch.serving import Server
 from gradtui.torch.tensors import (
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
+
+# So long `DebugAdapter.run` waits for whoever writes the input.
+PATIENCE_SECONDS: Final = 8.0
 
 
 class DebugAdapter:
@@ -85,8 +89,9 @@ class DebugAdapter:
             pairs: names of source and target of each flow. By default each layer and the next along the data's way,
                 and the two ends of a skip connection.
             loss: from the model's output to what is differentiated; the sum of all outputs by default.
-            prepare: from the folder's array to the model's arguments: a tensor, a tuple of them, or a dict of keyword
-                arguments. By default see `gradtui.torch.inputs`.
+            prepare: from the folder's array, in this machine's byte order and as float64 where it is longer, to the
+                model's arguments: a tensor, a tuple of them, or a dict of keyword arguments. By default see
+                `gradtui.torch.inputs`.
             inputs: the arguments that the first generation is computed from; the first tensor of real numbers among
                 them (else of integers) is edited through the folder. Not together with ``prepare``, unless an array.
             target: from the model's output to the map that is shown as target; the output by the rule for layers.
@@ -131,7 +136,7 @@ class DebugAdapter:
         Raises:
             UsageError: when the array is not one that the model takes.
         """
-        given = self._prepare(array)
+        given = self._prepare(torch_like(array))
         return (given if isinstance(given, Call) else as_call(given)).on(self.device)
 
     def capture_array(
@@ -212,11 +217,24 @@ class DebugAdapter:
 
         Raises:
             UsageError: when there is no input.
-            FileBusy: when another adapter serves the folder, or a writer is at work.
+            FileBusy: when another adapter serves the folder, or a writer is still at work after a few seconds.
             Exception: whatever the model raises.
         """
         with self.writer() as writer:
-            return self.generate(writer, self.read_folder())[0]
+            return self.generate(writer, self._read_patiently())[0]
+
+    def _read_patiently(self) -> InputRead:
+        """The input to compute from; what was written a moment ago is waited for until it has settled."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        pause = 0.01
+        while True:
+            try:
+                return self.read_folder()
+            except FileBusy:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, 0.1)
 
     def serve(self, *, stop: Callable[[], bool] | None = None) -> None:
         """Compute a generation now and one for every save of the input, and answer requests, until stopped.
@@ -315,12 +333,13 @@ class DebugAdapter:
         if not call.edited.is_floating_point():
             raise UsageError("the input is integers: it has no gradient")
         found: list[torch.Tensor | None] = []
-        plan = replace(self.plan, selection=Selection((INPUT,)), pairs=())
+        name = unused(INPUT, [path for path, _ in self.model.named_modules()])
+        plan = replace(self.plan, selection=Selection((name,)), pairs=())
         run_once(
             self.model,
             call,
             plan,
-            use=lambda run: found.append(input_gradient(run.snapshot, (INPUT, f"({INPUT})"))),
+            use=lambda run: found.append(input_gradient(run.snapshot, name)),
         )
         gradient = torch.zeros_like(call.edited) if found[0] is None else found[0]
         if gradient.numel() == math.prod(np.shape(array)):

@@ -69,7 +69,7 @@ def as_call(value: object) -> Call:
         UsageError: when no tensor is in it.
     """
     if isinstance(value, np.ndarray):
-        value = torch.from_numpy(value.copy())
+        value = torch.from_numpy(torch_like(value))
     if isinstance(value, Mapping):
         call = Call((), dict(value))
     elif isinstance(value, (tuple, list)):
@@ -80,6 +80,17 @@ def as_call(value: object) -> Call:
     if chosen is None:
         raise UsageError("the model's inputs hold no tensor of numbers")
     return Call(call.args, call.kwargs, chosen)
+
+
+def torch_like(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A writable copy in a dtype that torch has: this machine's byte order, float64 at most.
+
+    Values that float64 can't hold become infinite.
+    """
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def editable(value: object) -> torch.Tensor | None:
@@ -115,7 +126,7 @@ class Template:
             wanted = "×".join(map(str, positions.shape))
             raise UsageError(f"the input is {shape}, and the model's is {wanted}")
         edited = self.call.edited.detach().clone(memory_format=torch.contiguous_format)
-        values = torch.from_numpy(np.array(array)).to(edited.device)
+        values = torch.from_numpy(torch_like(array)).to(edited.device)
         edited.view(-1)[positions] = values.to(edited.dtype)
         return self.call.replaced(edited)
 
@@ -141,7 +152,7 @@ def default_prepare(model: nn.Module) -> Callable[[npt.NDArray[Any]], Call]:
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(0))
 
     def prepare(array: npt.NDArray[Any]) -> Call:
-        tensor = torch.from_numpy(np.array(array))
+        tensor = torch.from_numpy(torch_like(array))
         if isinstance(first, (nn.Embedding, nn.EmbeddingBag)):
             return as_call(tensor.long())
         tensor = tensor.to(like.dtype)

@@ -12,8 +12,6 @@ import torch
 from gradtui.torch.flows import Effort, PairFlow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from gradtui.torch.snapshot import Snapshot
@@ -172,7 +170,7 @@ def _entry(
     }
 
 
-def input_gradient(snapshot: Snapshot, names: Sequence[str]) -> torch.Tensor | None:
-    """The gradient of the first of these layers that has one, in its tensor's own shape."""
-    found = (tap for name in names for tap in snapshot.taps if tap.name == name)
+def input_gradient(snapshot: Snapshot, name: str) -> torch.Tensor | None:
+    """The gradient of the layer of this name in its tensor's own shape; None where it has none."""
+    found = (tap for tap in snapshot.taps if tap.name == name)
     return next((snapshot.activation_gradient(tap) for tap in found), None)
