@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
@@ -142,9 +143,8 @@ def _gradient_rows(
 ) -> list[tuple[str, ...]]:
     rows = [("layer", "mean", "largest", "L1", *(f"L2 of {epochs[k]}" for k in shown))]
     for k, name in enumerate(table.names):
-        last = [table.mean[-1, k], table.largest[-1, k], table.l1[-1, k]]
-        numbers = [*last, *(table.l2[row, k] for row in shown)]
-        rows.append((printable(name), *(_figure(float(value)) for value in numbers)))
+        last = [_figure(table, what, -1, k) for what in ("mean", "largest", "l1")]
+        rows.append((printable(name), *last, *(_figure(table, "l2", row, k) for row in shown)))
     return rows
 
 
@@ -198,8 +198,12 @@ def _feature_lines(report: Report) -> list[str]:
     return ["features: mean over pairs of channels", *text_table(rows)]
 
 
-def _figure(value: float) -> str:
-    return _NONE if value != value else number(value).strip()
+def _figure(table: GradientTable, what: str, row: int, column: int) -> str:
+    """A number; ``nan`` where no value of the gradient was finite, ``none`` where there was no gradient."""
+    if table.nonfinite[row, column] > 0 and not table.count[row, column] > 0:
+        return "nan"
+    value = float(getattr(table, what)[row, column])
+    return _NONE if math.isnan(value) else number(value).strip()
 
 
 def _likeness(found: Similarity) -> str:

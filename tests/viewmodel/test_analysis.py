@@ -64,6 +64,21 @@ def test_as_text():
     assert lines[-1].split() == ["conv", "3", "3×4×4", "1", "0"]
 
 
+def test_a_gradient_without_a_finite_value_is_nan_and_not_0():
+    one = [SeriesKey("conv", "gradient", q, "weight") for q in ("l1", "l2", "nan")]
+    values = np.array([0, 0, 72], np.float32)
+    found = Run.of(
+        {
+            0: [
+                Entry(-1, 0.0, Start("r", "Net", parameters=PARAMETERS[:1])),
+                Entry(-1, 0.0, Layout(1, "scalars", tuple(one))),
+                Entry(0, 0.0, Scalars(1, values)),
+            ]
+        }
+    )
+    assert analysis_text(analyse(found)).splitlines()[2].split() == ["conv"] + ["nan"] * 4
+
+
 def test_of_many_epochs_the_first_and_the_newest():
     head = analysis_text(analyse(run(20))).splitlines()[1]
     assert head.split()[4:] == [
@@ -94,7 +109,7 @@ def test_in_the_width_that_there_is():
         assert max(map(len, analysis_text(report, width).splitlines())) <= width
     assert analysis_text(report, 120) == analysis_text(report)
     head = analysis_text(report, 60).splitlines()[2]
-    assert head.split()[4:] == "L2 of 0 L2 of 18 L2 of 19".split()
+    assert head.split()[4:] == ["L2", "of", "0", "L2", "of", "18", "L2", "of", "19"]
 
 
 def test_as_a_document():
