@@ -180,3 +180,30 @@ def test_large_values_do_not_count_as_infinite():
         model(torch.ones(3, 2)).mul(1e-30).sum().backward()
     assert not watched.events("non-finite")
     assert np.isfinite(watched.number(0, "0", "output", "l2"))
+
+
+def test_parameters_that_get_their_shape_at_the_first_step():
+    model = nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.Linear(4, 1))
+    with Watched(model) as watched:
+        model(torch.ones(2, 3))
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            model(torch.ones(2, 3)).sum().backward()
+            norm = model[0].weight.grad.double().norm().item()
+            optimizer.step()
+    assert not watched.problems
+    assert watched.start.parameters[0].shape == (4, 3)
+    assert watched.number(1, "0", "gradient", "l2", "weight") == pytest.approx(norm, rel=1e-5)
+
+
+def test_inference_mode_and_graphs_of_gradients():
+    model = nn.Linear(2, 1)
+    with Watched(model) as watched:
+        with torch.inference_mode():
+            model(torch.ones(1, 2))
+        out = model(torch.ones(1, 2)).square().sum()
+        (gradient,) = torch.autograd.grad(out, model.weight, create_graph=True)
+        gradient.square().sum().backward()
+    assert not watched.problems
+    assert watched.stats(0, "", "output")["count"] == 1
