@@ -33,6 +33,8 @@ AHEAD: Final = 24
 MANY_RUNS: Final = 96
 """More runs than that are written in the order of the screen: choosing would take longer than sending."""
 WAY_BACK: Final = 3
+SHORTEST_WAY: Final = 3
+"""No run that is not at the cursor costs less."""
 
 # SGR numbers in the order of rich's own, without blinking, which a calm screen never does.
 _ATTRIBUTES: Final = (
@@ -352,10 +354,15 @@ class _Writer:
                 self._write(run)
             runs.clear()
         while runs:
-            costs = [self._cost(run) for run in runs[:AHEAD]]
             # Out of turn only for more than what the way back costs.
-            costs[0] -= WAY_BACK
-            self._write(runs.pop(costs.index(min(costs))))
+            least, place = self._cost(runs[0]) - WAY_BACK, 0
+            for ahead in range(1, min(AHEAD, len(runs))):
+                if least <= SHORTEST_WAY:
+                    break
+                cost = self._cost(runs[ahead])
+                if cost < least:
+                    least, place = cost, ahead
+            self._write(runs.pop(place))
         self._out.append(change_pen(self._pen, PLAIN))
         self._pen = PLAIN
         return "".join(self._out)
