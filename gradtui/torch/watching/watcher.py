@@ -253,6 +253,10 @@ class Watcher:
                 self._job.updates.append(self.parameters.after_step(before, used))
             self._stepped = True
             self._steppers.append(id(optimizer))
+            broken = getattr(optimizer, "found_inf", None)
+            if broken is not None and float(broken):
+                # A fused optimizer skips by itself: its hooks run all the same.
+                self._job.events.append(Event("skipped", "the fused optimizer skipped this step"))
             if self._scaler is not None:
                 self._scaler.turn()
         except Exception as error:  # noqa: BLE001 - as above

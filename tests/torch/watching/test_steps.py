@@ -216,3 +216,26 @@ def test_evaluation_is_marked_and_does_not_count():
     assert watched.stats(0, "0", "input", call=1) == {}
     assert watched.stats(1, "0", "input", phase="eval") == {}
     assert watched.stats(2, "0", "input", phase="eval")["count"] == 2
+
+
+def test_a_fused_optimizer_that_unscales_and_skips_by_itself():
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
+    norms = []
+    with Watched(model, optimizer, scaler=scaler) as watched:
+        for step in range(3):
+            optimizer.zero_grad()
+            x = torch.ones(2, 3) * (float("inf") if step == 1 else 1.0)
+            scaler.scale(model(x).square().mean()).backward()
+            norms.append(model.weight.grad.double().norm().item() / scaler.get_scale())
+            scaler.step(optimizer)
+            scaler.update()
+    assert not watched.problems
+    assert watched.handle.step == 3
+    for step in (0, 2):
+        found = watched.number(step, "", "gradient", "l2", "weight")
+        assert found == pytest.approx(norms[step], rel=1e-5)
+    assert [step for step, _ in watched.events("skipped")] == [1]
+    assert watched.stats(1, "", "update", "weight")["l2"] == 0
