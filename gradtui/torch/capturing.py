@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -83,7 +84,8 @@ def capture(
     ``with capture(model, "gradtui-debug"): loss = criterion(model(x), y); loss.backward()``
 
     Flows are computed when ``backward`` returns, from the graph that it differentiated (which is kept until the
-    block's end), so that an optimizer may step inside the block; the last backward pass is the one written.
+    model's next forward pass, and as long as its loss), so that an optimizer may step inside the block; the last
+    backward pass is the one written.
     The numbers of the training are those of a run without: hooks return nothing, no random number is
     drawn, ``.grad`` is what the user's own backward pass made it, and a second backward pass through a graph that
     was not to be kept is refused in torch's own words, as far as it starts from the same tensor.
@@ -190,7 +192,8 @@ def _backward_watched(
     watched, and ``then`` is given the gradients that went by.
     """
     original = torch.autograd.backward
-    spent: list[object] = []
+    # Weakly: a graph goes with the last of its tensors. The version tells a tensor that stands for another graph now.
+    spent: list[tuple[weakref.ref[torch.Tensor], int]] = []
 
     def backward(
         tensors: Any,
@@ -206,8 +209,11 @@ def _backward_watched(
         if not ours or not taps.found or torch._C._current_graph_task_id() != -1:  # noqa: SLF001
             original(tensors, grad_tensors, retain_graph, create_graph, *args, **kwargs)
             return
-        nodes = [root.grad_fn for root in roots if root.grad_fn is not None]
-        if any(node is old for node in nodes for old in spent):
+        spent[:] = [(old, version) for old, version in spent if old() is not None]
+        made = [root for root in roots if root.grad_fn is not None]
+        # The version has no public name.
+        now = [(id(root), root._version) for root in made]  # noqa: SLF001
+        if any((id(old()), version) in now for old, version in spent):
             raise RuntimeError(SECOND_TIME)
         seeds = grad_tensors if isinstance(grad_tensors, (tuple, list)) else (grad_tensors,)
         padded = [*seeds, *[None] * (len(roots) - len(seeds))]
@@ -218,7 +224,7 @@ def _backward_watched(
             return
         original(tensors, grad_tensors, True, create_graph, *args, **kwargs)
         if not (create_graph if retain_graph is None else retain_graph):
-            spent.extend(nodes)
+            spent.extend((weakref.ref(root), root._version) for root in made)  # noqa: SLF001
         then(roots, padded, None)
 
     torch.autograd.backward = backward

@@ -2,6 +2,8 @@
 """`capture` never harms the training that it looks at."""
 
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -179,3 +181,48 @@ def test_a_negative_sample_is_refused(tmp_path):
         DebugAdapter(Flagged(), sample=-1)
     with pytest.raises(UsageError, match="counted from 0"), capture(Flagged(), tmp_path, sample=-1):
         pass
+
+
+class Marked(torch.autograd.Function):
+    """Leaves a mark in the graph that dies with it."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark = Mark()
+        Marked.marks.append(weakref.ref(ctx.mark))
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+class Mark:
+    """Something that can be referred to weakly."""
+
+
+def test_a_graph_lives_no_longer_than_until_the_next(tmp_path):
+    Marked.marks = []
+    model = Flagged()
+    with capture(model, tmp_path):
+        for _ in range(5):
+            Marked.apply(model(torch.rand(2, 4))).sum().backward()
+        gc.collect()
+        alive = [mark() is not None for mark in Marked.marks]
+        assert alive[:-1] == [False] * 4
+        # One kept is refused a second time however many came after it.
+        loss = model(torch.rand(2, 4)).sum()
+        loss.backward()
+        model(torch.rand(2, 4)).sum().backward()
+        with pytest.raises(RuntimeError, match="a second time"):
+            loss.backward()
+
+
+def test_a_tensor_that_stands_for_another_graph_is_differentiated(tmp_path):
+    model = Flagged()
+    with capture(model, tmp_path):
+        total = torch.zeros(())
+        for _ in range(2):
+            total.detach_()
+            total += model(torch.rand(2, 4)).sum()
+            total.backward()
