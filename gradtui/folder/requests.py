@@ -40,6 +40,8 @@ _KEPT = 64
 _KEPT_BYTES = 256_000_000
 _MAX_ANSWER_BYTES = 256_000_000
 # What stands between these is not ours: it is neither counted nor removed. 13 digits would be the end of counting up.
+# Counting up goes on from what is below this: a file of a stranger's near the end would leave no number to ask under.
+_COUNTED = 10**11
 _RECORD = re.compile(r"([0-9]{1,12})\.json")
 _OURS = re.compile(r"([0-9]{1,12})(?:\.json|-[A-Za-z_]\w*\.npy)", re.ASCII)
 
@@ -97,7 +99,8 @@ def ask(folder: DebugFolder, kind: str, **fields: object) -> int:
     make_own_directory(folder.sidecar)
     make_own_directory(folder.requests)
     sweep(folder.requests, "viewer")
-    n = max(*_numbers(folder.requests), *_numbers(folder.answers), 0, 0) + 1
+    taken = (*_numbers(folder.requests), *_numbers(folder.answers))
+    n = max((number for number in taken if number < _COUNTED), default=0) + 1
     record = {
         **fields,
         "schema": SCHEMA,
@@ -107,6 +110,9 @@ def ask(folder: DebugFolder, kind: str, **fields: object) -> int:
     }
     while True:
         path = folder.requests / f"{n}.json"
+        if os.path.lexists(path):
+            n += 1
+            continue
         with Staging("viewer") as staging:
             staged = staging.stage(path, [to_json({**record, "n": n})])
             try:
@@ -118,7 +124,7 @@ def ask(folder: DebugFolder, kind: str, **fields: object) -> int:
             except OSError:
                 staging.place(staged)
                 break
-    for old in _numbers(folder.requests)[:-_KEPT]:
+    for old in [number for number in _numbers(folder.requests) if number < _COUNTED][:-_KEPT]:
         remove(folder.requests / f"{old}.json")
     return n
 
@@ -127,6 +133,8 @@ def pending_requests(folder: DebugFolder) -> tuple[Request, ...]:
     """Requests without an answer, the newest first, of the newest 64; what is not a request of ours is passed over."""
     answered = set(_numbers(folder.answers))
     waiting = [n for n in reversed(_numbers(folder.requests)) if n not in answered]
+    # What was not counted up to comes last: enough of it would hide every question.
+    waiting.sort(key=lambda n: n < _COUNTED, reverse=True)
     found = []
     for n in waiting[:_KEPT]:
         record = dict(read_record(folder.requests / f"{n}.json"))

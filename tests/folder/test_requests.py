@@ -169,3 +169,21 @@ def test_few_requests_are_read(folder: DebugFolder, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("gradtui.folder.requests.read_record", counted)
     assert [request.n for request in pending_requests(folder)] == list(range(499, 435, -1))
     assert len(read) == 64
+
+
+def test_a_number_near_the_end_leaves_room_for_questions(folder: DebugFolder) -> None:
+    first = ask(folder, "tensor", module="a")
+    for k in range(70):
+        (folder.requests / f"{999_999_999_999 - k}.json").write_text("{}")
+    answer(folder, 999_999_999_000, "done")
+    numbers = [ask(folder, "flow-row", pair=["a", "b"], node=k) for k in range(3)]
+    assert numbers == [first + 1, first + 2, first + 3]
+    assert [request.n for request in pending_requests(folder)] == [*reversed(numbers), first]
+
+
+def test_a_number_at_the_end_of_counting(folder: DebugFolder) -> None:
+    ask(folder, "tensor", module="a")
+    (folder.requests / "99999999999.json").write_text("{}")
+    numbers = [ask(folder, "tensor", module="b") for _ in range(3)]
+    assert len(set(numbers)) == 3
+    assert set(numbers) <= {request.n for request in pending_requests(folder)}
