@@ -23,7 +23,7 @@ def command_after(marker: str) -> str:
     ("marker", "extra", "job"),
     [
         ("the demo command", "'.[demo]'", "gradtui demo"),
-        ("the test command", "'.[dev]'", "python -m pytest"),
+        ("the test command", "'.[dev]'", "python -m pytest -n 2 --dist loadfile"),
     ],
 )
 def test_one_line_does_everything_on_a_new_machine(marker, extra, job):
