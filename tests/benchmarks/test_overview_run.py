@@ -15,7 +15,7 @@ import pytest
 from kit.pty_driver import Terminal
 
 from gradtui.core.run.growing_run import GrowingRun
-from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.keys import Role, SeriesKey
 from gradtui.core.run.records import Entry, Layout, ModuleInfo, ParameterInfo, Scalars, Start
 from gradtui.core.run.track import Rows
 from gradtui.folder.history.writer import HistoryWriter
@@ -53,15 +53,21 @@ def experts(layers=32, count=512):
     return tuple(modules), tuple(parameters)
 
 
+NUMBERS: tuple[tuple[Role, str], ...] = (
+    ("gradient", "l2"),
+    ("gradient", "nan"),
+    ("parameter", "l2"),
+    ("update", "l2"),
+    ("update", "base_l2"),
+)
+
+
 def keys_of(parameters):
     return tuple(
         SeriesKey(info.path, role, quantity, info.name)
         for info in parameters
-        for role, quantity in (
-            ("gradient", "l2"), ("gradient", "nan"), ("parameter", "l2"), ("update", "l2"),
-            ("update", "base_l2"),
-        )
-    )  # fmt: skip
+        for role, quantity in NUMBERS
+    )
 
 
 def numbers(rng, keys, steps):
@@ -117,8 +123,7 @@ def test_fifty_thousand_modules_on_the_screen(tmp_path, say):
     ):  # fmt: skip
         writer.write(Entry(-1, time.time(), record))
     for step in range(20):
-        record = Scalars(0, numbers(rng, keys, 1)[0])
-        writer.write(Entry(step, time.time(), record))
+        writer.write(Entry(step, time.time(), Scalars(0, numbers(rng, keys, 1)[0])))
     assert writer.flush(60)
     writer.close(60)
     starts = []
