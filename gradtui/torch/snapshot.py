@@ -186,9 +186,9 @@ def take_snapshot(
         UsageError: when a pair names a layer that isn't there, or has no path.
         Exception: what a hook met.
     """
+    met, missing = taps.settled(roots)
     if taps.errors:
         raise taps.errors[0]
-    met, missing = taps.settled(roots)
     if taps.hooked:
         met = [replace(tap, hooked=True) for tap in met]
     if known is None:

@@ -90,7 +90,11 @@ class Taps:
 
     def settled(self, roots: Sequence[torch.Tensor]) -> tuple[list[Tap], dict[str, str]]:
         """Taps from which the gradient of what is differentiated can be had, and why not from the others."""
-        taps, untold = settled(self.found, self._views, roots)
+        try:
+            taps, untold = settled(self.found, self._views, roots)
+        except Exception as error:  # noqa: BLE001 - as in `_after`
+            self.errors.append(error)
+            return list(self.found), dict(self.ungraded)
         return taps, {**self.ungraded, **untold}
 
     def _before(self, path: str) -> Callable[[nn.Module, Sequence[object]], None]:

@@ -68,6 +68,14 @@ def test_features_of_any_layer_and_the_model_as_it_was():
     assert torch.equal(found["by_word"], found["by_word.inner"])
 
 
+def test_features_of_a_module_that_is_called_as_another_s_second_call():
+    model = nn.ModuleDict({"a": nn.Linear(3, 3), "a#1": nn.Linear(3, 3)})
+    model.forward = lambda x: model["a#1"](model["a"](x))
+    x = torch.randn(2, 3)
+    with torch.no_grad():
+        assert torch.equal(features(model, x, "a#1"), model(x))
+
+
 def test_features_are_those_before_an_in_place_operation():
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True))
     x = torch.randn(3, 4)
