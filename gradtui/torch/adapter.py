@@ -38,7 +38,7 @@ from gradtui.torch.tensors import (
     merged_flow_info,
     read_input,
 )
-from gradtui.torch.tracing.trace import without_data
+from gradtui.torch.tracing.trace import seen_once_more
 
 if TYPE_CHECKING:
     import os
@@ -116,6 +116,7 @@ class DebugAdapter:
         self._template: Template | None = None
         self._misfit = ""
         self._drawn = False
+        self._computed: npt.NDArray[Any] | None = None
         self.left_alone = ""
         self._initial: npt.NDArray[Any] | None = None
         self._prepare: Callable[[npt.NDArray[Any]], object]
@@ -221,7 +222,9 @@ class DebugAdapter:
             Exception: whatever the model raises.
         """
         with self.writer() as writer:
-            return self.generate(writer, self._read_patiently())[0]
+            number = self.generate(writer, self._read_patiently())[0]
+            self.draw()
+            return number
 
     def _read_patiently(self) -> InputRead:
         """The input to compute from; what was written a moment ago is waited for until it has settled."""
@@ -315,18 +318,18 @@ class DebugAdapter:
         # Ended between two of its files, a generation would be taken for another program's.
         with undisturbed():
             number = writer.write(root, run.target, answers=read.generation)
-        self._draw(read.array)
+        self._computed = read.array
         return number, run
 
-    def _draw(self, array: npt.NDArray[Any]) -> None:
-        """Write the model's architecture beside its first generation, by a pass without data."""
-        if self._drawn:
+    def draw(self) -> None:
+        """Write the model's architecture, once, after its first generation: by one more pass like that one's."""
+        if self._computed is None or self._drawn:
             return
         self._drawn = True
         with suppress(Exception):
             # Whatever the model or the disk says: the gradients are there, and the graph comes with them.
-            call = self.call_for(array)
-            write_graph(self.folder, without_data(self.model, *call.args, **call.kwargs))
+            call = self.call_for(self._computed)
+            write_graph(self.folder, seen_once_more(self.model, *call.args, **call.kwargs))
 
     def _input_gradient(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         call = self.call_for(array)

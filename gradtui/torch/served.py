@@ -44,6 +44,10 @@ class Served(Protocol):
         """The input to compute from now."""
         ...
 
+    def draw(self) -> None:
+        """Write the model's architecture, once."""
+        ...
+
     def generate(
         self,
         writer: AdapterWriter,

@@ -87,6 +87,8 @@ class Server:
                     if asked and self._read is not None and not self._is_cut_short:
                         asked = not self._answer_some(writer)
                 writer.beat()
+                if not (edited or asked):
+                    self._adapter.draw()
                 idle = moment - changed > LIVELY_SECONDS
                 time.sleep(IDLE_STEP_SECONDS if idle else STEP_SECONDS)
 

@@ -67,20 +67,16 @@ def trace(model: nn.Module, *inputs: Any, stage: str = "auto", **kwargs: Any) ->
     return best
 
 
-def without_data(model: nn.Module, *inputs: Any, **kwargs: Any) -> ModuleGraph:
-    """Trace a model as far as it goes without computing anything.
+def seen_once_more(model: nn.Module, *inputs: Any, **kwargs: Any) -> ModuleGraph:
+    """Trace a model that others may look at meanwhile: by a pass with data, in which its parameters are its own.
 
-    Hooks of the user's would be given tensors without data: a model that has some is not run, and its graph static.
+    Hooks of the user's would run once more for it: a model that has some is not run, and its graph static.
     """
     hooked = any(
         module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 - no public name
         for module in model.modules()
     )
-    if hooked:
-        return trace(model, stage="static")
-    graphs = (trace(model, *inputs, stage=stage, **kwargs) for stage in ("meta", "fake"))
-    best = next(graphs)
-    return best if best.complete and not best.guessed else max(best, next(graphs), key=_worth)
+    return trace(model, stage="static") if hooked else trace(model, *inputs, stage="real", **kwargs)
 
 
 def _worth(graph: ModuleGraph) -> tuple[bool, bool, int]:

@@ -11,8 +11,9 @@ from gradtui.core.region import Region
 from gradtui.core.scale import SCALES
 from gradtui.core.threshold import MODES
 from gradtui.errors import GradtuiError, UsageError
-from gradtui.tui.actions import analyses, editing, finding, looks, moving, run_commands
+from gradtui.tui.actions import analyses, drafting, editing, looks, moving, run_commands
 from gradtui.viewmodel import choices, moves
+from gradtui.viewmodel.architecture.choices import HOTS
 from gradtui.viewmodel.run.sorts import SORTS
 from gradtui.viewmodel.selection import DIRECTIONS, VIEWS, connections
 from gradtui.viewmodel.text import printable
@@ -203,26 +204,39 @@ def _request(desk: Desk, words: list[str]) -> None:
     raise UsageError("usage: request row|column")
 
 
-def _find(desk: Desk, words: list[str]) -> None:
-    if not run_commands.answered(desk, "find", " ".join(words)):
-        finding.find(desk, " ".join(words))
+def _answering(kind: str) -> Callable[[Desk, list[str]], None]:
+    """A command whose words are what a prompt of that kind would be answered with, in whichever view."""
+    return lambda desk, words: desk.room.answer(kind, " ".join(words))
 
 
-def _filter(desk: Desk, words: list[str]) -> None:
-    if not run_commands.answered(desk, "filter", " ".join(words)):
-        looks.filter_layers(desk, " ".join(words))
+def _acting(action: str) -> Callable[[Desk, list[str]], None]:
+    """A command that does what a key does, in whichever view."""
+    return lambda desk, _words: desk.room.act(action)
 
 
-def _acting(
-    action: str, otherwise: Callable[[Desk, int], None]
-) -> Callable[[Desk, list[str]], None]:
-    """A command that does what a key does, in the views of a run and in the others."""
+def _graph(act: Callable[[Desk, str], None]) -> Callable[[Desk, list[str]], None]:
+    """A command about the architecture, with one word."""
 
-    def act(desk: Desk, _words: list[str]) -> None:
-        if not run_commands.acted(desk, action):
-            otherwise(desk, 0)
+    def run(desk: Desk, words: list[str]) -> None:
+        if not desk.planning:
+            raise UsageError(
+                "no architecture in this folder: gradtui trace FILE.py:FACTORY finds one"
+            )
+        act(desk, _one(words, "merge SHARE, depth N, or hot NAME"))
 
-    return act
+    return run
+
+
+def _depth(desk: Desk, text: str) -> None:
+    drafting.choose(desk, desk.selection.architecture.at_depth(whole(text)))
+
+
+def _hot(desk: Desk, text: str) -> None:
+    for name in HOTS:
+        if name == text:
+            drafting.choose(desk, replace(desk.selection.architecture, hot=name))
+            return
+    raise UsageError(f"nothing is hot by {text}: {', '.join(HOTS)}")
 
 
 def _layers(desk: Desk) -> tuple[str, ...]:
@@ -266,8 +280,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("fit", "", "zoom the focused map so that it fits", _fit),
     Command("top", "NUMBER", "how many links the flow table shows", _top),
     Command("request", "row|column", "ask the adapter for this node's whole row or column", _request, _words("row", "column")),
-    Command("find", "TEXT", "go to a layer; in History to a series", _find, _layers),
-    Command("filter", "[TEXT]", "show only layers that match", _filter),
+    Command("find", "TEXT", "go to a layer; in History to a series", _answering("find"), _layers),
+    Command("filter", "[TEXT]", "show only layers that match", _answering("filter")),
     Command("series", "WORDS", "a run: show a series by words of its name", run_commands.series, run_commands.names),
     Command("pin", "[WORDS]", "a run: pin the series, or another one", run_commands.pin, run_commands.names),
     Command("unpin", "", "a run: take all pins away", run_commands.unpin),
@@ -277,14 +291,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("sort", "COLUMN", "a run: sort the modules", run_commands.sort, _words(*SORTS)),
     Command("inputs", "", "a run: the module's inputs side by side", run_commands.inputs),
     Command("ranks", "together|apart|N", "a run: which ranks", run_commands.ranks, _words("together", "apart")),
+    Command("merge", "SHARE", "the architecture: what holds less of the parameters merges", _graph(drafting.merge_typed)),
+    Command("depth", "N", "the architecture: fold what is deeper; -1 opens all", _graph(_depth)),
+    Command("hot", "NAME", "the architecture: what hotspots are judged by", _graph(_hot), _words(*HOTS)),
     Command("keep", "[MODULE]", "ask the run to keep full tensors of a module", run_commands.keep, run_commands.modules),
     Command("analyse", "", "a run: gradients by epoch, clusters, kernels and features alike", analyses.analyse),
     Command("gif", "[LAYER] FILE", "a run: kept features over the training as a GIF", analyses.gif, analyses.kept_names),
     Command("play", "", "play the snapshots, or the steps", run_commands.play),
     *(Command(view, "", f"the {view} view", _view(view)) for view in VIEWS),
-    Command("baseline", "", "make this generation the baseline", _acting("baseline.set", looks.baseline)),
-    Command("difference", "", "show the difference to the baseline", _acting("baseline.difference", looks.compare)),
-    Command("pause", "", "pause following, or follow again", _acting("pause", looks.pause)),
+    Command("baseline", "", "make this generation the baseline", _acting("baseline.set")),
+    Command("difference", "", "show the difference to the baseline", _acting("baseline.difference")),
+    Command("pause", "", "pause following, or follow again", _acting("pause")),
     Command("reload", "", "read the folder again", lambda desk, _w: desk.room.reload()),
     Command("svg", "[PATH]", "save the screen as an SVG file", lambda desk, w: desk.room.save_svg(" ".join(w))),
     Command("back", "", "back to where you were", lambda desk, _w: moving.back(desk, 0)),
@@ -303,8 +320,7 @@ def run(desk: Desk, text: str) -> None:
         return
     if name.isdecimal() and not rest:
         # Python refuses to read numbers of thousands of digits, and no map has so many rows.
-        if not run_commands.went(desk, int(name[:12])):
-            moving.bottom(desk, int(name[:12]))
+        desk.room.act("move.bottom", int(name[:12]))
         return
     command = _BY_NAME.get(name)
     if command is None:

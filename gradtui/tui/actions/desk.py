@@ -43,6 +43,12 @@ class Room(Protocol):
     def chart_columns(self) -> int:
         """Columns of the field of the chart, as it was last drawn."""
 
+    def act(self, action: str, count: int = 0) -> None:
+        """Do what an action does in the view that is shown."""
+
+    def answer(self, kind: str, text: str) -> None:
+        """Do what an answer to a prompt does in the view that is shown."""
+
     def play(self) -> None:
         """Step through the snapshots, or the steps, one after the other; or stop doing so."""
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from gradtui.errors import UsageError
 from gradtui.tui.actions import scrubbing, watching
-from gradtui.tui.actions.of_runs import run_actions, run_answers
 from gradtui.viewmodel.run.choice import APART, AXES, TOGETHER
 from gradtui.viewmodel.run.quantities import series_name
 from gradtui.viewmodel.run.sorts import SORTS
@@ -15,33 +14,6 @@ from gradtui.viewmodel.run.window import with_cursor
 
 if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
-
-
-def acted(desk: Desk, action: str) -> bool:
-    """Do an action as the run's view does it; whether it does."""
-    found = run_actions(desk.selection.view).get(action) if desk.watching else None
-    if found is None:
-        return False
-    found(desk, 0)
-    return True
-
-
-def answered(desk: Desk, kind: str, text: str) -> bool:
-    """Take an answer as the run's view does; whether it does."""
-    found = run_answers(desk.selection.view).get(kind) if desk.watching else None
-    if found is None:
-        return False
-    found(desk, text)
-    return True
-
-
-def went(desk: Desk, number: int) -> bool:
-    """Go to the row or the step of a number; whether the view is one of a run."""
-    found = run_actions(desk.selection.view).get("move.bottom") if desk.watching else None
-    if found is None:
-        return False
-    found(desk, number)
-    return True
 
 
 def _needed(desk: Desk) -> None:

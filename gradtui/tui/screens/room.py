@@ -67,6 +67,18 @@ class ScreenRoom:
         """Columns of the field of the chart."""
         return self._work.views.history.columns
 
+    def act(self, action: str, count: int = 0) -> None:
+        """Do what an action does in the view that is shown."""
+        from gradtui.tui.actions.table import action_of
+
+        action_of(self._work.desk, action)(self._work.desk, count)
+
+    def answer(self, kind: str, text: str) -> None:
+        """Do what an answer to a prompt does in the view that is shown."""
+        from gradtui.tui.actions.table import answer_of
+
+        answer_of(self._work.desk, kind)(self._work.desk, text)
+
     def play(self) -> None:
         """Step through the snapshots or the steps; or stop."""
         self._work.following.play()
