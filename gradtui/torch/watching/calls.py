@@ -189,11 +189,22 @@ def _guard(
 class Frame:
     """A call that is under way on a logged step."""
 
-    __slots__ = ("call", "inputs", "module", "places", "since", "site", "spent", "started")
+    __slots__ = (
+        "broken",
+        "call",
+        "inputs",
+        "module",
+        "places",
+        "since",
+        "site",
+        "spent",
+        "started",
+    )
 
     def __init__(self, site: Site, call: int, module: nn.Module) -> None:
         self.site, self.call, self.module = site, call, module
         self.inputs: Named = []
+        self.broken: list[tuple[str, int, int]] = []
         self.places: list[Any] = []
         self.since = 0
         self.started = 0.0

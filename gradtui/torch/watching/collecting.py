@@ -87,6 +87,7 @@ class Collector:
     def begin_root(self, module: nn.Module) -> None:
         """The model's forward pass begins: what kind it is decides what is collected."""
         self._frames.clear()
+        self.sentinel.after = ""
         self.mode, self.in_root = self.on_root(module), True
 
     def end_root(self, output: object) -> None:
@@ -119,7 +120,9 @@ class Collector:
         if collected is not None and call < self.settings.max_calls:
             for slot, tensor in inputs(frame, args, kwargs):
                 if self._io:
-                    self._values(collected, frame, "input", slot, tensor)
+                    seen = self._values(collected, frame, "input", slot, tensor)
+                    if seen is not None and not seen.stats.is_finite:
+                        frame.broken.append((slot, seen.stats.nan, seen.stats.inf))
                 self.edges.consumed(frame.name("input", slot), tensor)
             if self._io_grad and self.mode == TRAIN:
                 frame.places = [place_of(tensor) for _, tensor in frame.inputs]
@@ -143,11 +146,8 @@ class Collector:
         for slot, tensor in named:
             seen = self._values(collected, frame, "output", slot, tensor) if self._io else None
             self.edges.produced(frame.name("output", slot), tensor)
-            if seen is not None and not seen.stats.is_finite:
-                name = frame.name("output", slot)
-                self.sentinel.found_named(name, seen.stats.nan, seen.stats.inf)
-            elif self.sentinel.bad:
-                self.sentinel.fine_named(frame.name("output", slot))
+            if seen is not None:
+                self._look(frame, slot, seen)
             if self.mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
                 self._await(collected, frame, slot, tensor, seen)
         if self._io_grad and frame.places:
@@ -159,6 +159,20 @@ class Collector:
                 lambda error: self.guard.failed(f"gradient of {site.path or '(root)'}", error),
             )
         self.clock.charge(began)
+
+    def _look(self, frame: Frame, slot: str, seen: Seen) -> None:
+        """Tell of an output that is not finite, and first of the inputs that were not: a mask alone is no news."""
+        sentinel = self.sentinel
+        if not seen.stats.is_finite:
+            for place, nan, inf in frame.broken:
+                sentinel.found_named(frame.name("input", place), nan, inf)
+            sentinel.found_named(frame.name("output", slot), seen.stats.nan, seen.stats.inf, "all")
+            return
+        sentinel.after = frame.site.path
+        if sentinel.bad:
+            sentinel.fine_named(frame.name("output", slot))
+            for place, _ in frame.inputs:
+                sentinel.fine_named(frame.name("input", place))
 
     def share(
         self, collected: Collected, frame: Frame, number: int, gradient: torch.Tensor

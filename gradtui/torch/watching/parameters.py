@@ -57,12 +57,21 @@ class Parameters:
         return info.path, role, info.name, 0, "train"
 
     def norms_in(self, found: Mapping[int, float], role: Role) -> list[float]:
-        """The norms among numbers by column, of all parameters that have one in that role; of each this rank's share."""
+        """The norms among numbers by column, of all parameters that have one in that role; of each this rank's share.
+
+        A tensor with NaN gives NaN, one with infinities Inf: the norm of its finite part would hide them.
+        """
         norms = []
         for number in range(len(self.owned)):
             column = self._norm_columns.get((number, role))
-            if column is not None and column in found:
-                norms.append(found[column] * self.owned[number].share)
+            share = self.owned[number].share
+            if column is None or column not in found or not share:
+                continue
+            # Behind a norm stand the counts of NaN and of infinities.
+            norm = (
+                math.nan if found[column + 1] else math.inf if found[column + 2] else found[column]
+            )
+            norms.append(norm * share)
         return norms
 
     def log_values(self, collected: Collected) -> None:

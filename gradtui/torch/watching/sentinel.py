@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.calls import Site
     from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.guard import Guard
-    from gradtui.torch.watching.values import Stats
 
 # A step that is broken is broken everywhere: so many are named, in the order in which they turned.
 MOST_NAMED: Final = 32
@@ -34,11 +33,13 @@ class Sentinel:
         events: of this step, in order.
         bad: what is not finite now.
         turned: whether anything turned non-finite in this step.
+        after: the module whose output was looked at last in this forward pass, and was finite; "" before the first.
     """
 
     def __init__(self, guard: Guard) -> None:
         self.events: list[Event] = []
         self.turned = False
+        self.after = ""
         self.on_turn: Callable[[], None] = lambda: None
         self.active = True
         self.guard = guard
@@ -64,14 +65,14 @@ class Sentinel:
             else data.sum(dtype=torch.float32).item()
         )
         if total - total != 0.0:
-            for place, given in inputs_of(args, {}):
-                if given.is_floating_point():
-                    self.suspect(site, call, module, "input", place, given)
-            self.suspect(site, call, module, "output", slot, data)
-        elif self.bad:
-            self.fine(site, call, module, "output", slot)
-            for place, _ in inputs_of(args, {}):
-                self.fine(site, call, module, "input", place)
+            inputs = self._inputs(site, call, module, args, data)
+            self.suspect(site, call, module, "output", slot, data, inputs)
+        else:
+            self.after = site.path
+            if self.bad:
+                self.fine(site, call, module, "output", slot)
+                for place, _ in inputs_of(args, {}):
+                    self.fine(site, call, module, "input", place)
         if tensor.requires_grad and not forward_only:
             handle = on_gradient(
                 tensor, _Gradient(self, site, call, module, slot, tensor.output_nr)
@@ -79,8 +80,35 @@ class Sentinel:
             if handle is not None:
                 self._handles.append(handle)
 
+    def _inputs(
+        self,
+        site: Site,
+        call: int,
+        module: nn.Module,
+        args: tuple[object, ...],
+        output: torch.Tensor,
+    ) -> str:
+        """Look at what a call was given; which inputs were found finite, see `found_named`."""
+        looked = ""
+        for place, given in inputs_of(args, {}):
+            if not given.is_floating_point():
+                continue
+            if _same_memory(given, output):
+                # It was written over, or handed on as it is: what came in is not known any more.
+                return ""
+            looked = "positional"
+            self.suspect(site, call, module, "input", place, given)
+        return looked
+
     def suspect(
-        self, site: Site, call: int, module: nn.Module, role: Role, slot: str, data: torch.Tensor
+        self,
+        site: Site,
+        call: int,
+        module: nn.Module,
+        role: Role,
+        slot: str,
+        data: torch.Tensor,
+        inputs: str = "",
     ) -> None:
         """Count what is not finite in a tensor whose sum is not: finite values may have a sum that is too large."""
         values = measurable(data)
@@ -88,17 +116,19 @@ class Sentinel:
             return
         stats = exact(flat(values))
         if not stats.is_finite:
-            self.found(site.path, call, module, role, slot, stats)
+            phase: Phase = "train" if module.training else "eval"
+            name = (site.path, role, slot, call, phase)
+            self.found_named(name, stats.nan, stats.inf, inputs)
 
-    def found(
-        self, path: str, call: int, module: nn.Module, role: Role, slot: str, stats: Stats
-    ) -> None:
-        """A tensor has values that are not finite; told when they are new."""
-        phase: Phase = "train" if module.training else "eval"
-        self.found_named((path, role, slot, call, phase), stats.nan, stats.inf)
+    def found_named(self, name: Name, nan: int, inf: int, inputs: str = "") -> None:
+        """A tensor has values that are not finite; told when they are new.
 
-    def found_named(self, name: Name, nan: int, inf: int) -> None:
-        """See `found`."""
+        Args:
+            name: of the tensor.
+            nan: how many are NaN.
+            inf: how many are infinite.
+            inputs: of an output, which inputs of its call were looked at: "all", "positional", or "" for none.
+        """
         known = name in self.bad
         self.bad[name] = True
         if known:
@@ -107,7 +137,7 @@ class Sentinel:
             self.turned = True
             self.on_turn()
         if len(self.events) < MOST_NAMED:
-            self.events.append(_event(name, nan, inf, len(self.events)))
+            self.events.append(_event(name, nan, inf, len(self.events), self.after, inputs))
 
     def fine(self, site: Site, call: int, module: nn.Module, role: Role, slot: str) -> None:
         """A tensor is finite: the next time that it is not is news."""
@@ -122,6 +152,7 @@ class Sentinel:
     def take(self) -> list[Event]:
         """The events of the step that ends; the next begins without."""
         events, self.events, self.turned = self.events, [], False
+        self.after = ""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -169,7 +200,15 @@ class _Gradient:
             sentinel.guard.failed(f"gradient of {self.site.path or '(root)'}", error)
 
 
-def _event(name: Name, nan: int, inf: int, order: int) -> Event:
+def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
+    try:
+        return one.data_ptr() == other.data_ptr()
+    except RuntimeError:
+        # Subclasses without memory of their own.
+        return True
+
+
+def _event(name: Name, nan: int, inf: int, order: int, after: str, inputs: str) -> Event:
     path, role, slot, call, phase = name
     what = " and ".join(f"{n} {word}" for n, word in ((nan, "NaN"), (inf, "Inf")) if n)
     place = path or "(root)"
@@ -181,4 +220,13 @@ def _event(name: Name, nan: int, inf: int, order: int) -> Event:
         "role": role, "slot": slot, "call": call, "phase": phase,
         "nan": nan, "inf": inf, "order": order,
     }  # fmt: skip
-    return Event("non-finite", f"{role} of {place}: {what or 'not finite'}", path, fields)
+    text = f"{role} of {place}: {what or 'not finite'}"
+    if role in ("input", "output"):
+        fields["after"] = after
+        if role == "output":
+            fields["inputs"] = inputs
+        if order == 0 and not inputs:
+            known = f"after {after} (the last module whose output was finite)" if after else ""
+            way = f"in {path or '(root)'} or before it" if role == "output" else "came in with it"
+            text += f", {way}" + (f", {known}" if known else "")
+    return Event("non-finite", text, path, fields)

@@ -201,3 +201,102 @@ def test_many_large_halves_are_finite():
         for _ in range(2):
             net(torch.ones(4, 2).half())
     assert not watched.events("non-finite")
+
+
+class Split(nn.Module):
+    """Its own forward pass makes a NaN between two modules of its own."""
+
+    def __init__(self, by_name=False):
+        super().__init__()
+        self.blocks = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+        self.head = Named() if by_name else nn.Linear(3, 1)
+        self.by_name = by_name
+
+    def forward(self, x, bad):
+        x = self.blocks(x)
+        x = torch.log(-x.abs() - 1) + x if bad else x
+        return self.head(value=x) if self.by_name else self.head(x)
+
+
+class Named(nn.Module):
+    """Takes its input by keyword."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 1))
+
+    def forward(self, value):
+        return value @ self.weight
+
+
+def split(log_freq, by_name=False):
+    torch.manual_seed(0)
+    net = Split(by_name)
+    optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    with Watched(net, optimizer, log_freq=log_freq) as watched:
+        for step in range(3):
+            optimizer.zero_grad()
+            net(torch.ones(2, 3), step == 1).sum().backward()
+            optimizer.step()
+    assert not watched.problems
+    return watched
+
+
+@pytest.mark.parametrize(("log_freq", "after"), [(1, "blocks"), (100, "blocks.1")])
+def test_born_between_modules_is_the_input_on_every_step(log_freq, after):
+    step, first = split(log_freq).events("non-finite")[0]
+    assert (step, first.path, first.fields["role"]) == (1, "head", "input")
+    assert first.fields["after"] == after
+    assert first.text.endswith(f"after {after} (the last module whose output was finite)")
+
+
+def test_inputs_that_were_not_looked_at_are_not_called_finite():
+    step, first = split(100, by_name=True).events("non-finite")[0]
+    assert (step, first.path, first.fields["role"]) == (1, "head", "output")
+    assert (first.fields["inputs"], first.fields["after"]) == ("", "blocks.1")
+    assert "in head or before it, after blocks.1 (the last module" in first.text
+    step, first = split(1, by_name=True).events("non-finite")[0]
+    assert (step, first.path, first.fields["role"]) == (1, "head", "input")
+
+
+def test_inputs_that_were_looked_at_are_said_to_be():
+    for log_freq, looked in ((1, "all"), (100, "positional")):
+        watched = trained(lambda net, step: setattr(net.bomb, "forward_at", 2), log_freq=log_freq)
+        first = watched.events("non-finite")[0][1]
+        assert (first.path, first.fields["inputs"]) == ("bomb", looked)
+        assert first.fields["after"] == "first"
+
+
+def test_an_input_written_over_tells_nothing_of_what_came_in():
+    class Over(nn.Module):
+        def forward(self, x):
+            return x.div_(0) if self.bad else x
+
+    net = nn.Sequential(nn.Linear(2, 2), Over())
+    optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    with Watched(net, optimizer, log_freq=100) as watched:
+        for step in range(2):
+            net[1].bad = step == 1
+            net(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+    first = watched.events("non-finite")[0][1]
+    assert (first.path, first.fields["role"], first.fields["inputs"]) == ("1", "output", "")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_the_norm_of_all_gradients_is_not_finite_where_one_is_not(bad):
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    with Watched(net, optimizer, log_freq=100) as watched:
+        for step in range(2):
+            optimizer.zero_grad()
+            loss = net(torch.ones(2, 3)).sum()
+            loss.backward()
+            if step:
+                net.last.bias.grad.fill_(bad)
+            optimizer.step()
+    assert watched.number(0, "", "run", "value", "grad_norm") > 0
+    assert repr(watched.number(1, "", "run", "value", "grad_norm")) in (
+        f"{bad}",
+        f"np.float32({bad})",
+    )
