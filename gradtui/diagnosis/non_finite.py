@@ -30,7 +30,11 @@ SCAN: Final[tuple[Role, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Spoilt:
-    """A tensor with non-finite values at a step, in the order in which they came."""
+    """A tensor with non-finite values at a step, in the order in which they came.
+
+    ``inputs``: of an output, which inputs of its call were looked at ("all", "positional", or "" for none).
+    ``after``: the module whose output was looked at last before, and was finite; None where that is not known.
+    """
 
     step: int
     order: float
@@ -38,6 +42,8 @@ class Spoilt:
     nan: float
     inf: float
     rank: int = -1
+    inputs: str = ""
+    after: str | None = None
 
     @property
     def word(self) -> str:
@@ -100,7 +106,17 @@ def _spoilt(step: int, rank: int, event: Event) -> Spoilt:
         "eval" if phase == "eval" else "train",
     )
     nan, inf = _number(fields.get("nan")), _number(fields.get("inf"))
-    return Spoilt(step, _number(fields.get("order")), key, nan, inf, rank)
+    inputs, after = fields.get("inputs"), fields.get("after")
+    return Spoilt(
+        step,
+        _number(fields.get("order")),
+        key,
+        nan,
+        inf,
+        rank,
+        inputs if isinstance(inputs, str) else "",
+        after if isinstance(after, str) else None,
+    )
 
 
 def _number(value: object) -> float:
@@ -147,7 +163,7 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
     here = f"{_own(key)} of {place(key.path)}"
     whole = f", {short(first.nan + first.inf)} values" if first.nan + first.inf else ""
     rank = f" on rank {first.rank}" if evidence.run.world > 1 and first.rank >= 0 else ""
-    entered = _entered_clean(spoilt, first)
+    entered = _entered(spoilt, first)
     return Finding(
         "non-finite",
         "bad",
@@ -171,15 +187,34 @@ def _own(key: SeriesKey) -> str:
     return called(key)
 
 
-def _entered_clean(spoilt: list[Spoilt], first: Spoilt) -> str:
+def _entered(spoilt: list[Spoilt], first: Spoilt) -> str:
+    """How it came into the module; inputs are called finite only where they were looked at."""
+    path, after = first.key.path, first.after
+    if first.key.role == "input":
+        if not path or after is None:
+            return ""
+        came = f", came into {path} with its input"
+        if not after:
+            return f"{came}, before any other module's output"
+        holder = path.rpartition(".")[0]
+        where = f", in the forward of {place(holder)}" if _beside(after, path) else ""
+        return f"{came}; born between {after} and {path}{where}"
     if first.key.role != "output":
         return ""
     same = (
-        s
-        for s in spoilt
-        if s.step == first.step and s.key.role == "input" and s.key.path == first.key.path
+        s for s in spoilt if s.step == first.step and s.key.role == "input" and s.key.path == path
     )
-    return "" if any(same) else ", its inputs were finite"
+    if any(same):
+        return ""
+    if first.inputs:
+        return f", its {'' if first.inputs == 'all' else 'positional '}inputs were finite"
+    last = f", after {after} (the last module whose output was finite)" if after else ""
+    return f", in {place(path)} or before it{last}"
+
+
+def _beside(one: str, other: str) -> bool:
+    """Whether two modules are in the same one."""
+    return one.rpartition(".")[0] == other.rpartition(".")[0]
 
 
 def _advice(first: Spoilt) -> str:
@@ -191,8 +226,10 @@ def _advice(first: Spoilt) -> str:
     if key.role in FORWARD and first.inf and not first.nan:
         return "Its values left what their dtype holds: scale them down before, or run it in bfloat16 or float32."
     if key.role in FORWARD:
+        where = "what makes that input" if key.role == "input" else "it"
         return (
-            "Look for a division, log, sqrt or softmax without a guard in it, or run it in float32."
+            f"Look for a division, log, sqrt or softmax without a guard in {where}, "
+            "or run it in float32."
         )
     return "Look for sqrt, norm or division at 0, or a masked softmax in it: their derivative is infinite there."
 

@@ -3,8 +3,11 @@
 
 import pytest
 import torch
+from kit.runs import deep
 from kit.watched import Watched
 from torch import nn
+
+from gradtui.diagnosis.diagnose import diagnose
 
 
 class Bomb(nn.Module):
@@ -300,3 +303,29 @@ def test_the_norm_of_all_gradients_is_not_finite_where_one_is_not(bad):
         f"{bad}",
         f"np.float32({bad})",
     )
+
+
+def told(event):
+    """What the findings say of an event, at a step of another run."""
+    made = deep(4)
+    made.happens(120, "non-finite", event.text, event.path, **{**event.fields, "nan": 6})
+    (found,) = [each for each in diagnose(made.run()) if each.rule == "non-finite"]
+    return f"{found.what} {found.why}"
+
+
+def test_a_finding_says_where_it_came_in():
+    words = told(split(1).events("non-finite")[0][1])
+    assert "NaN first in the input of head" in words
+    assert "came into head with its input; born between blocks and head" in words
+    assert "in the forward of the model" in words
+    words = told(split(100).events("non-finite")[0][1])
+    assert "came into head with its input; born between blocks.1 and head" in words
+
+
+def test_a_finding_calls_no_inputs_finite_that_were_not_looked_at():
+    words = told(split(100, by_name=True).events("non-finite")[0][1])
+    assert "in head or before it, after blocks.1 (the last module whose output was finite)" in words
+    assert "were finite" not in words
+    for log_freq, which in ((1, ", its inputs were finite"), (100, "its positional inputs were")):
+        watched = trained(lambda net, step: setattr(net.bomb, "forward_at", 2), log_freq=log_freq)
+        assert which in told(watched.events("non-finite")[0][1])
