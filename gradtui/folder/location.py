@@ -110,6 +110,11 @@ class DebugFolder:
         return self.sidecar / HISTORY
 
     @property
+    def has_history(self) -> bool:
+        """Whether a training wrote something down that may be looked at."""
+        return _is_directory(self.history)
+
+    @property
     def graph(self) -> Path:
         """The architecture of the model."""
         return self.sidecar / "graph.json"

@@ -119,7 +119,11 @@ def _memory(size: int) -> memoryview:
     """
     if size < _SMALL:
         return memoryview(bytearray(size))
-    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    try:
+        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    except OSError as error:
+        # As the allocator says it: there is nothing wrong with the file.
+        raise MemoryError(reason_of(error)) from None
 
 
 def _next_data(descriptor: int, start: int, size: int) -> int:

@@ -23,7 +23,7 @@ class Following:
 
     def look(self) -> bool:
         """Look for a history; returns whether one is followed from now on."""
-        if self._follower is not None or not self._folder.history.is_dir():
+        if self._follower is not None or not self._folder.has_history:
             return False
         # Here: most folders have no history, and what reads one takes a while to import.
         from gradtui.store.run.follower import RunFollower
@@ -35,7 +35,7 @@ class Following:
     @property
     def is_there(self) -> bool:
         """Whether a history is followed, and still there."""
-        return self._follower is not None and self._folder.history.is_dir()
+        return self._follower is not None and self._folder.has_history
 
     def window(self, keys: Sequence[SeriesKey], first: int, last: int, rank: int | None) -> int:
         """Ask for exact numbers; see `gradtui.store.keeper.Keeper.window`."""

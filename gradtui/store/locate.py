@@ -26,4 +26,4 @@ def has_history(location: str) -> bool:
     Raises:
         UsageError: The location is empty or holds a null byte.
     """
-    return DebugFolder.at(location).history.is_dir()
+    return DebugFolder.at(location).has_history

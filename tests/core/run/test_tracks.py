@@ -104,7 +104,7 @@ def test_the_order_of_arrival_does_not_matter(case, random):
     shuffled = records.copy()
     random.shuffle(shuffled)
     one, other = fed(records, [len(records)]), fed(shuffled, pieces)
-    assert one._width <= other._width
+    # How wide the buckets became may hang on the order; what they hold does not.
     for growing in (one, other):
         while growing._width < 1024:
             growing._widen()

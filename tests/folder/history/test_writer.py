@@ -152,7 +152,9 @@ def test_a_full_queue_drops_and_says_so(folder, monkeypatch):
     made.close()
     steps = read_steps(folder)
     assert steps[-1] == 999
-    assert steps[:-1] == list(range(len(steps) - 1))
+    # The queue may have had room for a later one meanwhile: what is there is in order.
+    assert steps == sorted(set(steps))
+    assert steps[0] == 0
     assert sum(event.fields["records"] for event in events(folder)) == made.dropped
 
 

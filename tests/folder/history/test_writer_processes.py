@@ -142,7 +142,8 @@ def test_kill_9_from_outside(tmp_path, after):
         child.wait()
     steps = read_steps(folder)
     assert sorted(steps) == list(range(len(steps)))
-    assert len(steps) >= after * 200 // 250
+    # Of the bytes that were there some are the preamble, and a record may be torn.
+    assert len(steps) >= after * 200 // 250 - 4
 
 
 def test_a_real_limit_of_the_file_size(folder, impatient):
