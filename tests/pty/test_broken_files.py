@@ -158,6 +158,8 @@ def test_a_folder_that_nobody_may_read(folder: DebugFolder, tmp_path: Path) -> N
         terminal.wait_for(shows("permission denied"), 5)
         assert terminal.lines[3:20] == view
         terminal.send(" W")
+        # The save is refused too, before anybody may write again.
+        terminal.wait_for(lambda t: any("denied" in line for line in t.lines[1:]), 10)
         terminal.wait_for(shows("1 unsaved"), 5)
         folder.root.chmod(0o777)
         terminal.wait_for(lambda t: "permission denied" not in t.lines[0], 5)

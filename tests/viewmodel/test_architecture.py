@@ -196,8 +196,8 @@ class TestWords:
     def test_a_fault_is_two_lines(self):
         fault = TraceFault("ValueError", "no\nmore", "a.b", "mm", ((2, 3),), "net.py:3", "y = f(x)")
         assert [plain(line).strip() for line in fault_lines(fault, 0)] == [
-            "ValueError at a.b in mm(2×3): no",
-            "net.py:3  y = f(x)",
+            "ValueError: no",
+            "at a.b in mm(2×3)   net.py:3  y = f(x)",
         ]
         assert fault_lines(TraceFault(), 80) == ()
 

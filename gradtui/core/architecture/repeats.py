@@ -53,14 +53,14 @@ def signatures(graph: ModuleGraph) -> tuple[int, ...]:
 
 
 def repeats(graph: ModuleGraph, least: int = 2) -> tuple[Repeat, ...]:
-    """Return the runs of at least ``least`` siblings alike, in order; only calls that hold others are looked at."""
+    """Return the runs of at least ``least`` siblings alike, in order; operations between modules are no runs."""
     marks = signatures(graph)
     found: list[Repeat] = []
     for parent in sorted(graph.children):
         run: list[int] = []
         for child in (*graph.children[parent], -1):
             if run and (child < 0 or marks[child] != marks[run[0]]):
-                if len(run) >= least and not graph.nodes[run[0]].leaf:
+                if len(run) >= least and graph.nodes[run[0]].kind == "module":
                     found.append(Repeat(run[0], tuple(run)))
                 run = []
             if child >= 0:

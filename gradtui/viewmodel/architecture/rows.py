@@ -34,7 +34,8 @@ class ArchitectureRow:
         role: a leaf, a folded call, folded calls alike, or an open call's own parameters.
         depth: calls around it.
         key: what folds and unfolds it, and keeps the cursor on it.
-        members: numbers of calls alike, or of the leaves merged into this one.
+        members: numbers of calls alike.
+        merged: numbers of the leaves merged into this row.
         names: classes and operations, the node's first, then those of the merged ones.
         parameters, shared, flops, bytes: of all that the row stands for.
         last: the number of the node whose output the row gives.
@@ -45,6 +46,7 @@ class ArchitectureRow:
     depth: int
     key: str
     members: tuple[int, ...] = ()
+    merged: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     parameters: int = 0
     shared: int = 0
@@ -123,16 +125,20 @@ class Rows:
             number, single = waiting.pop()
             node = graph.nodes[number]
             depth = graph.depths[number]
-            if node.leaf:
-                yield self._leaf(node, depth), heads[number] if heads[number] != number else -1
-                continue
             members = () if single else self._runs.get(number, ())
+            if node.leaf and any(heads[member] != member for member in members):
+                # Some of them are shown with others: each stands for itself.
+                waiting.extend((member, True) for member in reversed(members))
+                continue
             key = ("×" if members else "") + key_of(node)
             if members and key not in choices.opened:
                 yield self._folded(node, depth, key, members), -1
                 continue
             if members:
                 waiting.extend((member, True) for member in reversed(members))
+                continue
+            if node.leaf:
+                yield self._leaf(node, depth), heads[number] if heads[number] != number else -1
                 continue
             beyond = choices.depth >= 0 and depth > choices.depth
             inside = graph.children.get(number, ())
@@ -162,6 +168,7 @@ class Rows:
             depth,
             key_of(node),
             (),
+            (),
             (node.name,),
             node.parameters,
             node.shared,
@@ -176,6 +183,7 @@ class Rows:
             "own",
             depth,
             "=" + key,
+            (),
             (),
             (node.name,),
             node.parameters,
@@ -196,6 +204,7 @@ class Rows:
             depth,
             key,
             members,
+            (),
             (node.name,),
             sum(one.parameters for one in sums),
             0,
@@ -206,8 +215,8 @@ class Rows:
 
     @staticmethod
     def _join(into: ArchitectureRow, row: ArchitectureRow) -> None:
+        into.merged = (*into.merged, row.number)
         if into.role == "leaf":
-            into.members = (*into.members, row.number)
             into.names = (*into.names, *row.names)
             into.last = row.number
         into.parameters += row.parameters

@@ -103,11 +103,10 @@ def architecture_view(
 
 
 def _fits(graph: ModuleGraph, row: ArchitectureRow, text: str) -> bool:
-    if not text:
-        return True
     wanted = text.lower()
-    return wanted in graph.nodes[row.number].path.lower() or any(
-        wanted in name.lower() for name in row.names
+    return not text or any(
+        wanted in f"{graph.nodes[number].path} {graph.nodes[number].name}".lower()
+        for number in (row.number, *row.merged)
     )
 
 
@@ -195,7 +194,7 @@ _COLUMNS: Final = (
     _Column("bytes", "bytes", 7),
     _Column("hot", "hot", _HOT_CELLS),
 )
-_LIVE: Final = (_Column("|g|2", "gradient", 8), _Column("flag", "flag", 6))
+_LIVE: Final = (_Column("|g|2", "gradient", 8), _Column("flag", "flag", 8))
 _DROPPED: Final = ("bytes", "flag", "out", "gradient", "hot", "FLOPs", "params")
 
 
@@ -285,20 +284,35 @@ def _role_of(state: str, guessed: bool) -> str:
 
 
 def row_names(view: ArchitectureView, row: ArchitectureRow) -> tuple[str, str]:
-    """A row's name, and its classes or what else it is; both as the model has them."""
-    node = view.graph.nodes[row.number]
+    """A row's name, and its classes or what else it is; both as the model has them.
+
+    A module with parameters that was merged into the row is named with its path: nobody finds it elsewhere.
+    """
+    nodes = view.graph.nodes
+    node = nodes[row.number]
     call = f"#{node.call}" if node.call else ""
-    classes = "+".join(row.names)
-    if row.role == "repeat":
-        first, last = node.path, view.graph.nodes[row.members[-1]].path
-        return _between(first, last) + call, f"{classes} ×{len(row.members)}"
+    merged = [_merged_name(nodes[number]) for number in row.merged]
+    if row.role in ("repeat", "folded"):
+        name = _between(node.path, nodes[row.members[-1]].path) if row.members else node.path
+        times = f" ×{len(row.members)}" if row.members else ""
+        return (name or "(model)") + call, "+".join((node.name + times, *merged))
     if row.role == "own":
         return (node.path or "(model)") + call, "its own parameters"
+    classes = "+".join((node.name, *merged))
     if node.kind == "module":
         return (node.path or "(model)") + call, classes
     if node.kind == "operation":
         return classes, node.path
     return node.name, node.kind
+
+
+def _merged_name(node: GraphNode) -> str:
+    own = node.kind == "module" and (node.parameters or node.shared)
+    return f"{node.path} {node.name}" if own and not node.name.endswith(_SMALL) else node.name
+
+
+_SMALL: Final = ("Norm", "Norm1d", "Norm2d", "Norm3d", "PReLU")
+"""Modules with few parameters that go without saying beside the one before them."""
 
 
 def _between(first: str, last: str) -> str:

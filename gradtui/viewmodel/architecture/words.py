@@ -50,7 +50,7 @@ def graph_headline(view: ArchitectureView, width: int) -> TextLine:
 
 
 def fault_lines(fault: TraceFault, width: int) -> tuple[TextLine, ...]:
-    """Why a forward pass ended early: where, what, and the user's line; nothing where it did not.
+    """Why a forward pass ended early: what, where, and the user's line; nothing where it did not.
 
     A width of 0 cuts nothing.
     """
@@ -59,12 +59,11 @@ def fault_lines(fault: TraceFault, width: int) -> tuple[TextLine, ...]:
     where = fault.path or "the model's own forward"
     operation = f" in {fault.operation}" if fault.operation else ""
     shapes = f"({', '.join(shape_text(shape) for shape in fault.inputs)})" if fault.inputs else ""
-    head = f"{fault.kind} at {where}{operation}{shapes}: {fault.text.splitlines()[0] if fault.text else ''}"
-    lines = [line(" ", (safe_label(head, max(width - 1, 0), keep="start"), "bad"))]
-    if fault.source:
-        told = safe_label(f"{fault.source}  {fault.line}", max(width - 1, 0), keep="start")
-        lines.append(line(" ", (told, "warn")))
-    return tuple(lines)
+    text = fault.text.splitlines()[0] if fault.text else ""
+    source = f"   {fault.source}  {fault.line}" if fault.source else ""
+    told = ((f"{fault.kind}: {text}", "bad"), (f"at {where}{operation}{shapes}{source}", "warn"))
+    room = max(width - 1, 0)
+    return tuple(line(" ", (safe_label(words, room, keep="start"), role)) for words, role in told)
 
 
 def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine, ...]:
@@ -78,7 +77,7 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
     taken = " ".join(shape_text(shape) for shape in node.inputs)
     first = [
         line(" ", (safe_label(row_names(view, row)[0]), "title")),
-        line(("+".join(safe_label(name) for name in row.names) + extra, "")),
+        line((safe_label(row_names(view, row)[1], keep="start") + extra, "")),
         line(
             (
                 f"{taken or '-'} → {shape_text(last.shape) if last.dtype else '-'} {last.dtype}",
