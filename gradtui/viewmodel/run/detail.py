@@ -12,6 +12,7 @@ from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.density import bars_of, distribution_at
 from gradtui.viewmodel.run.flags import sign
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
+from gradtui.viewmodel.run.numbers import is_lost
 from gradtui.viewmodel.run.quantities import place_name
 from gradtui.viewmodel.text import TextLine, clip, line, number, printable, safe_label
 
@@ -154,6 +155,8 @@ def _title(
     zeros = float(training.numbers.zeros[node])
     if not math.isnan(zeros):
         parts.append(line(("zeros of y ", "dim"), percent(zeros)))
+    elif training.numbers.lost[node]:
+        parts.append(line(("zeros of y ", "dim"), ("nan", "bad")))
     dead = float(training.numbers.dead[node])
     if dead > 0:
         parts.append(line(("dead units ", "dim"), (percent(dead), "warn")))
@@ -170,7 +173,7 @@ def _gradient(
     low, high = run.latest(key.of("minimum"), rank), run.latest(key.of("maximum"), rank)
     bad = sum(run.latest(key.of(name), rank) for name in ("nan", "inf"))
     if not math.isnan(norm):
-        parts.append(line((" dW ", "dim"), f"|.|2 {_short(norm)}"))
+        parts.append(line((" dW ", "dim"), f"|.|2 {_norm(run, key, rank)}"))
         if not math.isnan(low):
             parts.append(line(f"{_short(low)} .. {_short(high)}"))
         if run.world > 1 and info.placement in _PLACED:
@@ -214,7 +217,7 @@ def _flow(run: Run, training: Training, node: int, width: int) -> TextLine:
     if not math.isnan(seconds):
         parts.append(line((" time ", "dim"), f"{number(1e3 * seconds, 6, digits=3)} ms"))
     norm = float(training.numbers.output_gradient[node])
-    if not math.isnan(norm):
+    if not math.isnan(norm) or training.numbers.lost_gradient[node]:
         parts.append(line((" |dy|2 ", "dim"), _short(norm)))
     return fitting(parts, width) if parts else ()
 
@@ -239,15 +242,23 @@ def _when(run: Run, training: Training, node: int, width: int, clock: str) -> Te
 
 def _parameter(run: Run, info: ParameterInfo, rank: int | None) -> TextLine:
     key = SeriesKey(info.path, "parameter", "l2", info.name)
-    gradient = run.latest(SeriesKey(info.path, "gradient", "l2", info.name), rank)
+    gradient = SeriesKey(info.path, "gradient", "l2", info.name)
     shape = "x".join(str(size) for size in info.shape) or "scalar"
     return line(
         (f" {place_name(key)[-24:]} ", "dim"),
-        f"{shape}  |W|2 {_short(run.latest(key, rank))}  |dW|2 ",
-        (_short(gradient) if not math.isnan(gradient) else "none", "value"),
+        f"{shape}  |W|2 {_norm(run, key, rank)}  |dW|2 ",
+        (_norm(run, gradient, rank), "value"),
         ("" if info.trainable else "  frozen", "warn"),
         (f"  shared with {safe_label(info.shared[0], 30)}" if info.shared else "", "dim"),
     )
+
+
+def _norm(run: Run, key: SeriesKey, rank: int | None) -> str:
+    """The newest norm of a tensor: of its finite part, ``nan`` where it has none, ``none`` where nothing was measured."""
+    value = run.latest(key, rank)
+    if math.isnan(value):
+        return "none"
+    return "nan" if is_lost(run, key, rank) else _short(value)
 
 
 def _short(value: float) -> str:

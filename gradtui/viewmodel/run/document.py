@@ -15,10 +15,14 @@ from gradtui.viewmodel.findings import finding_document
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from gradtui.core.arrays import Array, Floats
     from gradtui.core.run.records import ParameterInfo
     from gradtui.core.run.run import Run
     from gradtui.core.run.series import Columns
     from gradtui.diagnosis.finding import Finding
+
+_OF_FINITE: Final = ("l2", "l1", "sum", "zero_share", "dead_share", "saturated_share")
+"""What cannot be told of a tensor without a finite value, and would read 0."""
 
 POINTS: Final = 100
 """Points of a series, where nobody says otherwise."""
@@ -142,7 +146,19 @@ def _statistics(run: Run) -> dict[str, list[dict[str, object]]]:
                 }
                 found.setdefault(key.path, []).append(tensor)
             tensor[quantity] = known(value)
+    for tensor in tensors.values():
+        if _is_lost(tensor):
+            tensor.update((name, "nan") for name in _OF_FINITE if name in tensor)
     return found
+
+
+def _is_lost(tensor: dict[str, object]) -> bool:
+    """Whether a tensor has no finite value; the gradients of most steps come without a count."""
+    spoilt = sum(value for kind in ("nan", "inf") if isinstance(value := tensor.get(kind), float))
+    count = tensor.get("count")
+    if isinstance(count, float) and count > 0:
+        return spoilt >= count
+    return spoilt > 0 and tensor.get("l2") == 0
 
 
 def _groups(run: Run, *, derived: bool = False) -> list[tuple[str, str, str]]:
@@ -160,10 +176,10 @@ def _groups(run: Run, *, derived: bool = False) -> list[tuple[str, str, str]]:
 def _history(run: Run, points: int) -> Iterator[dict[str, object]]:
     for role, quantity, phase in _groups(run):
         for block in run.blocks(role, quantity, phase):
-            yield from _series(block, points, logged=role == "run")
+            yield from _series(run, block, points, logged=role == "run")
 
 
-def _series(block: Columns, points: int, *, logged: bool) -> Iterator[dict[str, object]]:
+def _series(run: Run, block: Columns, points: int, *, logged: bool) -> Iterator[dict[str, object]]:
     last, low, high = (np.asarray(a, np.float64) for a in (block.last, block.low, block.high))
     table = Table(block.keys, block.first, block.steps, low, high, last)
     if points:
@@ -184,10 +200,21 @@ def _series(block: Columns, points: int, *, logged: bool) -> Iterator[dict[str, 
             "phase": key.phase,
             "quantity": key.quantity,
             "steps": table.ends[there].tolist(),
-            "values": _plain(values[there]),
+            "values": _plain(_told(run, key, table.ends[there], values[there])),
             "low": _plain(table.low[there, column]) if spans else None,
             "high": _plain(table.high[there, column]) if spans else None,
         }
+
+
+def _told(run: Run, key: SeriesKey, steps: Array, values: Floats) -> Floats:
+    """Norms and sums of tensors that had no finite value at a step are NaN there, not 0."""
+    if key.role == "run" or key.quantity not in _OF_FINITE or not np.any(values == 0):
+        return values
+    spoilt = np.zeros(len(values), np.bool_)
+    for kind in ("nan", "inf"):
+        counts = run.series(key.of(kind))
+        spoilt |= np.isin(steps, counts.steps[counts.values > 0])
+    return np.where((values == 0) & spoilt, np.nan, values)
 
 
 def _plain(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[float | str]:

@@ -48,7 +48,7 @@ def scalars(run: Run, rank: int | None = None) -> list[TextLine]:
     parts = []
     for key in keys[:4]:
         value = run.latest(key, rank)
-        role = "bad" if key.slot == "loss" and not math.isfinite(value) else ""
+        role = "" if math.isfinite(value) else "bad"
         parts.append(
             line((f"{safe_label(key.slot, 12)} ", "dim"), (number(value, 8, digits=3), role))
         )

@@ -14,7 +14,7 @@ from gradtui.core.arrays import read_only
 from gradtui.viewmodel.run.tree import ModuleTree, module_tree
 
 if TYPE_CHECKING:
-    from gradtui.core.arrays import Array, Floats, Indices
+    from gradtui.core.arrays import Array, Flags, Floats, Indices
     from gradtui.core.run.keys import SeriesKey
     from gradtui.core.run.records import ModuleInfo, ParameterInfo
     from gradtui.core.run.run import Run
@@ -61,7 +61,8 @@ class Numbers:
     """Columns over the nodes of a tree, float64 [n]; NaN where there is nothing to tell.
 
     A node's parameters are its own and all below it: norms are roots of sums of squares. Shares of
-    outputs are over the leaves below; time and the gradient of the output are the module's own.
+    outputs are over the leaves below; time and the gradient of the output are the module's own. What
+    has no finite value has no norm and no shares: NaN, not 0.
 
     Attributes:
         tree: the modules.
@@ -76,6 +77,8 @@ class Numbers:
         seconds: of one step's calls.
         steps: the step of ``gradient``; -1 for none.
         sampled: whether ``ratio`` is from a sample.
+        lost: bool [n]: whether the outputs have no finite value.
+        lost_gradient: bool [n]: whether the gradient of the output has none.
     """
 
     tree: ModuleTree = field(default_factory=ModuleTree)
@@ -90,6 +93,15 @@ class Numbers:
     seconds: Floats = field(default_factory=lambda: _none(1))
     steps: Floats = field(default_factory=lambda: _none(1))
     sampled: bool = False
+    lost: Flags = field(default_factory=lambda: np.zeros(1, np.bool_))
+    lost_gradient: Flags = field(default_factory=lambda: np.zeros(1, np.bool_))
+
+
+def is_lost(run: Run, key: SeriesKey, rank: int | None = None) -> bool:
+    """Whether the newest norm of a tensor is 0 for want of a finite value: what was counted is not finite."""
+    if run.latest(key, rank) != 0:
+        return False
+    return any(run.latest(key.of(kind), rank) > 0 for kind in ("nan", "inf"))
 
 
 def _none(count: int) -> Floats:
@@ -116,6 +128,14 @@ def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
     )
     count, zeros = read.leaves("count"), read.leaves("zeros")
     units, dead = read.leaves("units"), read.leaves("dead")
+    spoilt = _joined_counts(read.leaves("nan"), read.leaves("inf"))
+    lost = (spoilt > 0) & (spoilt >= count)
+    back = np.sqrt(read.own("output gradient", "l2", squared=True))
+    lost_gradient = (back == 0) & (
+        _joined_counts(read.own("output gradient", "nan"), read.own("output gradient", "inf")) > 0
+    )
+    weight[(weight == 0) & (bad_weights > 0)] = np.nan
+    gradient[(gradient == 0) & (bad > 0)] = np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         return Numbers(
             tree,
@@ -124,12 +144,14 @@ def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
             np.sqrt(gradient),
             bad,
             np.sqrt(update) / np.sqrt(base),
-            zeros / count,
-            dead / units,
-            np.sqrt(read.own("output gradient", "l2", squared=True)),
+            np.where(lost, np.nan, zeros / count),
+            np.where(lost, np.nan, dead / units),
+            np.where(lost_gradient, np.nan, back),
             _own_or_below(tree, read.own("module", "seconds")),
             steps,
             read.is_sampled("update", "l2"),
+            lost,
+            lost_gradient,
         )
 
 

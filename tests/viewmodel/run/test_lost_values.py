@@ -1,0 +1,93 @@
+"""A tensor without a finite value has no norm and no shares: they read nan, not 0."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from kit.runs import Training as Made
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.viewmodel.run.detail import module_detail
+from gradtui.viewmodel.run.document import run_parts
+from gradtui.viewmodel.run.headline import scalars
+from gradtui.viewmodel.run.training import Training, training_of
+from gradtui.viewmodel.text import plain
+
+SINCE = 6
+SIZE = 64 * 64
+
+
+def run(spoilt: float = 1.0):
+    """A run of which one layer has this share of NaN from a step on."""
+    made = Made(steps=10, every=1).layer("a").layer("b")
+    late = made.t >= SINCE
+    sizes = {"gradient": SIZE, "parameter": SIZE, "output": 2048.0, "output gradient": 2048.0}
+    for role, size in sizes.items():
+        slots = ("weight", "bias") if role in ("gradient", "parameter") else ("",)
+        for slot in slots:
+            count = 64 if slot == "bias" else size
+            made.set("a", role, "nan", np.where(late, count * spoilt, 0.0), slot=slot)
+            norm = made.of("a", role, "l2", slot)
+            made.set("a", role, "l2", np.where(late & (spoilt == 1), 0.0, norm), slot=slot)
+    made.set("", "run", "value", np.where(late, np.nan, 1.0), slot="grad_norm")
+    return made.run()
+
+
+def detail(made, path="a"):
+    training = training_of(made, (), Training())
+    return "\n".join(plain(each) for each in module_detail(made, training, path, 160))
+
+
+def test_numbers_of_what_is_lost_are_none():
+    numbers = training_of(run(), (), Training()).numbers
+    node = numbers.tree.node("a")
+    for name in ("weight", "gradient", "zeros", "dead", "output_gradient"):
+        assert np.isnan(getattr(numbers, name)[node]), name
+    assert numbers.lost[node]
+    assert numbers.lost_gradient[node]
+    other = numbers.tree.node("b")
+    assert numbers.zeros[other] == 0
+    assert not numbers.lost[other]
+    assert not numbers.lost_gradient[other]
+
+
+def test_of_what_is_lost_in_part_the_rest_is_told():
+    numbers = training_of(run(0.5), (), Training()).numbers
+    node = numbers.tree.node("a")
+    for name in ("weight", "gradient", "zeros", "dead", "output_gradient"):
+        assert np.isfinite(getattr(numbers, name)[node]), name
+    assert not numbers.lost[node]
+
+
+def test_the_detail_says_nan():
+    text = detail(run())
+    for words in ("|W|2 nan", "|dW|2 nan", "|.|2 nan", "zeros of y nan", "|dy|2 nan"):
+        assert words in text, text
+    assert "|W|2 0" not in text
+    assert "nan" not in detail(run(0.5))
+    assert "nan" not in detail(run(), "b")
+
+
+def test_the_document_says_nan():
+    document = json.loads("".join(run_parts(run(), (), history=True, points=0)))
+    assert document["scalars"]["grad_norm"]["value"] == "nan"
+    tensors = {each["path"]: each["statistics"] for each in document["modules"]}
+    for tensor in tensors["a"]:
+        if tensor["role"] in ("gradient", "parameter", "output", "output gradient"):
+            assert tensor["l2"] == "nan", tensor
+            assert tensor.get("zero_share", "nan") == "nan"
+    assert all(tensor.get("l2") != "nan" for tensor in tensors["b"])
+    key = SeriesKey("a", "gradient", "l2", "weight")
+    (series,) = [
+        each
+        for each in document["history"]
+        if (each["path"], each["role"], each["quantity"], each["slot"])
+        == (key.path, key.role, key.quantity, key.slot)
+    ]
+    assert series["values"][SINCE:] == ["nan"] * (10 - SINCE)
+    assert "nan" not in series["values"][:SINCE]
+
+
+def test_a_norm_of_the_run_that_is_nan_stands_in_the_headline():
+    assert "grad_norm nan" in "  ".join(plain(part) for part in scalars(run()))
