@@ -47,6 +47,8 @@ class Launch:
         max_bytes: Larger files are refused.
         child: The command of the adapter's process; empty for none.
         source: The file whose every save starts that process again; empty for none.
+        title: What stands in the header in place of the location; empty for the location.
+        view: The view that is opened where none was chosen before; empty for the one that fits the folder.
     """
 
     location: str
@@ -59,6 +61,8 @@ class Launch:
     max_bytes: int = DEFAULT_MAX_BYTES
     child: tuple[str, ...] = ()
     source: str = ""
+    title: str = ""
+    view: str = ""
 
 
 def choose_colors(color: Color) -> None:

@@ -240,6 +240,8 @@ def _pane(options: argparse.Namespace, source: str, python: str) -> int:
                 more=_tracer_options(options),
             ),
             source=source if options.watch else "",
+            title=options.spec,
+            view="architecture",
             **screen_arguments(options),
         )
         return terminal.open_screen(launch)

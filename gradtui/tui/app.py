@@ -45,7 +45,7 @@ class GradtuiApp(SparseApp[int]):
         self._launch = launch
         self.bridge = Bridge(launch, self.post_message, _load_workspace)
         plain = palette_for(colours_of(self), ascii_only=launch.ascii)
-        self.shell = Shell(launch.location, palette=plain)
+        self.shell = Shell(launch.title or launch.location, palette=plain)
         self.failure = ""
         self._begun = False
 
@@ -97,6 +97,8 @@ class GradtuiApp(SparseApp[int]):
             ),
             problems=(*(settings.notes if settings else ()), *problems),
         )
+        if launch.view and not workspace.has_state:
+            workspace.show_first(launch.view)
         await workspace.open()
         self.shell.workspace = workspace
         return workspace

@@ -63,6 +63,11 @@ class Bridge:
         self.state: Mapping[str, object] = {}
         self.settings: Settings | None = None
 
+    @property
+    def reloads(self) -> bool:
+        """Whether the adapter's process begins again at each save of its source."""
+        return bool(self._launch.source)
+
     def start(self) -> None:
         """Begin to read the folder and to run the adapter; everything comes back as messages."""
         if self._launch.child:

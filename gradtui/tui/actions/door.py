@@ -19,6 +19,10 @@ class Door(Protocol):
     Nothing here blocks or raises: what comes of it arrives as a message.
     """
 
+    @property
+    def reloads(self) -> bool:
+        """Whether the adapter's process begins again at each save of its source."""
+
     def save(self, array: Array, name: str, *, seen: FolderView, overwrite: bool) -> None:
         """Write an edited input; ``seen`` is the picture of the folder that was edited."""
 

@@ -111,6 +111,8 @@ class Drawing:
             text=printable(status.text),
             clock=clock(view.loaded_at),
         )
+        if desk.planning and not desk.session.layers and not desk.watching:
+            state = replace(state, text=self._traced(state), clock="")
         run: list[TextLine] = []
         if desk.watching and desk.selection.view not in ("values", "flow"):
             from gradtui.tui.screens.watched import header_parts
@@ -120,6 +122,13 @@ class Drawing:
         return header_line(
             state, desk.generations, desk.selection, desk.edits.pending_count, width, run=run
         )
+
+    def _traced(self, state: FolderState) -> str:
+        """Words for a folder that holds an architecture and nothing else: its adapter only traced it."""
+        adapter = self._workspace.view.adapter if self._workspace.view is not None else None
+        if adapter is None or adapter.alive or adapter.state not in ("stopped", ""):
+            return state.text
+        return "traced again at each save" if self._workspace.door.reloads else "traced"
 
     def _headline(self, width: int) -> TextLine:
         work, desk = self._workspace, self._workspace.desk

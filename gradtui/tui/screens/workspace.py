@@ -131,10 +131,15 @@ class Workspace:
             self.draw()
         self.look_ahead()
 
+    def show_first(self, view: str) -> None:
+        """Begin with a view, where the person has chosen none before."""
+        self.desk.selection = replace(self.desk.selection, view=view)
+
     def _took_graph(self, graph: ModuleGraph, *, first: bool) -> None:
         desk = self.desk
         desk.plan.arrived(graph)
-        if first and not self.has_state and not desk.generations.kept and not desk.watching:
+        alone = not desk.generations.kept and not desk.watching
+        if alone and (desk.selection.view == "log" or (first and not self.has_state)):
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:
             from gradtui.tui.actions.drafting import go_to_fault
@@ -170,7 +175,7 @@ class Workspace:
         self.child = state
         if ended and state.code and not self.room.leaving:
             self.desk.say(f"{state.ended}; :log shows what it printed", "bad")
-            if not self.desk.generations.kept:
+            if not self.desk.generations.kept and not self.desk.planning:
                 self.desk.selection = replace(self.desk.selection, view="log", row=0)
         self.draw()
 
