@@ -196,9 +196,7 @@ def _entered(spoilt: list[Spoilt], first: Spoilt) -> str:
         came = f", came into {path} with its input"
         if not after:
             return f"{came}, before any other module's output"
-        holder = path.rpartition(".")[0]
-        where = f", in the forward of {place(holder)}" if _beside(after, path) else ""
-        return f"{came}; born between {after} and {path}{where}"
+        return f"{came}; born between {after} and {path}{_whose(after, path)}"
     if first.key.role != "output":
         return ""
     same = (
@@ -212,9 +210,15 @@ def _entered(spoilt: list[Spoilt], first: Spoilt) -> str:
     return f", in {place(path)} or before it{last}"
 
 
-def _beside(one: str, other: str) -> bool:
-    """Whether two modules are in the same one."""
-    return one.rpartition(".")[0] == other.rpartition(".")[0]
+def _whose(after: str, path: str) -> str:
+    """Whose forward pass runs between a module's end and another's begin, where their paths tell."""
+    holder = path.rpartition(".")[0]
+    lead = f"{holder}." if holder else ""
+    if not after.startswith(lead):
+        return ""
+    ended, _, deeper = after.removeprefix(lead).partition(".")
+    end = f" or at the end of {lead}{ended}" if deeper else ""
+    return f", in the forward of {place(holder)}{end}"
 
 
 def _advice(first: Spoilt) -> str:

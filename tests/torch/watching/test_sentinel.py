@@ -320,6 +320,7 @@ def test_a_finding_says_where_it_came_in():
     assert "in the forward of the model" in words
     words = told(split(100).events("non-finite")[0][1])
     assert "came into head with its input; born between blocks.1 and head" in words
+    assert "in the forward of the model or at the end of blocks;" in words
 
 
 def test_a_finding_calls_no_inputs_finite_that_were_not_looked_at():
