@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Color = Literal["auto", "truecolor", "256", "16", "none"]
 COLORS: Final[tuple[Color, ...]] = ("auto", "truecolor", "256", "16", "none")
@@ -49,6 +52,8 @@ class Launch:
         source: The file whose every save starts that process again; empty for none.
         title: What stands in the header in place of the location; empty for the location.
         view: The view that is opened where none was chosen before; empty for the one that fits the folder.
+        plan: Choices for the Architecture, as its state has them; empty for those of the last time.
+        colours: Arguments of `gradtui.core.architecture.categories.Colours`; empty for its defaults.
     """
 
     location: str
@@ -63,6 +68,8 @@ class Launch:
     source: str = ""
     title: str = ""
     view: str = ""
+    plan: Mapping[str, object] = field(default_factory=dict)
+    colours: Mapping[str, Any] = field(default_factory=dict)
 
 
 def choose_colors(color: Color) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gradtui.cli import terminal
 from gradtui.cli.options import Parser, screen_arguments, screen_options
@@ -114,9 +114,10 @@ def _has_terminal() -> bool:
 
 def _headless(options: argparse.Namespace, python: str) -> int:
     need_output("trace")
+    from gradtui.core.architecture.categories import Colours
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 
-    colours = _colours(options)
+    colours = Colours(**_colours(options))
     graph, code = _traced(options, python)
     if code:
         return code
@@ -206,7 +207,8 @@ def _choices(options: argparse.Namespace, usual: ArchitectureChoices) -> Archite
     )
 
 
-def _colours(options: argparse.Namespace) -> Colours:
+def _colours(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `Colours`, which were tried once: a wrong one is told before anything is run."""
     from gradtui.core.architecture.categories import Colours
 
     fixed = {}
@@ -215,19 +217,27 @@ def _colours(options: argparse.Namespace) -> Colours:
         if not sign:
             raise UsageError(f"--fix {text}: expected NAME=COLOUR, such as Convolution=#ff8800")
         fixed[name] = colour
-    places = [part for part in options.avoid.split(",") if part]
-    if not all(part.strip().isdecimal() for part in places):
+    places = [part.strip() for part in options.avoid.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in places):
         raise UsageError(f"--avoid {options.avoid}: expected places such as 3,5")
-    return Colours(
-        options.palette, fixed=fixed, avoid=[int(part) for part in places], by=options.colour_by
-    )
+    found = {
+        "palette": options.palette,
+        "fixed": fixed,
+        "avoid": [int(part) for part in places],
+        "by": options.colour_by,
+    }
+    Colours(**found)
+    return found
 
 
 def _pane(options: argparse.Namespace, source: str, python: str) -> int:
     from tempfile import TemporaryDirectory
 
     from gradtui.launch import TRACER_MODULE, Launch, child_command
+    from gradtui.viewmodel.architecture.choices import ArchitectureChoices, to_state
 
+    colours = _colours(options)
+    plan = to_state(_choices(options, ArchitectureChoices()))
     with TemporaryDirectory(prefix="gradtui-trace-") as folder:
         launch = Launch(
             folder,
@@ -242,6 +252,8 @@ def _pane(options: argparse.Namespace, source: str, python: str) -> int:
             source=source if options.watch else "",
             title=options.spec,
             view="architecture",
+            plan=plan,
+            colours=colours,
             **screen_arguments(options),
         )
         return terminal.open_screen(launch)

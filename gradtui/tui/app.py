@@ -98,7 +98,7 @@ class GradtuiApp(SparseApp[int]):
             problems=(*(settings.notes if settings else ()), *problems),
         )
         if launch.view and not workspace.has_state:
-            workspace.show_first(launch.view)
+            workspace.show_first(launch)
         await workspace.open()
         self.shell.workspace = workspace
         return workspace

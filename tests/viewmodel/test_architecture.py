@@ -35,7 +35,6 @@ from gradtui.viewmodel.architecture.words import (
     graph_headline,
     minimap,
     row_detail,
-    turn,
 )
 from gradtui.viewmodel.text import cell_width, plain
 
@@ -213,8 +212,9 @@ class TestWords:
     def test_a_unet_turns_inside_its_skips(self):
         edges = [(0, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (2, 6), (3, 5)]
         _, view = listed(chain_of(1, 1, 1, 1, 1, edges=edges))
-        assert turn(view) == 3
-        assert turn(listed(chain_of(1, 1))[1]) == -1
+        assert view.layout.turn() == 3
+        assert "◡" in view.gutters[3]
+        assert listed(chain_of(1, 1))[1].layout.turn() == -1
 
 
 class TestPlan:

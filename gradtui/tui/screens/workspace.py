@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gradtui.core.architecture.graph import ModuleGraph
+    from gradtui.launch import Launch
     from gradtui.store.view import FolderView
     from gradtui.tui.actions.door import Door
     from gradtui.tui.child import ChildState
@@ -131,9 +132,18 @@ class Workspace:
             self.draw()
         self.look_ahead()
 
-    def show_first(self, view: str) -> None:
-        """Begin with a view, where the person has chosen none before."""
-        self.desk.selection = replace(self.desk.selection, view=view)
+    def show_first(self, launch: Launch) -> None:
+        """Begin with the view and the choices of a start, where the person has made none before."""
+        selection = replace(self.desk.selection, view=launch.view)
+        if launch.plan:
+            from gradtui.viewmodel.architecture.choices import from_state as plan_from
+
+            selection = replace(selection, architecture=plan_from(launch.plan))
+        self.desk.selection = selection
+        if launch.colours:
+            from gradtui.core.architecture.categories import Colours
+
+            self.views.architecture.colours = Colours(**launch.colours)
 
     def _took_graph(self, graph: ModuleGraph, *, first: bool) -> None:
         desk = self.desk

@@ -79,7 +79,24 @@ class Layout:
         """Rows that a row gives to."""
         return tuple(target for source, target in self.edges if source == row)
 
+    def turn(self) -> int:
+        """The row at which the graph turns, as a UNet does at its bottom: inside the most nested skips; -1 without.
 
+        A skip is an edge over other rows. It takes two nested ones to make a turn; of a graph with very many
+        skips none is looked for.
+        """
+        skips = [(a, b) for a, b in self.edges if b - a > 1]
+        if len(skips) > MOST_SKIPS:
+            return -1
+        best, found = 1, -1
+        for a, b in skips:
+            depth = sum(c <= a and b <= d for c, d in skips)
+            if depth > best:
+                best, found = depth, (a + b) // 2
+        return found
+
+
+MOST_SKIPS: Final = 1000
 _NO_ROW: Final = -1
 
 

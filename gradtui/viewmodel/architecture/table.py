@@ -162,21 +162,24 @@ def _gutters(layout: Layout, kept: list[int], *, upward: bool, ascii: bool) -> t
     for _, target in layout.edges:
         meets[target] += 1
     glyphs = ASCII if ascii else UPWARDS if upward else UNICODE
+    turn = layout.turn()
     lines = []
     above: LaneRow | None = None
     for lane_row, place in zip(drawn, kept, strict=True):
-        mark = node_mark(layout.rows[place], meets[place], ascii=ascii)
+        mark = node_mark(layout.rows[place], meets[place], turns=place == turn, ascii=ascii)
         lines.append(gutter(lane_row, above, mark, width=width, glyphs=glyphs))
         above = lane_row
     return tuple(lines)
 
 
-def node_mark(row: ArchitectureRow, inputs: int, *, ascii: bool) -> str:
-    """The sign of a row: folded, several inputs, or a leaf."""
+def node_mark(row: ArchitectureRow, inputs: int, *, turns: bool, ascii: bool) -> str:
+    """The sign of a row: folded, several inputs, where the graph turns, or a leaf."""
     if row.role in ("folded", "repeat"):
         return "+" if ascii else "▸"
     if inputs > 1:
         return "#" if ascii else "⊕"
+    if turns:
+        return "U" if ascii else "◡"
     return "o" if ascii else "◆"
 
 

@@ -150,20 +150,6 @@ def minimap(
     return tuple(found)
 
 
-def turn(view: ArchitectureView) -> int:
-    """The row at which the graph turns, as a UNet does at its bottom: inside the most nested skips; -1 without.
-
-    A skip is an edge over other rows; it takes two nested ones to make a turn.
-    """
-    skips = [(a, b) for a, b in view.layout.edges if b - a > 1]
-    best, found = 1, -1
-    for a, b in skips:
-        depth = sum(c <= a and b <= d for c, d in skips)
-        if depth > best:
-            best, found = depth, (a + b) // 2
-    return found
-
-
 def summary_lines(graph: ModuleGraph) -> tuple[str, ...]:
     """The sums below a printed table."""
     totals = graph.totals
