@@ -58,7 +58,11 @@ def diagnose(run: Run, *, bounds: Bounds = USUAL) -> tuple[Finding, ...]:
     evidence = Evidence(run)
     found: list[Finding] = []
     for find in RULES:
-        found += _capped(find(evidence, bounds), bounds.most)
+        try:
+            found += _capped(find(evidence, bounds), bounds.most)
+        except Exception as error:  # noqa: BLE001
+            # A mistake in one rule must not take the findings of the others from the person.
+            found.append(_failed(find, error))
     return in_order(_causes(found))
 
 
@@ -71,6 +75,22 @@ def _capped(findings: Iterator[Finding], most: int) -> list[Finding]:
         paths = dict.fromkeys((*last.also, *rest))
         kept[-1] = replace(last, also=tuple(path for path in paths if path != last.path))
     return kept
+
+
+def _failed(find: Find, error: Exception) -> Finding:
+    """What is told where a rule itself failed: nothing is known of what it looks for."""
+    rule = find.__module__.rsplit(".", 1)[-1].replace("_", " ")
+    told = " ".join(str(error).split())[:200]
+    return Finding(
+        "judging",
+        "note",
+        "",
+        f"rule {rule}",
+        0,
+        f"The rule {rule} could not judge this run; the others did.",
+        f"{rule}: {type(error).__name__}: {told}",
+        "This is a mistake in gradtui, not in the training: please report it.",
+    )
 
 
 def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.table import lasting, middle, ongoing
+from gradtui.diagnosis.table import lasting, middle, newest, ongoing
 from gradtui.diagnosis.words import and_more, others, place, short, since, times
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _is_clipped(evidence: Evidence, growth: Growth) -> bool:
 def _profile(evidence: Evidence, table: Table, bounds: Bounds) -> Iterator[Finding]:
     table = evidence.weights_of(table)
     depth = evidence.structure.depths(table.keys)
-    now = middle(table.last[-bounds.rows :])
+    now = newest(table.last, bounds.rows)
     positive = now[now > 0]
     if not len(positive):
         return

@@ -24,6 +24,7 @@ Rule: TypeAlias = Literal[
     "clipping",
     "loss spike",
     "rank disagreement",
+    "judging",
 ]
 
 
@@ -72,9 +73,20 @@ class Finding:
 
 
 def in_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Return findings worst first, then what goes on before what is over, then by the step at which they begin."""
+    """Return findings worst first, then what goes on before what is over, then by the step at which they begin.
+
+    Of what begins at the same step, a gradient that vanishes comes last: it follows from the others.
+    """
     return tuple(
-        sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), not f.ongoing, f.since))
+        sorted(
+            findings,
+            key=lambda f: (
+                SEVERITIES.index(f.severity),
+                not f.ongoing,
+                f.since,
+                f.rule == "vanishing",
+            ),
+        )
     )
 
 

@@ -233,3 +233,13 @@ def upper(values: Floats, share: float, axis: int = 0) -> Floats:
     place = np.maximum(np.ceil(share * count).astype(np.intp) - 1, 0)
     found: Floats = np.take_along_axis(ordered, np.expand_dims(place, axis), axis).squeeze(axis)
     return found
+
+
+def newest(values: Floats, rows: int) -> Floats:
+    """Return the median of the newest known values of each column [n], at most ``rows`` of them.
+
+    NaN only where a column has none at all: what ended in NaN is told by what it was before.
+    """
+    known = ~np.isnan(values)
+    after = np.cumsum(known[::-1], axis=0)[::-1]
+    return middle(np.where(known & (after <= rows), values, np.nan))

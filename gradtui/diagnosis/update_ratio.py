@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.table import middle, ongoing
+from gradtui.diagnosis.table import middle, newest, ongoing
 from gradtui.diagnosis.words import and_more, others, place, short, since
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
 
 
 def _large(step: Table, ratio: Floats, columns: Indices, start: Indices, bounds: Bounds) -> Finding:
-    now = middle(ratio[-bounds.update_rows :, columns])
+    now = newest(ratio[:, columns], bounds.update_rows)
     worst = int(np.nanargmax(now))
     key = step.keys[columns[worst]]
     also = others([step.keys[i].path for i in columns.tolist()], key.path)
@@ -76,11 +76,11 @@ def _large(step: Table, ratio: Floats, columns: Indices, start: Indices, bounds:
 def _small(
     step: Table, ratio: Floats, usual: Floats, columns: Indices, start: Indices, bounds: Bounds
 ) -> Finding:
-    now = middle(ratio[-bounds.update_rows :, columns])
+    now = newest(ratio[:, columns], bounds.update_rows)
     worst = int(np.nanargmin(now))
     key = step.keys[columns[worst]]
     also = others([step.keys[i].path for i in columns.tolist()], key.path)
-    others_now = float(np.nanmedian(usual[-bounds.update_rows :]))
+    others_now = float(newest(usual[:, None], bounds.update_rows)[0])
     none = now[worst] == 0
     return Finding(
         "update ratio",

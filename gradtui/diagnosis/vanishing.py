@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.table import middle, ongoing, upper
+from gradtui.diagnosis.table import middle, newest, ongoing, upper
 from gradtui.diagnosis.words import and_more, others, place, short, since
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _held(table: Table, mask: Flags, bounds: Bounds) -> Indices:
 
 def _loss_side(evidence: Evidence, table: Table, columns: Indices, bounds: Bounds) -> Flags:
     """Whether the large gradients lie between these weights and the loss: else they grow on their way back."""
-    now = middle(table.last[-bounds.rows :])
+    now = newest(table.last, bounds.rows)
     depth = evidence.structure.depths(table.keys)
     large = now >= upper(now, LARGE) / 10
     behind: Flags = depth[columns] < np.median(depth[large]) if large.any() else columns < 0
@@ -79,8 +79,8 @@ def _finding(
     fell: bool = False,
 ) -> Finding:
     starts, _ = ongoing(share[:, columns] < bound, table.known[:, columns], bounds.gap)
-    now = middle(table.last[-bounds.rows :, columns])
-    shares = middle(share[-bounds.rows :, columns])
+    now = newest(table.last[:, columns], bounds.rows)
+    shares = newest(share[:, columns], bounds.rows)
     worst = int(np.argmin(now))
     key = table.keys[columns[worst]]
     also = others([table.keys[i].path for i in columns.tolist()], key.path)

@@ -49,10 +49,14 @@ def place(path: str) -> str:
 
 
 def and_more(paths: Sequence[str]) -> str:
-    """Return " and 3 more modules" for what a finding is about beside its own path; "" for nothing."""
+    """Return what a finding is about beside its own path: up to three names, then how many more; "" for none."""
     if not paths:
         return ""
-    return f" and {len(paths)} more module{'s' if len(paths) > 1 else ''}"
+    named = [place(path) for path in paths[:3]]
+    more = len(paths) - len(named)
+    if more:
+        named.append(f"{more} more module{'s' if more > 1 else ''}")
+    return "".join(f", {name}" for name in named[:-1]) + f" and {named[-1]}"
 
 
 def since(table: Table, row: int) -> int:

@@ -218,3 +218,31 @@ def test_parameters_that_are_not_watched_are_not_judged():
     training = deep(4)
     training.parameters.append(ParameterInfo("elsewhere", "weight", (4, 4)))
     assert diagnose(training.run()) == ()
+
+
+def test_steps_that_were_too_large_before_all_became_nan():
+    """More NaN than any rule looks back over: what was known before them is told."""
+    training = deep(4)
+    for key in training.numbers:
+        if key.role == "update" and key.quantity == "l2":
+            training.numbers[key][150:] *= 1e4
+            training.numbers[key][250:] = np.nan
+    found = diagnose(training.run())
+    assert "update ratio" in {finding.rule for finding in found}
+    assert "judging" not in {finding.rule for finding in found}
+
+
+def test_a_rule_that_fails_is_told_and_the_others_judge(monkeypatch):
+    def find(evidence, bounds):
+        raise ValueError("of two\nlines")
+        yield
+
+    from gradtui.diagnosis import diagnose as rules
+
+    monkeypatch.setattr(rules, "RULES", (find, *rules.RULES))
+    training = deep(6)
+    training.of("body.2", "gradient", "l2", "weight")[200:] = 0
+    found = diagnose(training.run())
+    assert [f.rule for f in found] == ["vanishing", "judging"]
+    assert found[1].severity == "note"
+    assert found[1].why.endswith("ValueError: of two lines")

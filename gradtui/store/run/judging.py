@@ -91,7 +91,8 @@ class Judge:
             # A mistake in a rule must not take the numbers from the person.
             self.problem = f"findings: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
             return
-        self.problem = ""
+        failed = [finding.why for finding in found if finding.rule == "judging"]
+        self.problem = f"findings: {failed[0]}" if failed else ""
         with self._lock:
             if era == self._era:
                 self._tell(found)
