@@ -185,7 +185,8 @@ def _grown(
         f"The gradient of {place(key.path)}{and_more(also)} {'exploded' if over else 'explodes'}"
         + (", and came back." if over else ", before clipping." if clipped else "."),
         f"|grad|2 reached {short(worst.peak)} in {steps} steps, {times(worst.factor)} the largest before "
-        f"({short(worst.before)}); the bound is {times(worst.bound)}",
+        f"({short(worst.before)}); the bound is {times(worst.bound)}"
+        + ("" if over else evidence.runaway_rate),
         "Try a lower learning rate or a longer warm-up"
         + ("." if clipped else ", or clip the gradient norm.")
         + (" Look at the batch of that step." if over else ""),

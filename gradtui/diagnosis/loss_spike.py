@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -42,7 +43,9 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         first = float(np.median(values[:AROUND])) if len(values) else 0.0
         values = values[-MOST_POINTS:]
         if len(values) >= bounds.spike_past // 2 + AROUND:
-            yield from _spikes(series, steps, values, first, bounds)
+            for finding in _spikes(series, steps, values, first, bounds):
+                told = evidence.runaway_rate if finding.ongoing else ""
+                yield replace(finding, why=finding.why + told)
 
 
 def _spikes(

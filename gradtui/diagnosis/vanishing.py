@@ -46,13 +46,13 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     below = _held(table, far < bounds.vanish_below, bounds)
     below = below[_loss_side(evidence, table, below, bounds)]
     if len(below):
-        yield _finding(table, below, far, bounds.vanish_below, bounds)
+        yield _finding(evidence, table, below, far, bounds.vanish_below, bounds)
     fallen = _held(table, (share < bounds.vanish_past * usual) & fell, bounds)
     fallen = np.setdiff1d(fallen, below)
     if len(fallen):
         with np.errstate(invalid="ignore", divide="ignore"):
             against = share / usual
-        yield _finding(table, fallen, against, bounds.vanish_past, bounds, fell=True)
+        yield _finding(evidence, table, fallen, against, bounds.vanish_past, bounds, fell=True)
 
 
 def _held(table: Table, mask: Flags, bounds: Bounds) -> Indices:
@@ -69,7 +69,29 @@ def _loss_side(evidence: Evidence, table: Table, columns: Indices, bounds: Bound
     return behind
 
 
+def _silent(evidence: Evidence, paths: list[str], bounds: Bounds) -> tuple[str, ...]:
+    """Which modules get nothing at all: of those given, those without any other gradient, and those like them.
+
+    A weight whose input is 0 has no gradient, while the bias beside it has one: the gradient came that far, and what
+    is wrong lies before it. Where only such modules are left, all are. Modules without a weight matrix (a
+    normalisation) are added where all of their gradients became zero.
+    """
+    table = evidence.gradients
+    last = newest(table.last, bounds.rows)
+    known = np.count_nonzero(table.known[-bounds.rows :], axis=0) > 0
+    stopped = (last == 0) & known
+    moving = {key.path for key, value in zip(table.keys, last.tolist(), strict=True) if value > 0}
+    was = (table.high > 0).any(axis=0)
+    matrices = {table.keys[i].path for i in evidence.weights(table.keys).tolist()}
+    ended = [table.keys[i].path for i in np.flatnonzero(stopped & was).tolist()]
+    kept = [path for path in paths if path not in moving]
+    if not kept:
+        return tuple(paths)
+    return (*kept, *(p for p in dict.fromkeys(ended) if p not in moving and p not in matrices))
+
+
 def _finding(
+    evidence: Evidence,
     table: Table,
     columns: Indices,
     share: Floats,
@@ -81,9 +103,16 @@ def _finding(
     starts, _ = ongoing(share[:, columns] < bound, table.known[:, columns], bounds.gap)
     now = newest(table.last[:, columns], bounds.rows)
     shares = newest(share[:, columns], bounds.rows)
-    worst = int(np.argmin(now))
+    paths = [table.keys[i].path for i in columns.tolist()]
+    if (now == 0).all():
+        paths = list(_silent(evidence, paths, bounds))
+    own = set(paths)
+    worst = min(
+        (i for i, column in enumerate(columns.tolist()) if table.keys[column].path in own),
+        key=lambda i: float(now[i]),
+    )
     key = table.keys[columns[worst]]
-    also = others([table.keys[i].path for i in columns.tolist()], key.path)
+    also = others(paths, key.path)
     step = since(table, int(starts.min()))
     zero = now[worst] == 0
     against = "its own usual share of the others" if fell else "the network's large ones"

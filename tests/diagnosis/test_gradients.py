@@ -246,3 +246,25 @@ def test_a_rule_that_fails_is_told_and_the_others_judge(monkeypatch):
     assert [f.rule for f in found] == ["vanishing", "judging"]
     assert found[1].severity == "note"
     assert found[1].why.endswith("ValueError: of two lines")
+
+
+def test_a_layer_whose_bias_still_gets_a_gradient_is_not_named():
+    """A weight behind dead units has a zero gradient; its bias has not: the gradient got that far."""
+    training = deep(6)
+    for i in (2, 3):
+        training.of(f"body.{i}", "gradient", "l2", "weight")[200:] = 0
+    training.of("body.2", "gradient", "l2", "bias")[200:] = 0
+    (found,) = only(training.run(), "vanishing")
+    assert found.paths == ("body.2",)
+
+
+def test_a_learning_rate_without_end_is_named():
+    training = deep(6)
+    for i in range(3):
+        values = training.of(f"body.{i}", "gradient", "l2", "weight")
+        values[220:] *= np.exp(0.4 * np.arange(80))
+    training.of("", "run", "value", "loss")[220:] *= 1.6
+    rate = np.where(training.t < 200, 0.1, 0.1 * 1.05 ** (training.t - 200))
+    training.numbers[SeriesKey("", "run", "value", "lr")] = rate
+    found = [f for f in diagnose(training.run()) if f.rule == "exploding"]
+    assert "the learning rate grows all the time" in found[0].why
