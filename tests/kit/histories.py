@@ -58,7 +58,9 @@ def start(run: str = "run", rank: int = 0, world: int = 1, started: float = 1e9)
         settings={"log_freq": 10, "keep": ["net.a"]},
         modules=(ModuleInfo("", "Net"), ModuleInfo("net.a", "Linear", "in_features=3")),
         parameters=(
-            ParameterInfo("net.a", "weight", (2, 3), "float32", True, 6, ("net.c.weight",), "sharded"),
+            ParameterInfo(
+                "net.a", "weight", (2, 3), "float32", True, 6, ("net.c.weight",), "sharded"
+            ),
         ),
     )
 
@@ -93,7 +95,9 @@ def small_run(steps: int = 12, run: str = "run") -> list[Entry]:
         if step % 5 == 0:
             entries.append(histograms(step))
     entries.append(Entry(steps, 1e9, Event("note", "a line", "net.a", {"n": 1, "x": "nan"})))
-    entries.append(Entry(steps, 1e9, Kept(VALUES.of(""), np.arange(6, dtype=np.float16).reshape(2, 3))))
+    entries.append(
+        Entry(steps, 1e9, Kept(VALUES.of(""), np.arange(6, dtype=np.float16).reshape(2, 3)))
+    )
     return entries
 
 
