@@ -55,10 +55,12 @@ class Evidence:
         asked = (role, quantity)
         found = self._tables.get(asked)
         if found is None:
-            blocks = self.run.blocks(role, quantity, rank=self.rank)
-            table = bounded(joined([_table(block) for block in blocks]))
-            found = self._tables[asked] = table.within(LARGEST)
+            found = self._tables[asked] = bounded(self._whole(role, quantity)).within(LARGEST)
         return found
+
+    def _whole(self, role: Role, quantity: str) -> Table:
+        blocks = self.run.blocks(role, quantity, rank=self.rank)
+        return joined([_table(block) for block in blocks])
 
     def aligned(self, table: Table, like: Table, *, stale: bool = True) -> Table:
         """Return a table with the rows and columns of another, whose tensors may be the same.
@@ -77,8 +79,13 @@ class Evidence:
         asked = (role, f"clean {quantity}")
         found = self._tables.get(asked)
         if found is None:
-            table = self.table(role, quantity)
-            found = self._tables[asked] = table.without(self.spoilt(role, table))
+            # Hidden before rows are joined: one non-finite step must not hide the steps beside it.
+            table = self._whole(role, quantity)
+            for kind in ("nan", "inf") if self._met_non_finite(role) else ():
+                counts = self._whole(role, kind)
+                if not counts.empty and bool(np.any(counts.high > 0)):
+                    table = table.without(self.aligned(counts, table).high > 0)
+            found = self._tables[asked] = bounded(table).within(LARGEST)
         return found
 
     def spoilt(self, role: Role, table: Table) -> Flags:

@@ -81,6 +81,10 @@ def _growths(
     weights = evidence.weights(table.keys)
     level = middle(before[:, weights], axis=1) if len(weights) else middle(before, axis=1)
     steady = lasting(table.low, bounds.explode_rows)
+    # Two rows of several measurements each have lasted long enough, too.
+    joined = table.ends > table.steps
+    pairs = 1 + np.flatnonzero(joined[1:] & joined[:-1])
+    steady[pairs] = np.fmin(table.low[pairs], table.low[pairs - 1])
     allowed = _allowed(evidence, table, behind, bounds)
     with np.errstate(invalid="ignore"):
         mask = (steady >= allowed[:, None] * before) & (before > 0) & table.known

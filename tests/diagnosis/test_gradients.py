@@ -268,3 +268,15 @@ def test_a_learning_rate_without_end_is_named():
     training.numbers[SeriesKey("", "run", "value", "lr")] = rate
     found = [f for f in diagnose(training.run()) if f.rule == "exploding"]
     assert "the learning rate grows all the time" in found[0].why
+
+
+def test_an_explosion_that_ended_in_nan_stays_told_when_its_steps_are_joined():
+    training = deep(4, steps=1000)
+    for key in training.numbers:
+        if key.role == "gradient" and key.quantity == "l2":
+            training.numbers[key][184:] *= np.exp(1.0 * np.minimum(training.t[184:] - 183, 8))
+            training.numbers[key][193:] = np.nan
+    training.of("", "run", "value", "loss")[184:] *= 5
+    found = {f.rule: f for f in diagnose(training.run())}
+    assert found["exploding"].severity == "bad"
+    assert abs(found["exploding"].since - 184) <= 4
