@@ -116,7 +116,7 @@ def _growth(
         if not len(again):
             break
         begin = row = end + 1 + int(again[0])
-    end = max(end, begin)
+    end = max(min(end, int(np.flatnonzero(~np.isnan(values))[-1])), begin)
     peak = float(np.nanmax(values[begin : end + 1]))
     # It began before it had lasted, and before the loss said so.
     first = begin
