@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+import numpy as np
+
 from gradtui.core.architecture.graph import (
     GraphNode,
     Kind,
@@ -72,12 +74,7 @@ def from_document(document: object) -> ModuleGraph:
     if len(listed) > MOST_NODES:
         raise InvalidContents(f"{len(listed)} nodes: at most {MOST_NODES}")
     nodes = tuple(_node_in(number, item) for number, item in enumerate(listed))
-    edges = tuple(
-        sorted(
-            {_edge(item, len(nodes)) for item in _list(fields.get("edges"), "edges")},
-            key=lambda edge: (edge[1], edge[0]),
-        )
-    )
+    edges = _edges(_list(fields.get("edges"), "edges"), len(nodes))
     totals = _mapping(fields.get("totals", {}), "totals")
     return ModuleGraph(
         _text(fields.get("model", ""), "model"),
@@ -90,6 +87,8 @@ def from_document(document: object) -> ModuleGraph:
     )
 
 
+_KINDS: Final = get_args(Kind)
+_STATES: Final = get_args(State)
 _TOTALS: Final = (
     "parameters",
     "trainable",
@@ -130,7 +129,7 @@ def _node_in(number: int, item: object) -> GraphNode:
         raise InvalidContents(f"node {number}: its parent is {parent!r}, not a node before it")
     return GraphNode(
         number,
-        _one_of(fields.get("kind"), get_args(Kind), f"node {number}: kind"),
+        _one_of(fields.get("kind"), _KINDS, "kind"),
         _text(fields.get("path", ""), "path"),
         _text(fields.get("name", ""), "name"),
         _count(fields.get("call", 0), "call"),
@@ -139,12 +138,12 @@ def _node_in(number: int, item: object) -> GraphNode:
         _count(fields.get("parameters", 0), "parameters"),
         _count(fields.get("shared", 0), "shared"),
         _count(fields.get("flops", 0), "flops"),
-        tuple(_shape(shape) for shape in _list(fields.get("out_shapes", []), "out_shapes")),
-        tuple(_shape(shape) for shape in _list(fields.get("in_shapes", []), "in_shapes")),
+        _shapes(fields.get("out_shapes", []), "out_shapes"),
+        _shapes(fields.get("in_shapes", []), "in_shapes"),
         _text(fields.get("dtype", ""), "dtype"),
         _count(fields.get("bytes", 0), "bytes"),
         _text(fields.get("source", ""), "source"),
-        _one_of(fields.get("state", "run"), get_args(State), f"node {number}: state"),
+        _one_of(fields.get("state", "run"), _STATES, "state"),
         fields.get("guessed", False) is True,
         _text(fields.get("extra", ""), "extra"),
     )
@@ -160,7 +159,7 @@ def _fault_in(item: object, nodes: int) -> TraceFault:
         _text(fields.get("text", ""), "text"),
         _text(fields.get("path", ""), "path"),
         _text(fields.get("operation", ""), "operation"),
-        tuple(_shape(shape) for shape in _list(fields.get("in_shapes", []), "in_shapes")),
+        _shapes(fields.get("in_shapes", []), "in_shapes"),
         _text(fields.get("source", ""), "source"),
         _text(fields.get("line", ""), "line"),
         node if isinstance(node, int) and not isinstance(node, bool) and -1 <= node < nodes else -1,
@@ -180,19 +179,40 @@ def _list(value: object, what: str) -> list[Any]:
 
 
 def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
+    if type(value) is not str:
         raise InvalidContents(f"{what}: expected text, not {type(value).__name__}")
     return value
 
 
 def _count(value: object, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
+    if type(value) is not int or not 0 <= value <= LARGEST:
         raise InvalidContents(f"{what}: {value!r} is not a count")
     return value
 
 
 def _shape(value: object) -> Shape:
-    return tuple(_count(size, "a shape's size") for size in _list(value, "a shape"))
+    return tuple([_count(size, "a shape's size") for size in _list(value, "a shape")])
+
+
+def _shapes(value: object, what: str) -> tuple[Shape, ...]:
+    return tuple([_shape(shape) for shape in _list(value, what)])
+
+
+def _edges(listed: list[Any], nodes: int) -> tuple[tuple[int, int], ...]:
+    """All edges, sorted by consumer, each once; looked at one by one only to say which is wrong."""
+    if not listed:
+        return ()
+    try:
+        pairs = np.array(listed)
+    except (ValueError, OverflowError):
+        pairs = np.zeros(0)
+    sound = pairs.ndim == 2 and pairs.shape[1] == 2 and pairs.dtype == np.int64
+    if not sound or pairs.min() < 0 or pairs.max() >= nodes:
+        return tuple(
+            sorted({_edge(item, nodes) for item in listed}, key=lambda edge: (edge[1], edge[0]))
+        )
+    ordered = np.unique(pairs[:, ::-1], axis=0)[:, ::-1]
+    return tuple(map(tuple, ordered.tolist()))
 
 
 def _edge(value: object, nodes: int) -> tuple[int, int]:
