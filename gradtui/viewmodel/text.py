@@ -205,6 +205,11 @@ def number(value: float, width: int = 8, *, digits: int = 4, signed: bool = Fals
         for candidate in candidates:
             if len(sign) + len(candidate) <= width:
                 return sign + candidate
+    if 1e-3 <= size < 1:
+        # Rounded to what fits, as long as it does not become 0: ".01" tells more than a sign.
+        rounded = f"{size:.{max(width - len(sign) - 1, 0)}f}"[1:]
+        if len(sign) + len(rounded) <= width and rounded.strip(".0"):
+            return sign + rounded
     return (("-" if value < 0 else "+") + "#" * width)[: max(width, 0)]
 
 

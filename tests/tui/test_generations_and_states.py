@@ -342,3 +342,16 @@ async def test_a_mistake_while_drawing_keeps_the_screen_and_the_edits(tmp_path, 
         assert d.desk.edits.pending_count == 1
         assert "cannot be drawn" not in d.text()
         d.work.drawing.problem = ""
+
+
+async def test_the_log_is_not_where_the_next_start_begins(tmp_path):
+    folder = places.branched_folder(tmp_path)
+    async with driven(folder.shown, size=(80, 24)) as d:
+        await d.open()
+        await d.keys("o")
+        await d.run("log")
+        assert d.desk.selection.view == "log"
+        d.work.remember()
+    async with driven(folder.shown, size=(80, 24)) as d:
+        await d.open()
+        assert d.desk.selection.view == "overview"

@@ -119,3 +119,14 @@ def test_lines():
     assert plain(clip(line("abc", "def"), 4)) == "abc…"
     assert plain(spread(line("a"), line("b"), 5)) == "a   b"
     assert plain(spread(line("abcd"), line("b"), 5)) == "abcd…"
+
+
+@pytest.mark.parametrize(
+    ("value", "width", "told"),
+    [
+        (-0.00722, 4, "-.01"), (-0.00722, 5, "-.007"), (-0.0722, 3, "-.1"), (0.0722, 2, ".1"),
+        (-0.00722, 3, "-##"), (0.004, 3, "+##"), (0.996, 3, "1"),
+    ],
+)  # fmt: skip
+def test_small_numbers_in_narrow_cells_are_rounded_and_never_zero(value, width, told):
+    assert number(value, width) == told

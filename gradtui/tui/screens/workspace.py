@@ -324,7 +324,11 @@ class Workspace:
     def remember(self) -> None:
         """Keep the selection for the next start."""
         if self.desk.generations.kept or self.desk.watching or self.desk.planning:
-            self.door.keep_state(to_state(self.desk.selection))
+            selection = self.desk.selection
+            if selection.view == "log":
+                # It tells of this time: the next start has another.
+                selection = replace(selection, view=self.desk.before_log, row=0)
+            self.door.keep_state(to_state(selection))
 
     # Drawing
 

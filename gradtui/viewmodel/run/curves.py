@@ -257,6 +257,9 @@ def _bounds(curves: list[Curve], *, log: bool) -> tuple[float, float]:
     if not lows or not highs:
         return 0.0, 1.0
     low, high = min(lows), max(highs)
+    if low == high == 0 and not log:
+        # Nothing but 0: no range of its own, and none that looks like numbers.
+        return -1.0, 1.0
     least = _LEAST_RANGE if log else max(abs(low), abs(high), 1e-300) * _LEAST_RANGE
     if high - low < least:
         low, high = (low + high - least) / 2, (low + high + least) / 2
