@@ -132,6 +132,6 @@ def test_thresholds():
         {"a": 0.01, "b": 0.5, "c": 2000.0, "d": math.inf, "e": math.nan, "f": 0.0}, 4
     )
     assert [(f.path, f.rule, f.severity) for f in found] == [
-        ("d", "non-finite", "bad"), ("a", "vanishing", "warn"), ("c", "exploding", "warn"), ("f", "vanishing", "warn"),
+        ("d", "non-finite", "bad"), ("c", "exploding", "warn"), ("a", "vanishing", "warn"), ("f", "vanishing", "warn"),
     ]  # fmt: skip
     assert all(f.since == 4 for f in found)

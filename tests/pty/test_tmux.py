@@ -26,7 +26,10 @@ class Tmux:
     def __init__(self, place: Path) -> None:
         self._socket = str(place / "s")
         self._env = {
-            k: v for k, v in os.environ.items() if k not in ("TMUX", "NO_COLOR", "COLORTERM")
+            # COLUMNS and LINES too: workers of the test run have them, and they win over the pane's size.
+            k: v
+            for k, v in os.environ.items()
+            if k not in ("TMUX", "NO_COLOR", "COLORTERM", "COLUMNS", "LINES")
         }
 
     def __call__(self, *words: str, check: bool = True) -> str:
