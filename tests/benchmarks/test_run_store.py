@@ -125,7 +125,8 @@ def followed(path: Path, last_step: int) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    told: dict = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def told(figures: dict) -> str:

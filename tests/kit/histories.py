@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def start(run: str = "run", rank: int = 0, world: int = 1, started: float = 1e9)
     )
 
 
-def preamble(run: str = "run", **more: object) -> list[Entry]:
+def preamble(run: str = "run", **more: Any) -> list[Entry]:
     return [
         Entry(-1, 1e9, start(run, **more)),
         Entry(-1, 1e9, Layout(1, "scalars", KEYS, (1,))),

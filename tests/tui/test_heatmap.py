@@ -13,8 +13,9 @@ from textual.app import App
 from gradtui.tui.render.geometry import choose, label_step
 from gradtui.tui.render.heatmap import Heat, geometry_of, heatmap_line
 from gradtui.tui.render.marks import half_mark, mark_text, single_mark
-from gradtui.tui.render.palette import CUBE_LEVELS, TRUE_LEVELS, Palette, cube_colour
+from gradtui.tui.render.palette import CUBE_LEVELS, Palette, cube_colour
 from gradtui.tui.widgets.heatmap import Heatmap
+from gradtui.viewmodel.colours import TRUE_LEVELS
 from gradtui.viewmodel.levels import LEVEL_NAN, LEVEL_NEGATIVE_INF, LEVEL_POSITIVE_INF
 from gradtui.viewmodel.maps import MapView
 
