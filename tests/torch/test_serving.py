@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from kit.loading import session_of
 from kit.waiting import until
 from torch import nn
 
 from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.commit import read_commit, write_generation
-from gradtui.folder.load import load
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.npy import encode_npy
 from gradtui.folder.requests import ask, read_answer
@@ -68,13 +68,13 @@ def served(tmp_path, **options):
 def test_a_generation_for_every_save(tmp_path):
     with served(tmp_path, inputs=torch.ones(3, 4)) as (_, folder):
         until(answered(folder, 0), "the first generation")
-        first = load(folder).session
+        first = session_of(folder)
         assert first.input.shape == (3, 4)
         array = np.arange(12, dtype=np.float32).reshape(3, 4)
         for k in range(1, 4):
             number = save(folder, array * k)
             until(answered(folder, number), "the next generation")
-        session = load(folder).session
+        session = session_of(folder)
         assert session.generation == 4
         assert (session.input == array * 3).all()
         assert not np.allclose(session.target, first.target)
@@ -89,7 +89,7 @@ def test_an_input_of_another_program_counts(tmp_path):
         until(answered(folder, 0), "the first generation")
         np.save(folder.input, np.full((3, 4), 2.5, dtype=np.float32))
         until(lambda: read_adapter(folder).message == "generation 2", "the next generation")
-        assert (load(folder, settle=0).session.input == 2.5).all()
+        assert (session_of(folder, settle=0).input == 2.5).all()
 
 
 def test_an_error_is_told_and_the_next_save_tries_again(tmp_path):
@@ -116,7 +116,7 @@ def test_requests_of_every_kind(tmp_path):
     inputs = torch.rand(3, 4)
     with served(tmp_path, inputs=inputs) as (adapter, folder):
         until(answered(folder, 0), "the first generation")
-        flow = load(folder).session.pairs_to("b")[0].flow
+        flow = session_of(folder).pairs_to("b")[0].flow
         asked = {
             "row": ask(folder, "flow-row", pair=["a", "b"], node=5),
             "column": ask(folder, "flow-column", pair=["a", "b"], node=4),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from kit.loading import session_of
 from kit.seen import Seen
 from kit.waiting import until
 from torch import nn
@@ -112,7 +113,7 @@ def test_another_model_s_input_is_left_alone(tmp_path):
         )
         assert not read_adapter(folder).error
         assert folder.input.read_bytes() == before
-        assert load(folder, settle=0).session.layers[0].shape == (2, 4)
+        assert session_of(folder, settle=0).layers[0].shape == (2, 4)
         np.save(folder.input, np.ones((2, 4), dtype=np.float32))
         until(lambda: read_commit(folder, "adapter").generation == 2, "the next generation")
         until(lambda: read_adapter(folder).message == "generation 2", "the end of the note")
