@@ -6,8 +6,6 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from gradtui.core.run.histogram import Binned, joined
 
 if TYPE_CHECKING:
@@ -94,13 +92,3 @@ class GrowingHistograms:
             moments, self._moments = self._moments, []
             for moment in moments:
                 self._put(moment)
-
-
-def empty_binned(rows: int, bins: int = 0) -> Binned:
-    """Return histograms without counts."""
-    return Binned(
-        np.zeros((rows, bins), np.uint16),
-        np.zeros(rows, np.int16),
-        np.zeros(rows, np.int32),
-        np.zeros((rows, 5), np.int64),
-    )

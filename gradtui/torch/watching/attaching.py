@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from gradtui.torch.watching.handle import live_handles
 
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from torch import nn
+
     Value = TypeVar("Value")
-
-
-class Attached(nn.Module):
-    """Stands for an attached tensor where a module is expected; it is part of no model."""
 
 
 def attach(tensor: Value, parent: nn.Module, name: str) -> Value:

@@ -77,11 +77,6 @@ class Collector:
         self._attached: dict[str, Site] = {}
         self._handles: list[Any] = []
 
-    def last_call(self, path: str) -> int:
-        """The place of a module's last call among all; 0 for one that was not called."""
-        site = self.sites.get(path)
-        return site.last if site is not None else 0
-
     # ---- the root's forward pass
 
     def begin_root(self, module: nn.Module) -> None:

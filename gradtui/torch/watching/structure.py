@@ -94,11 +94,6 @@ def parameters_of(model: nn.Module, around: nn.Module | None = None) -> tuple[Ow
     return tuple(found)
 
 
-def has_lazy(model: nn.Module) -> bool:
-    """Whether a parameter has no shape before the first forward pass."""
-    return any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters())
-
-
 def chosen(model: nn.Module, settings: Settings) -> dict[str, nn.Module]:
     """The modules that are looked at: those of ``include`` (all), without those of ``exclude``.
 

@@ -117,7 +117,7 @@ def sort(desk: Desk, count: int) -> None:
     choices = desk.selection.architecture
     place = count - 1 if count else COLUMNS.index(choices.sort) + 1
     column = COLUMNS[place % len(COLUMNS)]
-    choose(desk, replace(choices, sort=column, descending=column != "layer"))
+    choose(desk, choices.sorted_by(column))
     desk.say("in the order of dataflow" if column == "dataflow" else f"sorted by {column}")
 
 

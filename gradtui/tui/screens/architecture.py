@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final
 
 from gradtui.core.architecture.categories import Colours
-from gradtui.tui.screens.lists import ListView
+from gradtui.tui.screens.lists import ListView, Rows
 from gradtui.viewmodel.architecture.differences import difference_lines, difference_words
 from gradtui.viewmodel.architecture.table import architecture_header, architecture_line
 from gradtui.viewmodel.architecture.words import fault_lines, graph_headline, minimap, row_detail
 from gradtui.viewmodel.text import Span, TextLine, clip, line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.geometry import Size
 
     from gradtui.tui.actions.desk import Desk
@@ -25,8 +26,8 @@ MAP_FROM: Final = 60
 _MAP_WIDTH: Final = 3
 
 
-class _Rows(Sequence[TextLine]):
-    """Rows of the architecture, each made when it comes into view."""
+class _Rows(Rows):
+    """Rows of the architecture."""
 
     def __init__(self, view: View, width: int, colours: Colours, *, ascii: bool) -> None:
         self.made_from = (view, width, ascii)
@@ -36,13 +37,8 @@ class _Rows(Sequence[TextLine]):
     def __len__(self) -> int:
         return len(self.made_from[0].shown)
 
-    @overload
-    def __getitem__(self, place: int) -> TextLine: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[TextLine, ...]: ...
-    def __getitem__(self, place: int | slice) -> TextLine | tuple[TextLine, ...]:
-        if isinstance(place, slice):
-            return tuple(self[i] for i in range(*place.indices(len(self))))
+    def line_at(self, place: int) -> TextLine:
+        """Find the row at a place, or make it."""
         found = self._lines.get(place)
         if found is None:
             view, width, ascii = self.made_from
@@ -51,7 +47,7 @@ class _Rows(Sequence[TextLine]):
         return found
 
 
-class _WithMap(Sequence[TextLine]):
+class _WithMap(Rows):
     """Rows with a cell of the map at the end of those in view."""
 
     def __init__(self, rows: _Rows, cells: Sequence[TextLine], first: int) -> None:
@@ -60,13 +56,8 @@ class _WithMap(Sequence[TextLine]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, place: int) -> TextLine: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[TextLine, ...]: ...
-    def __getitem__(self, place: int | slice) -> TextLine | tuple[TextLine, ...]:
-        if isinstance(place, slice):
-            return tuple(self[i] for i in range(*place.indices(len(self))))
+    def line_at(self, place: int) -> TextLine:
+        """The row at a place, with its cell of the map."""
         cell = place - self._first
         end = self._cells[cell] if 0 <= cell < len(self._cells) else ()
         return (*self._rows[place], *end)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from gradtui.tui.actions.watching import row_of
-from gradtui.tui.screens.lists import ListView
+from gradtui.tui.screens.lists import ListView, Rows
 from gradtui.viewmodel.run.lines import header, row
 from gradtui.viewmodel.run.training import folded_nodes
-from gradtui.viewmodel.text import TextLine
 
 if TYPE_CHECKING:
     from textual.geometry import Size
@@ -17,10 +15,11 @@ if TYPE_CHECKING:
     from gradtui.core.arrays import Flags, Indices
     from gradtui.tui.actions.desk import Desk
     from gradtui.viewmodel.run.training import Training
+    from gradtui.viewmodel.text import TextLine
 
 
-class _Rows(Sequence[TextLine]):
-    """Rows of the tree, each made when it first comes into view."""
+class _Rows(Rows):
+    """Rows of the tree."""
 
     def __init__(
         self,
@@ -44,13 +43,8 @@ class _Rows(Sequence[TextLine]):
     def __len__(self) -> int:
         return len(self.made_from[1])
 
-    @overload
-    def __getitem__(self, place: int) -> TextLine: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[TextLine, ...]: ...
-    def __getitem__(self, place: int | slice) -> TextLine | tuple[TextLine, ...]:
-        if isinstance(place, slice):
-            return tuple(self[i] for i in range(*place.indices(len(self))))
+    def line_at(self, place: int) -> TextLine:
+        """Find the row at a place, or make it."""
         found = self._lines.get(place)
         if found is None:
             training, nodes, width, flat, ascii = self.made_from

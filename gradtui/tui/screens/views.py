@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final
 
 from textual.containers import Horizontal
 from textual.geometry import Size
 
 from gradtui.tui.actions.moving import overview_place
-from gradtui.tui.screens.lists import ListView
+from gradtui.tui.screens.lists import ListView, Rows
 from gradtui.tui.screens.maps import ValuesView, desk_edits
 from gradtui.viewmodel.overview import overview_header, overview_line, overview_rows
 from gradtui.viewmodel.text import TextLine, line, printable
@@ -33,8 +32,8 @@ RAIL_WIDTH: Final = 110
 NAME_WIDTH: Final = 7
 
 
-class _Rows(Sequence[TextLine]):
-    """Rows of the Overview, each made when it comes into view."""
+class _Rows(Rows):
+    """Rows of the Overview."""
 
     def __init__(self, rows: tuple[OverviewRow, ...], width: int, ascii: bool) -> None:
         self._rows, self._width, self._ascii = rows, width, ascii
@@ -42,13 +41,8 @@ class _Rows(Sequence[TextLine]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, place: int) -> TextLine: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[TextLine, ...]: ...
-    def __getitem__(self, place: int | slice) -> TextLine | tuple[TextLine, ...]:
-        if isinstance(place, slice):
-            return tuple(self[i] for i in range(*place.indices(len(self))))
+    def line_at(self, place: int) -> TextLine:
+        """Make the row at a place."""
         return overview_line(self._rows[place], self._width, ascii=self._ascii)
 
 

@@ -36,7 +36,6 @@ class ArchitectureRow:
         key: what folds and unfolds it, and keeps the cursor on it.
         members: numbers of calls alike.
         merged: numbers of the leaves merged into this row.
-        names: classes and operations, the node's first, then those of the merged ones.
         parameters, shared, flops, bytes: of all that the row stands for.
         last: the number of the node whose output the row gives.
     """
@@ -47,7 +46,6 @@ class ArchitectureRow:
     key: str
     members: tuple[int, ...] = ()
     merged: tuple[int, ...] = ()
-    names: tuple[str, ...] = ()
     parameters: int = 0
     shared: int = 0
     flops: int = 0
@@ -186,7 +184,6 @@ class Rows:
             key_of(node),
             (),
             (),
-            (node.name,),
             node.parameters,
             node.shared,
             node.flops,
@@ -202,7 +199,6 @@ class Rows:
             "=" + key,
             (),
             (),
-            (node.name,),
             node.parameters,
             node.shared,
             node.flops,
@@ -222,7 +218,6 @@ class Rows:
             key,
             members,
             (),
-            (node.name,),
             sum(one.parameters for one in sums),
             0,
             sum(one.flops for one in sums),
@@ -234,7 +229,6 @@ class Rows:
     def _join(into: ArchitectureRow, row: ArchitectureRow) -> None:
         into.merged = (*into.merged, row.number)
         if into.role == "leaf":
-            into.names = (*into.names, *row.names)
             into.last = row.number
         into.parameters += row.parameters
         into.shared += row.shared

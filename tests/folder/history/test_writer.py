@@ -12,51 +12,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from kit.histories import KEYS, preamble, read_all, run_of, scalars, small_run, steps_of
+from kit.written import events, files, read_steps, write
 
 from gradtui.core.run.records import Entry, Event, Kept, Layout, Scalars
 from gradtui.folder.history import writer as writer_module
-from gradtui.folder.history.segments import rank_path, segments_of
+from gradtui.folder.history.segments import rank_path
 from gradtui.folder.history.writer import HistoryWriter
-from gradtui.folder.location import DebugFolder
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return DebugFolder.at(f"{tmp_path}/run/")
-
-
-@pytest.fixture
-def writer(folder):
-    made = HistoryWriter(folder)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    """A writer that tries again at once, and looks for its file with each record."""
-    monkeypatch.setattr(writer_module, "_FIRST_PAUSE", 0.0)
-    monkeypatch.setattr(writer_module, "_LOOK", 0.0)
-
-
-def write(writer, entries):
-    for entry in entries:
-        writer.write(entry)
-    assert writer.flush(30)
-
-
-def read_steps(folder):
-    reader, entries = read_all(folder)
-    reader.close()
-    return steps_of(entries)
-
-
-def events(folder):
-    return [each.event for each in run_of(folder).events]
-
-
-def files(folder, rank=0):
-    return segments_of(rank_path(folder.history, rank))
 
 
 def test_what_is_written_is_read(folder, writer):
