@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import nn
 
-from gradtui.torch.watching.nesting import inputs_of, outputs_of
+from gradtui.torch.watching.nesting import outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gradtui.core.run.keys import Phase, Role
     from gradtui.torch.watching.collecting import Collector
     from gradtui.torch.watching.columns import Name
-    from gradtui.torch.watching.nesting import Named
 
 TRAIN: Final = 0
 EVAL: Final = 1
@@ -187,23 +186,33 @@ def _guard(
 
 
 class Frame:
-    """A call that is under way on a logged step."""
+    """A call on a logged step.
+
+    It outlives the call, until the gradients have come: so it holds names of tensors, and never a tensor, which the
+    model may be done with.
+
+    Attributes:
+        slots: of the tensors that it was given.
+        places: where these stand in the graph, while the call is under way.
+    """
 
     __slots__ = (
         "broken",
         "call",
-        "inputs",
         "module",
+        "phase",
         "places",
         "since",
         "site",
+        "slots",
         "spent",
         "started",
     )
 
     def __init__(self, site: Site, call: int, module: nn.Module) -> None:
         self.site, self.call, self.module = site, call, module
-        self.inputs: Named = []
+        self.phase: Phase = "train" if module.training else "eval"
+        self.slots: list[str] = []
         self.broken: list[tuple[str, int, int]] = []
         self.places: list[Any] = []
         self.since = 0
@@ -212,8 +221,7 @@ class Frame:
 
     def name(self, role: Role, slot: str) -> Name:
         """What a tensor of this call is called."""
-        phase: Phase = "train" if self.module.training else "eval"
-        return self.site.path, role, slot, self.call, phase
+        return self.site.path, role, slot, self.call, self.phase
 
 
 class Clock:
@@ -256,9 +264,3 @@ def on_gradient(tensor: torch.Tensor, hook: Callable[[Any], None]) -> Any:
 def in_backward() -> bool:
     """Whether this forward pass is the recompute of a checkpoint: it runs while gradients are computed."""
     return bool(torch._C._current_graph_task_id() != -1)  # noqa: SLF001 - the only way to know
-
-
-def inputs(frame: Frame, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Named:
-    """The tensors that a call was given, remembered in its frame."""
-    frame.inputs = inputs_of(args, kwargs)
-    return frame.inputs

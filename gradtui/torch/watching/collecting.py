@@ -15,12 +15,11 @@ from gradtui.torch.watching.calls import (
     Frame,
     Site,
     in_backward,
-    inputs,
     on_gradient,
 )
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
 from gradtui.torch.watching.consumers import Share, now, place_of, watch_shares
-from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.nesting import inputs_of, outputs_of
 from gradtui.torch.watching.replays import Replays
 from gradtui.torch.watching.units import dead, saturated, saturates, unit_dimension
 from gradtui.torch.watching.values import measurable
@@ -113,14 +112,16 @@ class Collector:
         site.alone = site.alone and not call and site.trains(module)
         collected = self.collected
         if collected is not None and call < self.settings.max_calls:
-            for slot, tensor in inputs(frame, args, kwargs):
+            named = inputs_of(args, kwargs)
+            frame.slots = [slot for slot, _ in named]
+            for slot, tensor in named:
                 if self._io:
                     seen = self._values(collected, frame, "input", slot, tensor)
                     if seen is not None and not seen.stats.is_finite:
                         frame.broken.append((slot, seen.stats.nan, seen.stats.inf))
                 self.edges.consumed(frame.name("input", slot), tensor)
             if self._io_grad and self.mode == TRAIN:
-                frame.places = [place_of(tensor) for _, tensor in frame.inputs]
+                frame.places = [place_of(tensor) for _, tensor in named]
                 frame.since = now()
         self.clock.charge(began)
         self.clock.start(frame)
@@ -145,9 +146,10 @@ class Collector:
                 self._look(frame, slot, seen)
             if self.mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
                 self._await(collected, frame, slot, tensor, seen)
-        if self._io_grad and frame.places:
+        places, frame.places = frame.places, []
+        if places:
             self._shares += watch_shares(
-                frame.places,
+                places,
                 named,
                 frame.since,
                 lambda number, share: self.share(collected, frame, number, share),
@@ -166,7 +168,7 @@ class Collector:
         sentinel.after = frame.site.path
         if sentinel.bad:
             sentinel.fine_named(frame.name("output", slot))
-            for place, _ in frame.inputs:
+            for place in frame.slots:
                 sentinel.fine_named(frame.name("input", place))
 
     def share(
@@ -174,7 +176,7 @@ class Collector:
     ) -> None:
         """The gradient that reached an input through a call is known."""
         if self.active and self.collected is collected:
-            self._gradient(collected, frame, "input gradient", frame.inputs[number][0], gradient)
+            self._gradient(collected, frame, "input gradient", frame.slots[number], gradient)
 
     def _frame_of(self, site: Site) -> Frame | None:
         for place in range(len(self._frames) - 1, -1, -1):
