@@ -14,13 +14,14 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradtui.core.arrays import Array, Flags, Indices
+    from gradtui.core.arrays import Array, Indices
 
 SMALLEST_EXPONENT: Final = -149
 """float32 has no finer steps than 2^-149."""
 _SIGNIFICANT: Final = 24
 """Bins finer than float32's own resolution say nothing; and so every offset is below 2^25."""
 _ROWS_AT_ONCE: Final = 4096
+_VALUES_AT_ONCE: Final = 1 << 15
 NAN, POSITIVE, NEGATIVE, BELOW, ABOVE = range(5)
 
 
@@ -45,22 +46,26 @@ class Binned:
         return Binned(self.counts[part], self.exponents[part], self.offsets[part], self.tails[part])
 
 
-def binned(
-    samples: Array, bins: int = 64, reject: float = 0.0, sizes: Array | None = None
-) -> Binned:
+def binned(samples: Array, bins: int = 64, reject: float = 0.0) -> Binned:
+    """Count n samples of s values each, [n, s]; see `binned_parts`."""
+    n, s = samples.shape
+    return binned_parts(samples.ravel(), np.full(n, s, np.intp), bins, reject)
+
+
+def binned_parts(values: Array, sizes: Array, bins: int = 64, reject: float = 0.0) -> Binned:
     """Count n samples into bins, each on the finest grid that covers it.
 
     Args:
-        samples: [n, s], float32 or narrower.
+        values: [m], the samples one after the other, float32 or narrower.
+        sizes: [n], how many values each sample has; together m.
         bins: bins a histogram, at least 2.
         reject: the share p of the finite values that is left out: the ``floor(p · m)`` of m values that are farthest
             from their median, of equally far ones the greater first. They are counted in ``tails``.
-        sizes: [n], how many values of each row count; the rest is padding. None: all.
 
     Returns:
-        counts uint16 (uint32 for s above 65,535).
+        counts uint16 (uint32 where a sample has more than 65,535 values).
 
-    Special values: NaN and infinities are counted in ``tails`` alone. A row without finite values has no counts,
+    Special values: NaN and infinities are counted in ``tails`` alone. A sample without finite values has no counts,
     the smallest exponent and offset 0; a constant one has one bin that is 2^-23 of it wide; -0 is 0.
 
     Raises:
@@ -68,47 +73,75 @@ def binned(
     """
     if bins < 2 or not 0 <= reject <= 1:
         raise ValueError("at least 2 bins, and a share between 0 and 1")
-    values = np.asarray(samples, np.float64)
-    n, s = values.shape
-    tails = np.zeros((n, 5), np.int32)
-    counts_type = np.uint16 if s <= 0xFFFF else np.uint32
-    if n == 0 or s == 0:
+    values, sizes = np.asarray(values, np.float32), np.asarray(sizes, np.intp)
+    wide = bool(sizes.max(initial=0) > np.iinfo(np.uint16).max)
+    ends = np.cumsum(sizes)
+    done, first = [], 0
+    while first < len(sizes):
+        start = int(ends[first] - sizes[first])
+        # As many samples at a time as stay in the cache with what is made of them, and at least one.
+        last = max(int(np.searchsorted(ends, start + _VALUES_AT_ONCE, "right")), first + 1)
+        part = values[start : int(ends[last - 1])]
+        done.append(_binned(part, sizes[first:last], bins, reject))
+        first = last
+    counts_type = np.uint32 if wide else np.uint16
+    if not done:
+        none = np.zeros((0, bins), counts_type)
         return Binned(
-            np.zeros((n, bins), counts_type),
-            np.full(n, SMALLEST_EXPONENT, np.int16),
-            np.zeros(n, np.int32),
-            tails,
+            none, np.zeros(0, np.int16), np.zeros(0, np.int32), np.zeros((0, 5), np.int32)
         )
-    there = np.isfinite(values)
-    if sizes is not None:
-        valid = np.arange(s) < np.asarray(sizes)[:, None]
-        there &= valid
-    else:
-        valid = np.ones(1, np.bool_)
-    if not there.all():
-        tails[:, NAN] = np.count_nonzero(np.isnan(values) & valid, axis=1)
-        tails[:, POSITIVE] = np.count_nonzero(np.isposinf(values) & valid, axis=1)
-        tails[:, NEGATIVE] = np.count_nonzero(np.isneginf(values) & valid, axis=1)
+    return Binned(
+        np.concatenate([each.counts for each in done], dtype=counts_type, casting="unsafe"),
+        np.concatenate([each.exponents for each in done]),
+        np.concatenate([each.offsets for each in done]),
+        np.concatenate([each.tails for each in done]),
+    )
+
+
+def _binned(values: Array, sizes: Indices, bins: int, reject: float) -> Binned:
+    n = len(sizes)
+    tails = np.zeros((n, 5), np.int32)
+    low, high = _extremes(values, sizes)
+    if not (np.isfinite(low) & np.isfinite(high))[sizes > 0].all():
+        owner, there = np.repeat(np.arange(n), sizes), np.isfinite(values)
+        for tail, found in (
+            (NAN, np.isnan(values)),
+            (POSITIVE, np.isposinf(values)),
+            (NEGATIVE, np.isneginf(values)),
+        ):
+            tails[:, tail] = np.bincount(owner[found], minlength=n)
+        values, sizes = values[there], np.bincount(owner[there], minlength=n)
+        low, high = _extremes(values, sizes)
     if reject > 0:
-        below, above = _farthest(values, there, reject)
-        tails[:, BELOW] = np.count_nonzero(below, axis=1)
-        tails[:, ABOVE] = np.count_nonzero(above, axis=1)
-        there &= ~(below | above)
-    low = np.min(values, axis=1, where=there, initial=np.inf)
-    high = np.max(values, axis=1, where=there, initial=-np.inf)
+        values, sizes, tails[:, BELOW], tails[:, ABOVE] = _nearest(values, sizes, reject)
+        low, high = _extremes(values, sizes)
     nothing = low > high
     low[nothing] = high[nothing] = 0.0
     exponents = _finest(low, high, bins)
     scale = np.ldexp(1.0, -exponents)
     offsets = np.floor(low * scale)
-    with np.errstate(invalid="ignore"):
-        places = np.floor(values * scale[:, None]) - offsets[:, None]
-        if not there.all():
-            places[~there] = bins
-    places += (np.arange(n) * (bins + 1))[:, None]
-    flat = np.bincount(places.astype(np.intp).ravel(), minlength=n * (bins + 1))
-    counts = flat.reshape(n, bins + 1)[:, :bins].astype(counts_type)
+    # Zeros lie in bin 0 of any grid, and theirs is too fine for a scale of float32.
+    scale[(low == 0) & (high == 0)] = 1.0
+    # A power of two from 1 to 2^126 scales float32 without loss, for all that a grid covers is below 2^24 of its bins.
+    exact = ((scale >= 1.0) & (scale <= 2.0**126)).all()
+    kind = np.float32 if exact else np.float64
+    scaled = values * np.repeat(scale.astype(kind), sizes)
+    places = np.floor(scaled, out=scaled).astype(np.intp)
+    places += np.repeat(np.arange(n) * bins - offsets.astype(np.intp), sizes)
+    counts = np.bincount(places, minlength=n * bins).reshape(n, bins)
     return Binned(counts, exponents.astype(np.int16), offsets.astype(np.int32), tails)
+
+
+def _extremes(values: Array, sizes: Indices) -> tuple[Array, Array]:
+    """The least and the greatest value of each sample, float64 [n]: Inf and -Inf of an empty one, NaN where one is."""
+    low, high = np.full(len(sizes), np.inf), np.full(len(sizes), -np.inf)
+    # An empty range would take the value at its start.
+    full = np.flatnonzero(sizes)
+    if len(full):
+        starts = (np.cumsum(sizes) - sizes)[full]
+        low[full] = np.minimum.reduceat(values, starts)
+        high[full] = np.maximum.reduceat(values, starts)
+    return low, high
 
 
 def _finest(low: Array, high: Array, bins: int) -> Indices:
@@ -131,24 +164,28 @@ def _finest(low: Array, high: Array, bins: int) -> Indices:
         exponents = exponents + wide
 
 
-def _farthest(values: Array, there: Flags, share: float) -> tuple[Flags, Flags]:
-    """Which finite values are rejected, those below and those above the median; both [n, s]."""
-    finite = np.where(there, values, np.nan)
-    ordered = np.sort(finite, axis=1)
-    size = np.count_nonzero(there, axis=1)
-    rows = np.arange(len(values))
-    lower, upper = np.maximum(size - 1, 0) // 2, size // 2
-    upper = np.minimum(upper, values.shape[1] - 1)
-    median = 0.5 * ordered[rows, lower] + 0.5 * ordered[rows, upper]
-    distance = np.where(there, np.abs(values - median[:, None]), -1.0)
-    # The farthest first; of equally far ones the greater.
-    order = np.lexsort((-np.where(there, values, 0.0), -distance), axis=1)
-    drop = np.floor(share * size).astype(np.intp)
-    rejected = np.zeros(values.shape, np.bool_)
-    np.put_along_axis(rejected, order, np.arange(values.shape[1]) < drop[:, None], axis=1)
-    rejected &= there
-    below = rejected & (values < median[:, None])
-    return below, rejected & ~below
+def _nearest(
+    values: Array, sizes: Indices, share: float
+) -> tuple[Array, Indices, Indices, Indices]:
+    """What rejection leaves of finite values: ``(values, sizes, below, above)``, the last two counts of the rejected."""
+    kept, left = [values[:0]], sizes.copy()
+    below, above = np.zeros_like(sizes), np.zeros_like(sizes)
+    for row, part in enumerate(np.split(values, np.cumsum(sizes)[:-1])):
+        size = len(part)
+        drop = int(np.floor(share * size))
+        ordered = np.sort(part)
+        exact = ordered.astype(np.float64)
+        if drop:
+            median = 0.5 * exact[(size - 1) // 2] + 0.5 * exact[size // 2]
+            # The nearest are neighbours: the window moves on while what it leaves behind is the farther one.
+            begin = int(np.count_nonzero(median - exact[:drop] > exact[size - drop :] - median))
+            ordered = ordered[begin : begin + size - drop]
+            lower = int(np.searchsorted(exact, median))
+            below[row] = min(begin, lower) + max(lower - (begin + size - drop), 0)
+            above[row] = drop - below[row]
+        left[row] = len(ordered)
+        kept.append(ordered)
+    return np.concatenate(kept), left, below, above
 
 
 def joined(parts: Sequence[Binned], bins: int = 0) -> Binned:

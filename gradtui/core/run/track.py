@@ -3,6 +3,8 @@
 Steps are put into buckets of 2^k steps that begin at multiples of 2^k, so that it does not matter in which order
 records come (the newest segment is read first), and that doubling the width merges pairs of buckets exactly: the
 least and the greatest value of a bucket are those of all its steps, and its last is the value of its newest one.
+Where rows come in several turns whose steps lie among each other's within one bucket (a run that went back to a
+checkpoint), its last is of the turn that reaches farthest: the step of each number is not kept.
 """
 
 from __future__ import annotations

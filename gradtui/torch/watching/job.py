@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from gradtui.core.run.histogram import Binned, binned
+from gradtui.core.run.histogram import Binned, binned_parts
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry, Event, Histograms, Kept, Layout, Record, Scalars
 from gradtui.torch.watching.columns import STATISTICS, as_float32
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.keeping import KeptMap, Reply
     from gradtui.torch.watching.parameters import Update
     from gradtui.torch.watching.settings import Settings
-
-
-_SHORT: Final = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -151,28 +148,13 @@ class Scribe:
         )
 
     def _binned(self, collected: Collected) -> Binned:
-        """All samples binned: the short ones (norms of a batch's rows) apart, so that none is padded to a long one."""
         sizes = np.array(collected.sizes, np.intp)
         values = torch.cat([part.cpu() for part in collected.parts]).numpy()
         factors = np.array(collected.factors, np.float32)
         if (factors != 1).any():
             values = values * np.repeat(factors, sizes)
-        starts = np.cumsum(sizes) - sizes
-        bins, reject = self._settings.bins, self._settings.reject_outlier_proportion
-        counts = np.zeros((len(sizes), bins), np.uint16)
-        exponents = np.zeros(len(sizes), np.int16)
-        offsets, tails = np.zeros(len(sizes), np.int32), np.zeros((len(sizes), 5), np.int32)
-        for rows in (np.flatnonzero(sizes <= _SHORT), np.flatnonzero(sizes > _SHORT)):
-            if not len(rows):
-                continue
-            width = int(sizes[rows].max())
-            # Beyond a row's size stand its neighbour's values, which `binned` is told to leave out.
-            places = np.minimum(starts[rows, None] + np.arange(width), len(values) - 1)
-            part = values[places] if len(values) else np.zeros((len(rows), 0), np.float32)
-            made = binned(part, bins, reject, sizes[rows])
-            counts[rows], exponents[rows] = made.counts, made.exponents
-            offsets[rows], tails[rows] = made.offsets, made.tails
-        return Binned(counts, exponents, offsets, tails)
+        settings = self._settings
+        return binned_parts(values, sizes, settings.bins, settings.reject_outlier_proportion)
 
 
 def _norms_of(update: Update) -> dict[int, float]:

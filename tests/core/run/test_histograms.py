@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradtui.core.run.histogram import ABOVE, BELOW, Binned, binned, common_grid, joined
+from gradtui.core.run.histogram import (
+    ABOVE,
+    BELOW,
+    Binned,
+    binned,
+    binned_parts,
+    common_grid,
+    joined,
+)
 from gradtui.core.run.histogram_track import LEAST_BUCKETS, GrowingHistograms
 from gradtui.core.run.key_table import KeyTable
 from gradtui.core.run.keys import SeriesKey
@@ -54,11 +62,8 @@ def oracle_exponent(values, bins):
 @given(st.lists(SAMPLES, min_size=1, max_size=4), st.sampled_from([2, 3, 8, 64]))
 @settings(max_examples=200, deadline=None)
 def test_binned_counts_as_by_hand(rows, bins):
-    width = max(map(len, rows))
-    samples = np.full((len(rows), width), 5.0, np.float32)
-    for row, values in enumerate(rows):
-        samples[row, : len(values)] = values
-    found = binned(samples, bins, sizes=np.array([len(values) for values in rows]))
+    values = np.array([value for values in rows for value in values], np.float32)
+    found = binned_parts(values, np.array([len(values) for values in rows]), bins)
     for row, values in enumerate(rows):
         check(found, row, values, bins)
         assert found.exponents[row] == oracle_exponent(values, bins)
@@ -152,6 +157,27 @@ def test_no_rows_and_bad_arguments():
         binned(np.zeros((1, 5)), reject=1.5)
     assert common_grid([], 0)[0].shape == (0, 0)
     assert binned(np.zeros((1, 70_000), np.float32)).counts.sum() == 70_000
+
+
+@pytest.mark.parametrize("reject", [0.0, 0.1])
+def test_many_samples_are_binned_as_each_alone(reject):
+    """More than are binned at once, of all sizes, of all magnitudes, some with values that are not finite."""
+    random = np.random.default_rng(3)
+    sizes = random.integers(0, 2500, 90)
+    sizes[40] = 70_000
+    values = random.normal(size=sizes.sum()).astype(np.float32)
+    values *= np.exp2(np.repeat(random.integers(-140, 120, 90), sizes)).astype(np.float32)
+    values[random.integers(0, len(values), 50)] = random.choice([np.nan, np.inf, -np.inf, 0.0], 50)
+    found = binned_parts(values, sizes, 16, reject)
+    assert found.counts.dtype == np.uint32
+    for row, part in enumerate(np.split(values, np.cumsum(sizes)[:-1])):
+        alone = binned(part[None], 16, reject)
+        assert found.counts[row].tolist() == alone.counts[0].tolist()
+        assert found.tails[row].tolist() == alone.tails[0].tolist()
+        assert found.exponents[row] == alone.exponents[0]
+        assert found.offsets[row] == alone.offsets[0]
+        if not reject:
+            check(found, row, part.tolist(), 16)
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.lists(NEAR, max_size=5)), min_size=1, max_size=30))
