@@ -33,6 +33,7 @@ class Spoilt:
     """A tensor with non-finite values at a step, in the order in which they came.
 
     ``inputs``: of an output, which inputs of its call were looked at ("all", "positional", or "" for none).
+    ``counted``: whether ``nan`` and ``inf`` are counts, and not only 1 for some: a device was not asked for more.
     ``after``: the module whose output was looked at last before, and was finite; None where that is not known.
     """
 
@@ -44,6 +45,7 @@ class Spoilt:
     rank: int = -1
     inputs: str = ""
     after: str | None = None
+    counted: bool = True
 
     @property
     def word(self) -> str:
@@ -116,6 +118,7 @@ def _spoilt(step: int, rank: int, event: Event) -> Spoilt:
         rank,
         inputs if isinstance(inputs, str) else "",
         after if isinstance(after, str) else None,
+        fields.get("counted") is not False,
     )
 
 
@@ -161,7 +164,8 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
         way = ""
     also = others([s.key.path for s in spoilt], key.path)
     here = f"{_own(key)} of {place(key.path)}"
-    whole = f", {short(first.nan + first.inf)} values" if first.nan + first.inf else ""
+    amount = first.nan + first.inf
+    whole = f", {short(amount)} values" if amount and first.counted else ""
     rank = f" on rank {first.rank}" if evidence.run.world > 1 and first.rank >= 0 else ""
     entered = _entered(spoilt, first)
     return Finding(

@@ -56,7 +56,8 @@ MERGED_BY: Final[dict[str, Literal["sum", "squares", "min", "max", "mean"]]] = {
 """The quantities that are recorded, and how the numbers of several shards become the whole's.
 
 All statistics are over the finite values of a tensor. ``l2`` √Σx², ``l1`` Σ|x|, ``sum`` Σx, ``minimum``,
-``maximum``; ``count`` all values, ``zeros`` those equal to 0, ``nan``, ``inf`` the non-finite ones;
+``maximum``; ``count`` all values, ``zeros`` those equal to 0, ``nan``, ``inf`` the non-finite ones (of
+tensors on a device, where that is seen without counting: 1 for some);
 ``units`` and ``dead``: units of an output (channels of [B, C, ...], features of [..., D]), and those
 that are 0 over the whole batch; ``saturated`` values in the flat part of a nonlinearity. ``base_l2``
 (role ``update``): the norm before the step of what ``l2`` is the change of. ``seconds``: time of a

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import nn
 
+from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.nesting import outputs_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from gradtui.core.run.keys import Phase, Role
     from gradtui.torch.watching.collecting import Collector
     from gradtui.torch.watching.columns import Name
+    from gradtui.torch.watching.late import Later, LateStats
+    from gradtui.torch.watching.values import Stats
 
 TRAIN: Final = 0
 EVAL: Final = 1
@@ -192,13 +195,14 @@ class Frame:
     model may be done with.
 
     Attributes:
-        slots: of the tensors that it was given.
+        slots: of the tensors that it was given; ``broken`` are those that are not finite, or may not be.
         places: where these stand in the graph, while the call is under way.
     """
 
     __slots__ = (
         "broken",
         "call",
+        "elapsed",
         "module",
         "phase",
         "places",
@@ -213,11 +217,12 @@ class Frame:
         self.site, self.call, self.module = site, call, module
         self.phase: Phase = "train" if module.training else "eval"
         self.slots: list[str] = []
-        self.broken: list[tuple[str, int, int]] = []
+        self.broken: list[tuple[Name, Stats | LateStats]] = []
         self.places: list[Any] = []
         self.since = 0
         self.started = 0.0
         self.spent = 0.0
+        self.elapsed: Elapsed | None = None
 
     def name(self, role: Role, slot: str) -> Name:
         """What a tensor of this call is called."""
@@ -225,19 +230,23 @@ class Frame:
 
 
 class Clock:
-    """Time of module calls, without our own share in it."""
+    """Time of module calls: on the CPU without our own share in it, on a device as the device tells it."""
 
     __slots__ = ("own",)
 
     def __init__(self) -> None:
         self.own = 0.0
 
-    def start(self, frame: Frame) -> None:
+    def start(self, frame: Frame, *, is_on_device: bool) -> None:
         """Begin to count."""
+        if is_on_device:
+            frame.elapsed = Elapsed()
         frame.spent, frame.started = self.own, perf_counter()
 
-    def seconds(self, frame: Frame, now: float) -> float:
+    def seconds(self, frame: Frame, now: float) -> Later:
         """What a call took."""
+        if frame.elapsed is not None:
+            return frame.elapsed.stop()
         return (
             max(now - frame.started - (self.own - frame.spent), 0.0) if frame.started else math.nan
         )

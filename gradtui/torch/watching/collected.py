@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gradtui.torch.watching.late import LateStats, Promise
 from gradtui.torch.watching.sampling import sampled
-from gradtui.torch.watching.values import Meter, Stats, measurable, row_norms
+from gradtui.torch.watching.values import measurable, row_norms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradtui.torch.watching.columns import Columns, Rows
+    from gradtui.torch.watching.late import Later, Part
+    from gradtui.torch.watching.values import Meter, Stats
 
 _NAN = math.nan
 
@@ -24,7 +27,9 @@ class Seen:
 
     __slots__ = ("counted", "reference", "row", "sample", "stats", "version", "watched")
 
-    def __init__(self, tensor: torch.Tensor, version: int, stats: Stats, row: int) -> None:
+    def __init__(
+        self, tensor: torch.Tensor, version: int, stats: Stats | LateStats, row: int
+    ) -> None:
         self.reference = weakref.ref(tensor)
         self.version = version
         self.stats = stats
@@ -40,7 +45,8 @@ class Collected:
     Attributes:
         columns: of the statistics.
         entries: of ``columns``; ``rows`` has the row of ``statistics`` of each.
-        statistics: rows of numbers, as `gradtui.torch.watching.columns.STATISTICS` has them.
+        statistics: rows of numbers, as `gradtui.torch.watching.columns.STATISTICS` has them; ``is_late`` when some
+            are promises.
         histograms: rows of the histograms' layout; ``samples`` has the sample of each.
         parts: the samples' values one after the other, ``sizes`` of each.
         factors: what each sample is multiplied with: a scaler's gradients are divided by its scale.
@@ -52,15 +58,16 @@ class Collected:
         self.names = histograms
         self.entries: list[int] = []
         self.rows: list[int] = []
-        self.statistics: list[list[float]] = []
-        self.values: list[tuple[int, float]] = []
+        self.statistics: list[list[Later]] = []
+        self.is_late = False
+        self.values: list[tuple[int, Later]] = []
         self.parameter_entries: list[tuple[int, int]] = []
         self.histograms: list[int] = []
         self.samples: list[int] = []
         self.sizes: list[int] = []
-        self.factors: list[float] = []
+        self.factors: list[Later] = []
         self._sample = sample
-        self.parts: list[torch.Tensor] = []
+        self.parts: list[torch.Tensor | Part] = []
         self._seen: dict[int, Seen] = {}
 
     def seen(self, tensor: torch.Tensor) -> Seen | None:
@@ -74,11 +81,11 @@ class Collected:
         """Measure a tensor, or recall it; None for one that has no values here."""
         return self._measured(tensor, 1.0, is_gradient=False)
 
-    def measure_gradient(self, gradient: torch.Tensor, factor: float) -> Seen | None:
+    def measure_gradient(self, gradient: torch.Tensor, factor: Later) -> Seen | None:
         """Measure a gradient, or recall it: less is asked of it than of values."""
         return self._measured(gradient, factor, is_gradient=True)
 
-    def _measured(self, tensor: torch.Tensor, factor: float, *, is_gradient: bool) -> Seen | None:
+    def _measured(self, tensor: torch.Tensor, factor: Later, *, is_gradient: bool) -> Seen | None:
         found = self.seen(tensor)
         if found is not None:
             return found
@@ -91,8 +98,17 @@ class Collected:
             self._seen[id(tensor)] = found
         return found
 
-    def add_row(self, stats: Stats, factor: float = 1.0) -> int:
+    def count(self, row: int, place: int, amount: torch.Tensor) -> None:
+        """Put a number into a row of statistics: an amount that a tensor tells."""
+        late = self.meter.late
+        if late.is_remote(amount):
+            self.statistics[row][place], self.is_late = late.number(amount), True
+        else:
+            self.statistics[row][place] = int(amount)
+
+    def add_row(self, stats: Stats | LateStats, factor: Later = 1.0) -> int:
         """Take a row of statistics, whose values are multiplied with ``factor``; returns its number."""
+        self.is_late = self.is_late or isinstance(stats, LateStats) or isinstance(factor, Promise)
         self.statistics.append(
             [
                 stats.l2 * factor,
@@ -116,7 +132,7 @@ class Collected:
         self.statistics.append(list(self.statistics[row]))
         return len(self.statistics) - 1
 
-    def add_value(self, entry: int, value: float) -> None:
+    def add_value(self, entry: int, value: Later) -> None:
         """Take the one number of an entry that has no statistics."""
         self.values.append((entry, value))
 
@@ -125,24 +141,28 @@ class Collected:
         self.entries.append(entry)
         self.rows.append(row)
 
-    def add_sample(self, values: torch.Tensor, factor: float = 1.0) -> int:
+    def add_sample(self, values: torch.Tensor, factor: Later = 1.0) -> int:
         """Keep a strided sample of dense real values; returns its number."""
         part = sampled(values, self._sample)
         # A copy: the model may write over the tensor.
         return self.keep(part.clone() if part.dtype == torch.float32 else part.float(), factor)
 
-    def add_samples(self, tensors: Sequence[torch.Tensor], factor: float = 1.0) -> range:
-        """Keep a strided sample of each, in one copy; returns their numbers."""
+    def add_samples(self, tensors: Sequence[torch.Tensor], factor: Later = 1.0) -> range:
+        """Keep a strided sample of each, in one copy where they lie on the CPU; returns their numbers."""
         if not tensors:
             return range(0)
-        parts = [sampled(tensor, self._sample) for tensor in tensors]
         first = len(self.sizes)
+        if any(map(self.meter.late.is_remote, tensors)):
+            for tensor in tensors:
+                self.add_sample(tensor, factor)
+            return range(first, len(self.sizes))
+        parts = [sampled(tensor, self._sample) for tensor in tensors]
         self.sizes += [part.numel() for part in parts]
         self.factors += [factor] * len(parts)
         self.parts.append(torch.cat([part.float() for part in parts]))
         return range(first, len(self.sizes))
 
-    def add_row_norms(self, gradient: torch.Tensor, factor: float = 1.0) -> int:
+    def add_row_norms(self, gradient: torch.Tensor, factor: Later = 1.0) -> int:
         """Keep the norms of a gradient's rows; returns the sample's number."""
         return self.keep(row_norms(gradient, self._sample), factor)
 
@@ -151,11 +171,12 @@ class Collected:
         self.histograms.append(name)
         self.samples.append(sample)
 
-    def keep(self, values: torch.Tensor, factor: float = 1.0) -> int:
+    def keep(self, values: torch.Tensor, factor: Later = 1.0) -> int:
         """Keep a sample as it is, float32 ``[k]``; returns its number."""
         self.sizes.append(values.numel())
         self.factors.append(factor)
-        self.parts.append(values)
+        late = self.meter.late
+        self.parts.append(late.part(values) if late.is_remote(values) else values)
         return len(self.sizes) - 1
 
 

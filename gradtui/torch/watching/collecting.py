@@ -19,8 +19,10 @@ from gradtui.torch.watching.calls import (
 )
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
 from gradtui.torch.watching.consumers import Share, now, place_of, watch_shares
+from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.nesting import inputs_of, outputs_of
 from gradtui.torch.watching.replays import Replays
+from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.units import dead, saturated, saturates, unit_dimension
 from gradtui.torch.watching.values import measurable
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.edges import EdgeFinder
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.keeping import Keeping
+    from gradtui.torch.watching.late import Later
+    from gradtui.torch.watching.nesting import Named
     from gradtui.torch.watching.sentinel import Sentinel
     from gradtui.torch.watching.settings import Settings
 
@@ -47,7 +51,7 @@ class Collector:
         mode: what the root's forward pass is, while ``in_root``.
         order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
-        scale: what a scaler multiplied the loss with.
+        factor: what gradients are multiplied with: 1 over what a scaler multiplied the loss with.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Collector:
         self.sites: dict[str, Site] = {}
         self.replays = Replays()
         self.clock = Clock()
-        self.scale: Callable[[], float] = lambda: 1.0
+        self.factor: Callable[[], Later] = lambda: 1.0
         self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
         self.on_root_done: Callable[[object], None] = lambda _: None
         self.on_call_outside: Callable[[], int] = lambda: TRAIN
@@ -111,20 +115,22 @@ class Collector:
         self.order = site.last = self.order + 1
         site.alone = site.alone and not call and site.trains(module)
         collected = self.collected
+        named: Named = []
         if collected is not None and call < self.settings.max_calls:
             named = inputs_of(args, kwargs)
             frame.slots = [slot for slot, _ in named]
             for slot, tensor in named:
                 if self._io:
                     seen = self._values(collected, frame, "input", slot, tensor)
-                    if seen is not None and not seen.stats.is_finite:
-                        frame.broken.append((slot, seen.stats.nan, seen.stats.inf))
+                    if seen is not None and seen.stats.may_be_broken:
+                        frame.broken.append((frame.name("input", slot), seen.stats))
                 self.edges.consumed(frame.name("input", slot), tensor)
             if self._io_grad and self.mode == TRAIN:
                 frame.places = [place_of(tensor) for _, tensor in named]
                 frame.since = now()
         self.clock.charge(began)
-        self.clock.start(frame)
+        is_on_device = self.settings.time_log and any(tensor.is_cuda for _, tensor in named)
+        self.clock.start(frame, is_on_device=is_on_device)
 
     def close_call(self, site: Site, args: tuple[object, ...], output: object) -> None:
         """Measure what came out of a call."""
@@ -159,15 +165,22 @@ class Collector:
 
     def _look(self, frame: Frame, slot: str, seen: Seen) -> None:
         """Tell of an output that is not finite, and first of the inputs that were not: a mask alone is no news."""
-        sentinel = self.sentinel
-        if not seen.stats.is_finite:
-            for place, nan, inf in frame.broken:
-                sentinel.found_named(frame.name("input", place), nan, inf)
-            sentinel.found_named(frame.name("output", slot), seen.stats.nan, seen.stats.inf, "all")
+        sentinel, stats = self.sentinel, seen.stats
+        name, path = frame.name("output", slot), frame.site.path
+        if isinstance(stats, LateStats):
+            sentinel.checks.append(Check(name, stats.nan, stats.inf, path, "all", frame.broken))
             return
-        sentinel.after = frame.site.path
+        if not stats.is_finite:
+            for given, found in frame.broken:
+                if isinstance(found, LateStats):
+                    sentinel.checks.append(Check(given, found.nan, found.inf))
+                else:
+                    sentinel.found_named(given, found.nan, found.inf)
+            sentinel.found_named(name, stats.nan, stats.inf, "all")
+            return
+        sentinel.after = path
         if sentinel.bad:
-            sentinel.fine_named(frame.name("output", slot))
+            sentinel.fine_named(name)
             for place in frame.slots:
                 sentinel.fine_named(frame.name("input", place))
 
@@ -216,11 +229,12 @@ class Collector:
             seen.counted = True
             shape = tuple(tensor.shape)
             dimension = unit_dimension(site, frame.module, shape, self._letters)
-            numbers[9:11] = dead(values, dimension, seen.stats)
+            numbers[9], amount = dead(values, dimension, seen.stats)
+            collected.count(row, 10, amount)
         if not saturates(site.kind) or (values := measurable(tensor)) is None:
             return OUTPUT, row
         row = collected.copy_row(row)
-        collected.statistics[row][11] = saturated(frame.module, values)
+        collected.count(row, 11, saturated(frame.module, values))
         return SATURATING, row
 
     # ---- gradients
@@ -251,7 +265,7 @@ class Collector:
     def _gradient(
         self, collected: Collected, frame: Frame, role: Role, slot: str, gradient: torch.Tensor
     ) -> None:
-        factor = 1.0 / self.scale()
+        factor = self.factor()
         seen = collected.measure_gradient(gradient, factor)
         if seen is None:
             return
@@ -262,9 +276,12 @@ class Collector:
         collected.add_histogram(collected.names.entry(name, ROW_NORMS), seen.sample)
         keeping = self.keeping
         if keeping is not None and role == "output gradient" and keeping.wants(frame.site.path):
-            keeping.met(name, frame.module, gradient, factor)
-        if not seen.stats.is_finite:
-            self.sentinel.found_named(name, seen.stats.nan, seen.stats.inf)
+            keeping.met(name, frame.module, gradient, collected.meter.late.now(factor))
+        stats = seen.stats
+        if isinstance(stats, LateStats):
+            self.sentinel.checks.append(Check(name, stats.nan, stats.inf))
+        elif not stats.is_finite:
+            self.sentinel.found_named(name, stats.nan, stats.inf)
         elif self.sentinel.bad:
             self.sentinel.fine_named(name)
 

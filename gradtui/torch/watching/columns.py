@@ -59,7 +59,11 @@ class Numbers:
 
 
 class Columns:
-    """Entries, each a block of consecutive columns; a new entry makes a new layout that keeps the old columns."""
+    """Entries, each a block of consecutive columns; a new entry makes a new layout that keeps the old columns.
+
+    Attributes:
+        width: columns of the layout that was told last.
+    """
 
     def __init__(self, numbers: Numbers) -> None:
         self.keys: list[SeriesKey] = []
@@ -68,7 +72,7 @@ class Columns:
         self._entries: dict[Name, int] = {}
         self._first: list[int] = []
         self._taken: list[tuple[int, ...]] = []
-        self._written = -1
+        self.width = -1
         self._number = -1
         self._maps: dict[
             tuple[tuple[int, ...], tuple[int, ...]], tuple[_Index, _Index, _Index]
@@ -97,10 +101,13 @@ class Columns:
 
     def layout(self) -> tuple[int, Layout | None]:
         """The number of the layout of all columns so far, and the layout itself where it is to be written first."""
-        if self._written == len(self.keys):
+        # The training goes on meanwhile, and may add keys: these are the layout's, once and for all.
+        keys = tuple(self.keys)
+        if self.width == len(keys):
             return self._number, None
-        self._written, self._number = len(self.keys), self._numbers.take()
-        return self._number, Layout(self._number, "scalars", tuple(self.keys), tuple(self.sampled))
+        self.width, self._number = len(keys), self._numbers.take()
+        sampled = tuple(column for column in self.sampled if column < self.width)
+        return self._number, Layout(self._number, "scalars", keys, sampled)
 
     def first(self, entry: int) -> int:
         """The first column of an entry."""
@@ -110,7 +117,7 @@ class Columns:
         self, entries: Sequence[int], rows: Sequence[int], statistics: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float32]:
         """One record's values: for each entry its quantities, from its row of ``statistics`` ``[rows, 12]``."""
-        values = np.full(len(self.keys), np.nan, np.float32)
+        values = np.full(self.width, np.nan, np.float32)
         if not len(entries):
             return values
         signature = (tuple(entries), tuple(rows))
@@ -163,7 +170,8 @@ class Rows:
         if number is not None:
             return number, None, rows
         number = self._layouts[rows] = self._numbers.take()
-        keys = [key_of(name, quantity) for name, quantity in self._rows]
+        # A copy, in one go: the training goes on meanwhile, and may add rows.
+        keys = [key_of(name, quantity) for name, quantity in list(self._rows)]
         return number, Layout(number, "histograms", tuple(keys[row] for row in rows)), rows
 
 

@@ -8,24 +8,29 @@ by clipping or unscaling, is read a second time, and its first reading is the ra
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.autograd import Variable
 
 from gradtui.core.run.keys import VALUES
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
+from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.sampling import sampled
-from gradtui.torch.watching.values import measurable
+from gradtui.torch.watching.sentinel import Check
+from gradtui.torch.watching.values import Stats, measurable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gradtui.torch.watching.collected import Collected
     from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.late import Later
     from gradtui.torch.watching.parameters import Parameters
     from gradtui.torch.watching.sentinel import Sentinel
-    from gradtui.torch.watching.values import Meter, Stats
+    from gradtui.torch.watching.values import Meter
 
 RAW = ("l2", "nan", "inf")
 
@@ -35,11 +40,11 @@ class Reading:
 
     __slots__ = ("inf", "nan", "norm", "part", "reference", "stats", "version")
 
-    def __init__(self, gradient: torch.Tensor, norm: float, nan: int, inf: int) -> None:
+    def __init__(self, gradient: torch.Tensor, norm: Later, nan: Later, inf: Later) -> None:
         self.reference = weakref.ref(gradient)
         self.version = int(gradient._version)  # noqa: SLF001 - the only way to know that it was overwritten
         self.norm, self.nan, self.inf = norm, nan, inf
-        self.stats: Stats | None = None
+        self.stats: Stats | LateStats | None = None
         self.part: torch.Tensor | None = None
 
     def holds(self, gradient: torch.Tensor) -> bool:
@@ -72,6 +77,7 @@ class Gradients:
         self._meter, self._sentinel, self._guard = meter, sentinel, guard
         self._sample = sample
         self._handles: dict[int, Any] = {}
+        self._waiting: list[tuple[int, Reading, torch.Tensor]] = []
 
     def listen(self) -> None:
         """Set a hook on each parameter that is trained and has none."""
@@ -108,6 +114,7 @@ class Gradients:
         """A step is over."""
         self.readings.clear()
         self.used.clear()
+        self._waiting.clear()
 
     def accumulated(self, number: int, gradient: torch.Tensor) -> None:
         """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
@@ -115,10 +122,15 @@ class Gradients:
             self.on_first()
         values = measurable(gradient)
         if values is not None:
-            self.readings[number] = self._read(number, gradient, values)
+            # A device cannot be asked whether a gradient is still what it was, so it is read again before the step:
+            # in full, if at all, then.
+            full = self.full and not self._meter.late.is_remote(values)
+            self.readings[number] = self._read(number, gradient, values, full=full)
+            if len(self._waiting) == 1:
+                after_backward(self._read_waiting)
 
     def before_step(
-        self, numbers: Sequence[int], found: dict[int, float], factor: float, raw_factor: float
+        self, numbers: Sequence[int], found: dict[int, Later], factor: Later, raw_factor: Later
     ) -> list[int]:
         """The gradients that the optimizer is about to use.
 
@@ -132,6 +144,8 @@ class Gradients:
             Of which parameters there are raw gradients in ``found``.
         """
         used: dict[int, Reading] = {}
+        # A step within the backward pass comes before that is over.
+        self._read_waiting()
         for number in numbers:
             gradient = self.parameters.owned[number].tensor.grad
             values = measurable(gradient) if gradient is not None else None
@@ -139,12 +153,13 @@ class Gradients:
                 continue
             reading = self.readings.get(number)
             if reading is None or not reading.holds(gradient):
-                used[number] = self._read(number, gradient, values)
+                used[number] = self._read(number, gradient, values, full=self.full)
                 self.changing = self.changing or reading is not None
             elif not self.trusting or self._was_written(reading, values):
-                used[number] = self._read(number, gradient, values)
+                used[number] = self._read(number, gradient, values, full=self.full)
             else:
                 used[number] = reading
+        self._read_waiting()
         raw = []
         for number, reading in used.items():
             self._put(found, number, "gradient", reading, factor)
@@ -155,13 +170,20 @@ class Gradients:
         self.used = used
         return raw
 
-    def as_accumulated(self, found: dict[int, float], factor: float, role: Any) -> None:
+    def as_accumulated(self, found: dict[int, Later], factor: Later, role: Any) -> None:
         """What was read in the backward pass, where no optimizer is known or its step was skipped."""
+        if self.full:
+            for number, reading in self.readings.items():
+                gradient = reading.reference()
+                values = measurable(gradient) if gradient is not None else None
+                if reading.stats is None and gradient is not None and values is not None:
+                    self.readings[number] = self._read(number, gradient, values, full=True)
+        self._read_waiting()
         self.used = dict(self.readings)
         for number, reading in self.readings.items():
             self._put(found, number, role, reading, factor)
 
-    def log(self, collected: Collected, factor: float) -> None:
+    def log(self, collected: Collected, factor: Later) -> None:
         """The statistics and the histograms that a logged step adds, of the gradients that were used."""
         parameters = self.parameters
         for number, reading in self.used.items():
@@ -175,7 +197,9 @@ class Gradients:
             collected.add_histogram(collected.names.entry(name, VALUES), sample)
 
     def _was_written(self, reading: Reading, values: torch.Tensor) -> bool:
-        """Whether a gradient was changed behind its version's back: on logged steps its sample tells."""
+        """Whether a gradient was, or may have been, changed behind its version's back: on logged steps its sample tells."""
+        if self._meter.late.is_remote(values):
+            return True
         if reading.part is None:
             return False
         part = sampled(values, self._sample).float()
@@ -186,29 +210,62 @@ class Gradients:
         return True
 
     def _put(
-        self, found: dict[int, float], number: int, role: Any, reading: Reading, factor: float
+        self, found: dict[int, Later], number: int, role: Any, reading: Reading, factor: Later
     ) -> None:
         first = self.parameters.first(number, role, EVERY_STEP if role == "gradient" else RAW)
         found[first] = reading.norm * factor
         found[first + 1], found[first + 2] = reading.nan, reading.inf
 
-    def _read(self, number: int, gradient: torch.Tensor, values: torch.Tensor) -> Reading:
-        stats = None
-        if self.full:
+    def _read(
+        self, number: int, gradient: torch.Tensor, values: torch.Tensor, *, full: bool
+    ) -> Reading:
+        stats, nan, inf = None, 0, 0
+        if full:
             stats = self._meter.measure(values, wants_sum=False, wants_zeros=False)
-            norm, nan, inf = stats.l2, stats.nan, stats.inf
+            reading = Reading(gradient, stats.l2, stats.nan, stats.inf)
+            if isinstance(stats, Stats):
+                nan, inf = stats.nan, stats.inf
+        elif self._meter.late.is_remote(values):
+            # All of a backward pass are asked for at once: a call for each would cost more than they take.
+            reading = Reading(gradient, math.nan, 0, 0)
+            self._waiting.append((number, reading, values))
+            return reading
         else:
             norm, nan, inf = self._meter.norm(values)
-        reading = Reading(gradient, norm, nan, inf)
-        if nan or inf:
-            self._sentinel.found_named(self.parameters.name(number, "gradient"), nan, inf)
+            reading = Reading(gradient, norm, nan, inf)
+        name = self.parameters.name(number, "gradient")
+        if isinstance(stats, LateStats):
+            self._sentinel.checks.append(Check(name, stats.nan, stats.inf))
+        elif nan or inf:
+            self._sentinel.found_named(name, nan, inf)
         elif self._sentinel.bad:
-            self._sentinel.fine_named(self.parameters.name(number, "gradient"))
+            self._sentinel.fine_named(name)
         if stats is not None:
             reading.stats = stats
             part = sampled(values, self._sample)
             reading.part = part.clone() if part.dtype == torch.float32 else part.float()
         return reading
+
+    def _read_waiting(self) -> None:
+        """Ask devices for the norms of the gradients that wait."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting or not self.active:
+            return
+        norms = self._meter.late.norms([values for _, _, values in waiting])
+        for (number, reading, _), norm in zip(waiting, norms, strict=True):
+            reading.norm = norm.of_kind("finite")
+            reading.nan, reading.inf = norm.of_kind("nan"), norm.of_kind("inf")
+            name = self.parameters.name(number, "gradient")
+            self._sentinel.checks.append(Check(name, reading.nan, reading.inf, counted=False))
+
+
+def after_backward(work: Callable[[], None]) -> None:
+    """Run something when the backward pass that is under way has ended; to be called from within one.
+
+    Reducers end their work so, too: this is queued a second time, behind them.
+    """
+    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
+    engine.queue_callback(lambda: engine.queue_callback(work))
 
 
 class _Accumulated:

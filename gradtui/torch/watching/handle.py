@@ -63,16 +63,18 @@ class WatchHandle:
         self._hooks: list[Any] = []
         self._guard = Guard(self._on_failure, self._aside)
         self.problems = self._guard.problems
-        sentinel = Sentinel(self._guard)
+        meter = Meter()
+        sentinel = Sentinel(self._guard, meter.late)
         self._collector = Collector(settings, self._guard, sentinel, EdgeFinder())
         owned = parameters_of(model)
         self._watcher = Watcher(
-            settings, owned, self._collector, Meter(), self._guard, scaler, self._put,
+            settings, owned, self._collector, meter, self._guard, scaler, self._put,
             reduced=is_reduced(owned, place.world),
         )  # fmt: skip
         self._recorder = Recorder(
             self._watcher.scribe, place, self._guard.failed, self._watcher.requests
         )
+        self._late = meter.late
         self._run = run_name(place.training, place.shown)
         self._settings, self._started = settings, time.time()
         self._write(self._start(model, owned))
@@ -137,7 +139,7 @@ class WatchHandle:
         found = {}
         for name, value in scalars.items():
             try:
-                found[name] = float(value.detach() if isinstance(value, torch.Tensor) else value)
+                found[name] = self._late.scalar(value)
             except Exception as error:  # noqa: BLE001 - never in a user's step
                 self.problems.append(f"log({name}=...): {error}")
         if found:

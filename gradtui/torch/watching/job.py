@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from gradtui.core.run.histogram import Binned, binned_parts
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry, Event, Histograms, Kept, Layout, Record, Scalars
 from gradtui.torch.watching.columns import STATISTICS, as_float32
+from gradtui.torch.watching.late import number_of, values_of
 from gradtui.torch.watching.parameters import total_norm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
 
     from gradtui.torch.watching.collected import Collected
     from gradtui.torch.watching.columns import Columns, Numbers, Rows
     from gradtui.torch.watching.keeping import KeptMap, Reply
-    from gradtui.torch.watching.parameters import Update
+    from gradtui.torch.watching.late import Later
+    from gradtui.torch.watching.parameters import Share, Update
+    from gradtui.torch.watching.sentinel import Check, Sentinel
     from gradtui.torch.watching.settings import Settings
 
 
@@ -32,22 +34,26 @@ class Job:
 
     Attributes:
         gradients: numbers of the parameters' every-step columns.
-        norms: of the gradients of all parameters, and ``raw_norms`` before anything was done to them: their totals are
-            numbers of the run.
+        norms: those among them of the gradients of all parameters, and ``raw_norms`` of what these were before
+            anything was done to them: their totals are numbers of the run.
         updates: parameters before and after.
         scalars: of the run, by name.
         collected: of a logged step.
+        checks: tensors on devices that were looked at.
+        skips: what tells whether an optimizer skipped the step by itself, if not 0.
         maps: gradients of kept modules, for the debug folder.
         replies: to requests of the screen.
     """
 
     step: int
     time: float
-    gradients: dict[int, float] = field(default_factory=dict)
-    norms: list[float] = field(default_factory=list)
-    raw_norms: list[float] = field(default_factory=list)
+    gradients: dict[int, Later] = field(default_factory=dict)
+    norms: list[Share] = field(default_factory=list)
+    raw_norms: list[Share] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
-    scalars: dict[str, float] = field(default_factory=dict)
+    scalars: dict[str, Later] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    skips: list[Later] = field(default_factory=list)
     collected: list[Collected] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
@@ -57,14 +63,21 @@ class Job:
 
 
 class Scribe:
-    """Makes records of jobs, in the writer's thread."""
+    """Makes records of jobs, in the writer's thread: here devices are waited for."""
 
     def __init__(
-        self, settings: Settings, numbers: Numbers, parameters: Columns, logged: Columns, rows: Rows
+        self,
+        settings: Settings,
+        numbers: Numbers,
+        parameters: Columns,
+        logged: Columns,
+        rows: Rows,
+        afterwards: Sentinel,
     ) -> None:
         self._settings = settings
         self._numbers = numbers
         self._parameters, self._logged, self._rows = parameters, logged, rows
+        self._afterwards = afterwards
         self._run: dict[tuple[str, ...], int] = {}
 
     def records(self, job: Job) -> Iterator[Entry]:
@@ -74,33 +87,38 @@ class Scribe:
 
     def _records(self, job: Job) -> Iterator[Record]:
         yield from job.events
-        yield from self._gradients(job)
-        yield from self._scalars(job)
+        yield from self._afterwards.look_back(job.checks)
+        if any(number_of(skip) for skip in job.skips):
+            # A fused optimizer skips by itself: its hooks run all the same.
+            yield Event("skipped", "the fused optimizer skipped this step")
+        found = {column: number_of(number) for column, number in job.gradients.items()}
+        yield from self._gradients(job, found)
+        yield from self._scalars(job, found)
         for collected in job.collected:
             yield from self._collected(collected)
         yield from job.kept
         if job.edges is not None:
             yield job.edges
 
-    def _gradients(self, job: Job) -> Iterator[Record]:
-        if not job.gradients and not job.updates:
+    def _gradients(self, job: Job, given: Mapping[int, float]) -> Iterator[Record]:
+        if not given and not job.updates:
             return
-        found = dict(job.gradients)
+        found = dict(given)
         for update in job.updates:
             found.update(_norms_of(update))
         number, layout = self._parameters.layout()
         if layout is not None:
             yield layout
-        values = np.full(len(self._parameters.keys), np.nan, np.float64)
+        values = np.full(self._parameters.width, np.nan, np.float64)
         values[list(found)] = list(found.values())
         yield Scalars(number, _frozen(as_float32(values)))
 
-    def _scalars(self, job: Job) -> Iterator[Record]:
-        scalars = dict(job.scalars)
+    def _scalars(self, job: Job, found: Mapping[int, float]) -> Iterator[Record]:
+        scalars = {name: number_of(number) for name, number in job.scalars.items()}
         if job.norms:
-            scalars["grad_norm"] = total_norm(job.norms)
+            scalars["grad_norm"] = total_norm(found, job.norms)
         if job.raw_norms:
-            scalars["grad_norm_raw"] = total_norm(job.raw_norms)
+            scalars["grad_norm_raw"] = total_norm(found, job.raw_norms)
         if not scalars:
             return
         names = tuple(scalars)
@@ -112,14 +130,17 @@ class Scribe:
         yield Scalars(number, _frozen(as_float32(np.array(list(scalars.values()), np.float64))))
 
     def _collected(self, collected: Collected) -> Iterator[Record]:
-        statistics = np.array(collected.statistics, np.float64).reshape(-1, len(STATISTICS))
+        measured: list[list[Any]] = collected.statistics
+        if collected.is_late:
+            measured = [[number_of(number) for number in row] for row in measured]
+        statistics = np.array(measured, np.float64).reshape(-1, len(STATISTICS))
         if collected.entries or collected.values:
             number, layout = collected.columns.layout()
             if layout is not None:
                 yield layout
             values = collected.columns.place(collected.entries, collected.rows, statistics)
             for entry, value in collected.values:
-                values[collected.columns.first(entry)] = value
+                values[collected.columns.first(entry)] = number_of(value)
             yield Scalars(number, _frozen(values))
         if collected.parameter_entries:
             number, layout = self._logged.layout()
@@ -149,8 +170,8 @@ class Scribe:
 
     def _binned(self, collected: Collected) -> Binned:
         sizes = np.array(collected.sizes, np.intp)
-        values = torch.cat([part.cpu() for part in collected.parts]).numpy()
-        factors = np.array(collected.factors, np.float32)
+        values = np.concatenate(list(map(values_of, collected.parts)), dtype=np.float32)
+        factors = np.array(list(map(number_of, collected.factors)), np.float32)
         if (factors != 1).any():
             values = values * np.repeat(factors, sizes)
         settings = self._settings
@@ -159,8 +180,11 @@ class Scribe:
 
 def _norms_of(update: Update) -> dict[int, float]:
     """‖after − before‖₂ and ‖before‖₂ of each parameter, by column; over finite values."""
-    before = update.before.cpu().double().numpy()
-    change = update.after.cpu().double().numpy() - before
+    before, after = (
+        np.concatenate([np.zeros(0), *map(values_of, part)], dtype=np.float64)
+        for part in (update.before, update.after)
+    )
+    change = after - before
     sizes = np.array(update.sizes, np.intp)
     # An empty range would take the value at its start.
     full = np.flatnonzero(sizes)

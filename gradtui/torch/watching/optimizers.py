@@ -10,9 +10,12 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from gradtui.torch.watching.late import inverse
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gradtui.torch.watching.late import Late, Later
 
 _STEPPED: Final = 2
 """The value of torch.amp.grad_scaler.OptState.STEPPED."""
@@ -60,16 +63,21 @@ class ScalerLook:
     "stepped" for an optimizer whose hook did not run is a step that was skipped.
     """
 
-    def __init__(self, scaler: Any) -> None:
+    def __init__(self, scaler: Any, late: Late) -> None:
         self.scaler = scaler
+        self._late = late
         self._book = self._current()
 
-    def scale(self) -> float:
-        """What the loss was multiplied with; 1 without a scaler, or where it lies on a device."""
+    def scale(self) -> Later:
+        """What the loss was multiplied with; 1 without a scaler."""
         tensor = getattr(self.scaler, "_scale", None)
         if tensor is None or not self.scaler.is_enabled():
             return 1.0
-        return float(tensor) if tensor.device.type == "cpu" else 1.0
+        return self._late.scalar(tensor)
+
+    def factor(self) -> Later:
+        """What makes the gradients of such a loss those of the loss: 1 over the scale."""
+        return inverse(self.scale())
 
     def skipped(self) -> bool:
         """Whether the scaler went through a step since the last question; call it only where no hook ran."""
@@ -88,6 +96,12 @@ class ScalerLook:
 
     def _current(self) -> Any:
         return getattr(self.scaler, "_per_optimizer_states", None)
+
+
+def rates_of(optimizer: Optimizer, first: int, late: Late) -> dict[str, Later]:
+    """The learning rate of each group of parameters, as ``lr.k``; ``first`` is the k of the first group."""
+    rates = {k: group.get("lr") for k, group in enumerate(optimizer.param_groups, first)}
+    return {f"lr.{k}": late.scalar(rate) for k, rate in rates.items() if rate is not None}
 
 
 def _has_closure(args: Any, kwargs: Any) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from gradtui.core.run.keys import Role
     from gradtui.torch.watching.collected import Collected
     from gradtui.torch.watching.columns import Columns, Name
+    from gradtui.torch.watching.late import Late, Later, Part
     from gradtui.torch.watching.structure import Owned
 
 UPDATE = ("l2", "base_l2")
+Share: TypeAlias = "tuple[int, float]"
+"""The column of a norm, and which part of it is this rank's."""
 
 
 class Parameters:
@@ -56,23 +60,15 @@ class Parameters:
         info = self.owned[number].info
         return info.path, role, info.name, 0, "train"
 
-    def norms_in(self, found: Mapping[int, float], role: Role) -> list[float]:
-        """The norms among numbers by column, of all parameters that have one in that role; of each this rank's share.
-
-        A tensor with NaN gives NaN, one with infinities Inf: the norm of its finite part would hide them.
-        """
-        norms = []
+    def norms_in(self, found: Mapping[int, Later], role: Role) -> list[Share]:
+        """Which of the columns that were found are norms, of all parameters that have one in that role."""
+        shares = []
         for number in range(len(self.owned)):
             column = self._norm_columns.get((number, role))
             share = self.owned[number].share
-            if column is None or column not in found or not share:
-                continue
-            # Behind a norm stand the counts of NaN and of infinities.
-            norm = (
-                math.nan if found[column + 1] else math.inf if found[column + 2] else found[column]
-            )
-            norms.append(norm * share)
-        return norms
+            if column is not None and column in found and share:
+                shares.append((column, share))
+        return shares
 
     def log_values(self, collected: Collected) -> None:
         """The statistics and histograms of the parameters themselves, as they are now."""
@@ -129,7 +125,7 @@ class Parameters:
             ],
             before.sizes,
             before.values,
-            _joined(before.views),
+            _copies(before.views),
         )
 
     def first(self, number: int, role: Role, quantities: Sequence[str]) -> int:
@@ -167,7 +163,7 @@ class Before:
     def __init__(self, numbers: list[int], views: list[torch.Tensor], sample: int) -> None:
         self.numbers, self.views, self.sample = numbers, views, sample
         self.sizes = [view.numel() for view in views]
-        self.values = _joined(views)
+        self.values = _copies(views)
 
 
 class Update:
@@ -176,21 +172,51 @@ class Update:
     __slots__ = ("after", "before", "columns", "sizes")
 
     def __init__(
-        self, columns: list[int], sizes: list[int], before: torch.Tensor, after: torch.Tensor
+        self,
+        columns: list[int],
+        sizes: list[int],
+        before: Sequence[torch.Tensor | Part],
+        after: Sequence[torch.Tensor | Part],
     ) -> None:
         self.columns, self.sizes, self.before, self.after = columns, sizes, before, after
 
+    def is_change(self) -> bool:
+        """Whether the step changed anything; to be asked before `promised`, and a device is waited for."""
+        return any(
+            isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
+            and not torch.equal(one, other)
+            for one, other in zip(self.before, self.after, strict=True)
+        )  # fmt: skip
 
-def _joined(views: Sequence[torch.Tensor]) -> torch.Tensor:
-    """A copy of all views in one."""
-    if not views:
-        return torch.zeros(0)
-    kinds = {view.dtype for view in views}
-    if len(kinds) == 1:
-        return torch.cat(list(views)).clone() if len(views) == 1 else torch.cat(list(views))
-    return torch.cat([view.double() for view in views])
+    def promised(self, late: Late) -> Update:
+        """The same with promises of what lies on devices."""
+        before, after = (
+            [late.part(v) if isinstance(v, torch.Tensor) and late.is_remote(v) else v for v in part]
+            for part in (self.before, self.after)
+        )
+        return Update(self.columns, self.sizes, before, after)
 
 
-def total_norm(norms: Sequence[float]) -> float:
-    """The norm of all gradients together, from the norm of each; NaN without any."""
-    return math.sqrt(math.fsum(norm * norm for norm in norms)) if norms else math.nan
+def _copies(views: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Copies of all views, neighbours of one kind on one device in one."""
+    copies = []
+    for _, some in groupby(views, key=lambda view: (view.device, view.dtype)):
+        group = list(some)
+        copies.append(torch.cat(group) if len(group) > 1 else group[0].clone())
+    return copies
+
+
+def total_norm(found: Mapping[int, float], shares: Sequence[Share]) -> float:
+    """The norm of all gradients together, from the norms among numbers by column; NaN without any.
+
+    A tensor with NaN makes it NaN, one with infinities Inf: the norm of its finite part would hide them.
+    """
+    if not shares:
+        return math.nan
+    total = 0.0
+    for column, share in shares:
+        # Behind a norm stand the counts of NaN and of infinities.
+        nan, inf = found[column + 1], found[column + 2]
+        norm = math.nan if nan else math.inf if inf else found[column]
+        total += (norm * share) ** 2
+    return math.sqrt(total)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch.autograd import Variable
-
 from gradtui.torch.watching.calls import on_gradient
-from gradtui.torch.watching.gradients import Gradients
+from gradtui.torch.watching.gradients import Gradients, after_backward
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.values import measurable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import torch
 
@@ -67,7 +65,7 @@ class ReducedGradients(Gradients):
         try:
             self._is_awaited = True
             self.on_first()
-            _after_backward(self._is_over)
+            after_backward(self._is_over)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             self._guard.failed("backward", error)
 
@@ -80,15 +78,7 @@ class ReducedGradients(Gradients):
                 gradient = item.tensor.grad
                 values = measurable(gradient) if gradient is not None else None
                 if gradient is not None and values is not None:
-                    self.readings[number] = self._read(number, gradient, values)
+                    self.readings[number] = self._read(number, gradient, values, full=self.full)
+            self._read_waiting()
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.failed("after the backward pass", error)
-
-
-def _after_backward(work: Callable[[], None]) -> None:
-    """Run something when the backward pass that is under way has ended; to be called from within one.
-
-    Reducers end their work so, too: this is queued a second time, behind them.
-    """
-    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
-    engine.queue_callback(lambda: engine.queue_callback(work))

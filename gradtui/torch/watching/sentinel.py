@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from gradtui.core.run.records import Event
 from gradtui.torch.watching.calls import on_gradient
+from gradtui.torch.watching.late import number_of
 from gradtui.torch.watching.nesting import inputs_of
 from gradtui.torch.watching.sampling import flat
 from gradtui.torch.watching.values import exact, measurable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import nn
 
@@ -21,9 +23,31 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.calls import Site
     from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.late import Late, Later, LateStats
+    from gradtui.torch.watching.values import Stats
 
 # A step that is broken is broken everywhere: so many are named, in the order in which they turned.
 MOST_NAMED: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A tensor on a device that was looked at: what was seen is known later.
+
+    Attributes:
+        nan: how many values are; ``inf`` likewise.
+        path: of the module whose output it is.
+        inputs: see `Sentinel.found_named`; ``given`` are these inputs.
+        counted: whether ``nan`` and ``inf`` are counts, and not only 1 for some.
+    """
+
+    name: Name
+    nan: Later
+    inf: Later
+    path: str | None = None
+    inputs: str = ""
+    given: Sequence[tuple[Name, Stats | LateStats]] = ()
+    counted: bool = True
 
 
 class Sentinel:
@@ -31,13 +55,16 @@ class Sentinel:
 
     Attributes:
         events: of this step, in order.
+        checks: of this step, of tensors on devices, for `look_back` to look at.
         bad: what is not finite now.
         turned: whether anything turned non-finite in this step.
         after: the module whose output was looked at last in this forward pass, and was finite; "" before the first.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, late: Late) -> None:
         self.events: list[Event] = []
+        self.checks: list[Check] = []
+        self.late = late
         self.turned = False
         self.after = ""
         self.on_turn: Callable[[], None] = lambda: None
@@ -58,13 +85,9 @@ class Sentinel:
     ) -> None:
         """Look at an output, and wait for its gradient; where it is bad, look at what the call was given first."""
         data = tensor.detach()
-        # Sums of narrow types are made in float32: their own would overflow first.
-        total = (
-            data.sum().item()
-            if data.dtype == torch.float32
-            else data.sum(dtype=torch.float32).item()
-        )
-        if total - total != 0.0:
+        if self.late.is_remote(data):
+            self.check(site, call, module, "output", slot, data, site.path)
+        elif _is_broken(data):
             inputs = self._inputs(site, call, module, args, data)
             self.suspect(site, call, module, "output", slot, data, inputs)
         else:
@@ -93,7 +116,7 @@ class Sentinel:
         for place, given in inputs_of(args, {}):
             if not given.is_floating_point():
                 continue
-            if _same_memory(given, output):
+            if self.late.is_remote(given) or _same_memory(given, output):
                 # It was written over, or handed on as it is: what came in is not known any more.
                 return ""
             looked = "positional"
@@ -120,7 +143,50 @@ class Sentinel:
             name = (site.path, role, slot, call, phase)
             self.found_named(name, stats.nan, stats.inf, inputs)
 
-    def found_named(self, name: Name, nan: int, inf: int, inputs: str = "") -> None:
+    def check(
+        self,
+        site: Site,
+        call: int,
+        module: nn.Module,
+        role: Role,
+        slot: str,
+        data: torch.Tensor,
+        path: str | None = None,
+    ) -> None:
+        """Have a device look at a tensor."""
+        values = measurable(data)
+        if values is not None:
+            norm = self.late.norm(values)
+            phase: Phase = "train" if module.training else "eval"
+            name = (site.path, role, slot, call, phase)
+            nan, inf = norm.of_kind("nan"), norm.of_kind("inf")
+            self.checks.append(Check(name, nan, inf, path, counted=False))
+
+    def look_back(self, checks: Sequence[Check]) -> list[Event]:
+        """What devices saw in a step, in the order in which they looked; waits for them.
+
+        For another thread than the training's, and then only for that.
+        """
+        for check in checks:
+            nan, inf = int(number_of(check.nan)), int(number_of(check.inf))
+            if nan or inf:
+                for given, stats in check.given:
+                    amounts = int(number_of(stats.nan)), int(number_of(stats.inf))
+                    if any(amounts):
+                        self.found_named(given, *amounts)
+                self.found_named(check.name, nan, inf, check.inputs, check.counted)
+                continue
+            if check.path is not None:
+                self.after = check.path
+            if self.bad:
+                self.fine_named(check.name)
+                for given, _ in check.given:
+                    self.fine_named(given)
+        return self.take()
+
+    def found_named(
+        self, name: Name, nan: int, inf: int, inputs: str = "", counted: bool = True
+    ) -> None:
         """A tensor has values that are not finite; told when they are new.
 
         Args:
@@ -128,6 +194,7 @@ class Sentinel:
             nan: how many are NaN.
             inf: how many are infinite.
             inputs: of an output, which inputs of its call were looked at: "all", "positional", or "" for none.
+            counted: whether the amounts are counts, and not only 1 for some.
         """
         known = name in self.bad
         self.bad[name] = True
@@ -137,7 +204,8 @@ class Sentinel:
             self.turned = True
             self.on_turn()
         if len(self.events) < MOST_NAMED:
-            self.events.append(_event(name, nan, inf, len(self.events), self.after, inputs))
+            order = len(self.events)
+            self.events.append(_event(name, nan, inf, order, self.after, inputs, counted))
 
     def fine(self, site: Site, call: int, module: nn.Module, role: Role, slot: str) -> None:
         """A tensor is finite: the next time that it is not is news."""
@@ -185,12 +253,11 @@ class _Gradient:
             if gradient is None:
                 return
             data = gradient.detach()
-            total = (
-                data.sum().item()
-                if data.dtype == torch.float32
-                else data.sum(dtype=torch.float32).item()
-            )
-            if total - total != 0.0:
+            if sentinel.late.is_remote(data):
+                sentinel.check(
+                    self.site, self.call, self.module, "output gradient", self.slot, data
+                )
+            elif _is_broken(data):
                 sentinel.suspect(
                     self.site, self.call, self.module, "output gradient", self.slot, data
                 )
@@ -198,6 +265,14 @@ class _Gradient:
                 sentinel.fine(self.site, self.call, self.module, "output gradient", self.slot)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             sentinel.guard.failed(f"gradient of {self.site.path or '(root)'}", error)
+
+
+def _is_broken(data: torch.Tensor) -> bool:
+    """Whether a value may not be finite: the sum of all would not be either."""
+    # Sums of narrow types are made in float32: their own would overflow first.
+    wide = data.sum() if data.dtype == torch.float32 else data.sum(dtype=torch.float32)
+    total = wide.item()
+    return total - total != 0.0
 
 
 def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -208,9 +283,12 @@ def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
         return True
 
 
-def _event(name: Name, nan: int, inf: int, order: int, after: str, inputs: str) -> Event:
+def _event(
+    name: Name, nan: int, inf: int, order: int, after: str, inputs: str, counted: bool
+) -> Event:
     path, role, slot, call, phase = name
-    what = " and ".join(f"{n} {word}" for n, word in ((nan, "NaN"), (inf, "Inf")) if n)
+    amounts = [(n, word) for n, word in ((nan, "NaN"), (inf, "Inf")) if n]
+    what = " and ".join(f"{n} {word}" if counted else word for n, word in amounts)
     place = path or "(root)"
     if slot:
         place += f".{slot}"
@@ -220,6 +298,8 @@ def _event(name: Name, nan: int, inf: int, order: int, after: str, inputs: str) 
         "role": role, "slot": slot, "call": call, "phase": phase,
         "nan": nan, "inf": inf, "order": order,
     }  # fmt: skip
+    if not counted:
+        fields["counted"] = False
     text = f"{role} of {place}: {what or 'not finite'}"
     if role in ("input", "output"):
         fields["after"] = after

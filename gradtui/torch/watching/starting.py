@@ -57,6 +57,11 @@ def watch(
     is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
     the rank's own loss. Of what ``torch.compile`` runs, parameters alone are seen; the run says so.
 
+    On a GPU no step waits for it: numbers are promised, come back in one copy a step and are read by the writer's
+    thread, so that what is not finite is told, and recorded in full, a few steps later. On steps that are not
+    recorded in full a 1 in ``nan`` or ``inf`` then says that there are some, uncounted; of a tensor that is not finite the
+    counts alone are known. A step that is made by hand, without an optimizer, and full tensors (``keep``) are waited for.
+
     Args:
         model: any module; its hooks, names and ``state_dict()`` stay what they are to others.
         optimizer: whose steps are the steps; one, several, or none: then every optimizer that holds one of the

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from gradtui.torch.layout import layout_of
+from gradtui.torch.watching.values import Stats
 
 if TYPE_CHECKING:
     from gradtui.torch.watching.calls import Site
-    from gradtui.torch.watching.values import Stats
+    from gradtui.torch.watching.late import LateStats
 
 # Beyond these the slope of a sigmoid and of a tanh is below 0.01 and 0.02.
 _SIGMOID: Final = 0.99
@@ -43,42 +44,44 @@ def unit_dimension(
     return found
 
 
-def dead(values: torch.Tensor, dimension: int, stats: Stats) -> tuple[int, int]:
-    """How many units a tensor has, and how many of them are 0 everywhere; NaN is not 0."""
+def dead(
+    values: torch.Tensor, dimension: int, stats: Stats | LateStats
+) -> tuple[int, torch.Tensor]:
+    """How many units a tensor has, and how many of them are 0 everywhere (a tensor of one number); NaN is not 0."""
     if dimension < 0 or stats.count == 0:
-        return 0, 0
+        return 0, torch.zeros(())
     units = values.shape[dimension]
-    if stats.zeros * units < stats.count:
-        # Fewer zeros than one unit has values.
-        return units, 0
     others = [d for d in range(values.dim()) if d != dimension]
-    if not others:
-        return units, stats.zeros
-    if stats.minimum >= 0 and not stats.nan:
-        largest = values.amax(others)
-    else:
-        largest = values.abs().amax(others)
-    return units, int((largest == 0).sum())
+    if isinstance(stats, Stats):
+        if stats.zeros * units < stats.count:
+            # Fewer zeros than one unit has values.
+            return units, torch.zeros(())
+        if stats.minimum >= 0 and not stats.nan:
+            return units, (values.amax(others) == 0).sum() if others else (values == 0).sum()
+    largest = values.abs().amax(others) if others else values
+    return units, (largest == 0).sum()
 
 
-def saturated(module: nn.Module, values: torch.Tensor) -> int:
-    """How many values are in the flat part of a module's nonlinearity.
+def saturated(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """How many values are in the flat part of a module's nonlinearity, a tensor of one number.
 
     Sigmoid within 0.01 of its ends, tanh likewise, the clamped values of hardtanh and hardsigmoid, those
     at the upper end of ReLU6, and for softmax all values of a distribution of which one value has more than 0.99.
     """
     if isinstance(module, nn.ReLU6):
-        return int((values >= 6).sum())
+        return (values >= 6).sum()
     if isinstance(module, nn.Hardtanh):
-        return int(((values <= module.min_val) | (values >= module.max_val)).sum())
+        return ((values <= module.min_val) | (values >= module.max_val)).sum()
     if isinstance(module, nn.Hardsigmoid):
-        return int(((values <= 0) | (values >= 1)).sum())
+        return ((values <= 0) | (values >= 1)).sum()
     if isinstance(module, nn.Tanh):
-        return int((values.abs() > _TANH).sum())
+        return (values.abs() > _TANH).sum()
     if isinstance(module, nn.Sigmoid):
-        return int(((values > _SIGMOID) | (values < 1 - _SIGMOID)).sum())
+        return ((values > _SIGMOID) | (values < 1 - _SIGMOID)).sum()
     dimension = -3 if isinstance(module, nn.Softmax2d) else getattr(module, "dim", None)
     if dimension is None or values.dim() == 0:
         dimension = -1
-    rows = int((values.amax(dimension) > _SIGMOID).sum()) if values.numel() else 0
+    if not values.numel():
+        return torch.zeros(())
+    rows = (values.amax(dimension) > _SIGMOID).sum()
     return rows * (values.shape[dimension] if values.dim() else 1)

@@ -1,4 +1,4 @@
-"""Statistics of one tensor on the CPU: over its finite values, in float32 or better, in few passes.
+"""Statistics of one tensor: over its finite values, in float32 or better, in few passes.
 
 A tensor is read in pieces that stay in the cache, so that the second pass over a piece costs a
 fraction of the first. Sums of squares and of magnitudes are dot products, which are the fastest
@@ -13,6 +13,7 @@ from typing import Final
 
 import torch
 
+from gradtui.torch.watching.late import Late, LateStats
 from gradtui.torch.watching.sampling import flat
 
 PIECE: Final = 1 << 17
@@ -57,6 +58,11 @@ class Stats:
         """Whether every value is."""
         return not (self.nan or self.inf)
 
+    @property
+    def may_be_broken(self) -> bool:
+        """Whether a value is not finite; of promised statistics that is not known yet."""
+        return not self.is_finite
+
 
 EMPTY: Final = Stats(0.0, 0.0, 0.0, math.nan, math.nan, 0, 0, 0, 0)
 
@@ -90,16 +96,21 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
 
 
 class Meter:
-    """Measures tensors on the CPU; it owns scratch memory of one piece, 0.5 MB."""
+    """Measures tensors; it owns scratch memory of one piece, 0.5 MB.
+
+    Attributes:
+        late: where the numbers of tensors on devices are promised.
+    """
 
     def __init__(self) -> None:
+        self.late = Late()
         self._scratch = torch.empty(PIECE)
         self._views: dict[int, torch.Tensor] = {}
 
     def measure(
         self, tensor: torch.Tensor, *, wants_sum: bool = True, wants_zeros: bool = True
-    ) -> Stats:
-        """The statistics of a dense real tensor.
+    ) -> Stats | LateStats:
+        """The statistics of a dense real tensor; promised where it lies on a device.
 
         Args:
             tensor: any shape.
@@ -109,8 +120,10 @@ class Meter:
         count = tensor.numel()
         if count == 0:
             return EMPTY
+        if self.late.is_remote(tensor):
+            return self.late.measure(tensor, wants_sum=wants_sum, wants_zeros=wants_zeros)
         values = flat(tensor)
-        if values.dtype == torch.float64 or not values.is_cpu:
+        if values.dtype == torch.float64:
             return exact(values)
         squares = size = 0.0
         total = 0.0 if wants_sum else math.nan
@@ -140,12 +153,12 @@ class Meter:
         return Stats(math.sqrt(squares), size, total, low, high, count, zeros, 0, 0)
 
     def norm(self, tensor: torch.Tensor) -> tuple[float, int, int]:
-        """``(l2, nan, inf)`` of a dense real tensor, ``l2`` over the finite part: the least that is ever asked.
+        """``(l2, nan, inf)`` of a dense real tensor on the CPU, ``l2`` over the finite part: the least ever asked.
 
         Torch's own norm of a tensor of 20 million values is wrong by a thousandth on the CPU: one float32 sum.
         """
         values = flat(tensor)
-        if values.dtype == torch.float64 or not values.is_cpu:
+        if values.dtype == torch.float64:
             stats = exact(values)
             return stats.l2, stats.nan, stats.inf
         squares = 0.0
@@ -172,12 +185,7 @@ def _pieces(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def exact(values: torch.Tensor) -> Stats:
-    """All statistics of one dimension of values in float64, whatever they are.
-
-    On another device than the CPU this is the way of every tensor, with one copy back for all its numbers.
-    """
-    if not values.is_cpu:
-        return on_device(values)
+    """All statistics of one dimension of values on the CPU in float64, whatever they are."""
     squares = size = total = 0.0
     low, high = math.inf, -math.inf
     zeros = nan = inf = 0
@@ -200,33 +208,6 @@ def exact(values: torch.Tensor) -> Stats:
         return Stats(0.0, 0.0, 0.0, math.nan, math.nan, values.numel(), 0, nan, inf)
     norm = math.sqrt(squares) if 1e-140 < largest < 1e140 else _scaled_norm(values, largest)
     return Stats(norm, size, total, low, high, values.numel(), zeros, nan, inf)
-
-
-def on_device(values: torch.Tensor) -> Stats:
-    """All statistics of one dimension of values in one piece, without a branch, and one copy to the CPU."""
-    if values.numel() == 0:
-        return EMPTY
-    wide = values.float() if values.device.type == "mps" else values.double()
-    nan, inf = torch.isnan(wide), torch.isinf(wide)
-    broken = nan | inf
-    finite = wide.masked_fill(broken, 0.0)
-    magnitude = finite.abs()
-    largest = magnitude.max().clamp_min(1e-300 if wide.dtype == torch.float64 else 1e-38)
-    row = torch.stack(
-        [
-            (finite / largest).square().sum().sqrt() * largest,
-            magnitude.sum(),
-            finite.sum(),
-            wide.masked_fill(broken, math.inf).min(),
-            wide.masked_fill(broken, -math.inf).max(),
-            ((wide == 0).sum()).to(wide.dtype),
-            nan.sum().to(wide.dtype),
-            inf.sum().to(wide.dtype),
-        ]
-    ).tolist()
-    low, high = (row[3], row[4]) if row[3] <= row[4] else (math.nan, math.nan)
-    zeros, nans, infs = (round(number) for number in row[5:])
-    return Stats(row[0], row[1], row[2], low, high, values.numel(), zeros, nans, infs)
 
 
 def _scaled_norm(values: torch.Tensor, largest: float) -> float:

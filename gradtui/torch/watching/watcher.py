@@ -15,10 +15,12 @@ from gradtui.torch.watching.columns import Columns, Numbers, Rows
 from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.job import Job, Scribe
 from gradtui.torch.watching.keeping import MOST_AT_ONCE, Keeping
-from gradtui.torch.watching.optimizers import ScalerLook
+from gradtui.torch.watching.late import inverse
+from gradtui.torch.watching.optimizers import ScalerLook, rates_of
 from gradtui.torch.watching.parameters import Parameters
 from gradtui.torch.watching.ranks import ddp_around
 from gradtui.torch.watching.reduced import ReducedGradients
+from gradtui.torch.watching.sentinel import Sentinel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from gradtui.folder.requests import Request
     from gradtui.torch.watching.collecting import Collector
     from gradtui.torch.watching.guard import Guard
+    from gradtui.torch.watching.late import Later
     from gradtui.torch.watching.parameters import Before
     from gradtui.torch.watching.settings import Settings
     from gradtui.torch.watching.structure import Owned
@@ -70,9 +73,15 @@ class Watcher:
         self._train, self._eval = Columns(self.numbers), Columns(self.numbers)
         self._rows = Rows(self.numbers)
         self.parameters = Parameters(owned, meter, self._every, self._logged)
-        self.scribe = Scribe(settings, self.numbers, self._every, self._logged, self._rows)
         self._sentinel = collector.sentinel
-        self._scaler = ScalerLook(scaler) if scaler is not None else None
+        self._late = meter.late
+        # What devices see is known in the writer's thread, some steps later.
+        afterwards = Sentinel(guard, meter.late)
+        afterwards.on_turn = self._on_turn_elsewhere
+        self.scribe = Scribe(
+            settings, self.numbers, self._every, self._logged, self._rows, afterwards
+        )
+        self._scaler = ScalerLook(scaler, meter.late) if scaler is not None else None
         self._job = Job(0, 0.0)
         self._begun = self._stepped = False
         self._alarm = 0
@@ -81,7 +90,7 @@ class Watcher:
         self._before: dict[int, Before] = {}
         self._optimizer_seen = False
         self.by_hand = True
-        self._old_scale = 1.0
+        self._old_factor: Later = 1.0
         self._manual: Before | None = None
         self._values_read = False
         self._evaluated = -settings.log_freq
@@ -103,7 +112,7 @@ class Watcher:
         collector.on_call_outside = self._on_call_outside
         self._sentinel.on_turn = self._on_turn
         if self._scaler is not None:
-            collector.scale = self._scaler.scale
+            collector.factor = self._scaler.factor
 
     # ---- forward passes
 
@@ -130,7 +139,7 @@ class Watcher:
             collected, self.collector.collected = self.collector.collected, self._kept_collected
             if collected is not None:
                 step = max(self.step - (0 if self._begun else 1), 0)
-                self._put(Job(step, time.time(), collected=[collected]))
+                self._send(Job(step, time.time(), collected=[collected]))
         elif self.collector.mode == TRAIN:
             self.gradients.after_forward(output)
         self.collector.mode = TRAIN
@@ -162,7 +171,7 @@ class Watcher:
         if logged or self.keeping.is_asked:
             self._log_in_full()
         if self._scaler is not None:
-            self._old_scale = self._scaler.scale()
+            self._old_factor = self._scaler.factor()
 
     def _take_requests(self) -> None:
         """What the screen asked for since the last step: what is at hand is copied now."""
@@ -185,6 +194,10 @@ class Watcher:
         if self.collector.collected is None and self._begun:
             self._log_in_full()
             self._alarm = 1
+
+    def _on_turn_elsewhere(self) -> None:
+        """A device has met something non-finite: the next two steps are recorded in full."""
+        self._alarm = 2
 
     # ---- backward passes
 
@@ -250,13 +263,13 @@ class Watcher:
             if before.numbers:
                 # Only now is it known which had a gradient, where those came within the step.
                 used = self.gradients.used
-                self._job.updates.append(self.parameters.after_step(before, used))
+                update = self.parameters.after_step(before, used)
+                self._job.updates.append(update.promised(self._late))
             self._stepped = True
             self._steppers.append(id(optimizer))
             broken = getattr(optimizer, "found_inf", None)
-            if broken is not None and float(broken):
-                # A fused optimizer skips by itself: its hooks run all the same.
-                self._job.events.append(Event("skipped", "the fused optimizer skipped this step"))
+            if broken is not None:
+                self._job.skips.append(self._late.scalar(broken))
             if self._scaler is not None:
                 self._scaler.turn()
         except Exception as error:  # noqa: BLE001 - as above
@@ -264,18 +277,19 @@ class Watcher:
 
     def _read_step(self, optimizer: Optimizer, numbers: Sequence[int]) -> None:
         scale = getattr(optimizer, "grad_scale", None)
-        raw_factor = 1.0 / self.collector.scale()
+        raw_factor = self.collector.factor()
         # An optimizer that is given the scale divides by it itself.
-        factor = 1.0 / float(scale) if scale is not None else 1.0
-        job, found = self._job, dict[int, float]()
+        factor = inverse(self._late.scalar(scale)) if scale is not None else 1.0
+        found: dict[int, Later] = {}
         raw = self.gradients.before_step(numbers, found, factor, raw_factor)
+        job = self._job
         job.gradients.update(found)
         job.norms += self.parameters.norms_in(found, "gradient")
         if raw:
             job.raw_norms += self.parameters.norms_in(found, "raw gradient")
         self._log_parameters(factor)
 
-    def _log_parameters(self, factor: float) -> None:
+    def _log_parameters(self, factor: Later) -> None:
         collected = self.collector.collected
         if collected is None:
             return
@@ -290,37 +304,34 @@ class Watcher:
         first = self._groups.setdefault(
             id(optimizer), sum(self._groups.values()) if self._groups else 0
         )
-        for place, group in enumerate(optimizer.param_groups):
-            rate = group.get("lr")
-            if rate is not None:
-                self._job.scalars[f"lr.{first + place}"] = float(rate)
+        self._job.scalars.update(rates_of(optimizer, first, self._late))
         if self._scaler is not None:
             self._job.scalars["scale"] = self._scaler.scale()
 
     def _look_for_other_steps(self) -> None:
         """A backward pass and no optimizer's hook: was the step skipped, or made by hand?"""
         if self._scaler is not None and self._scaler.skipped():
-            found: dict[int, float] = {}
-            self.gradients.as_accumulated(found, 1.0 / self._old_scale, "raw gradient")
+            found: dict[int, Later] = {}
+            self.gradients.as_accumulated(found, self._old_factor, "raw gradient")
             self._job.gradients.update(found)
             self._job.raw_norms = self.parameters.norms_in(found, "raw gradient")
             self._sentinel_events()
             bad = self._job.events[0].text if self._job.events else "the gradients"
             text = f"the scaler skipped this step: {bad}"
-            self._job.events.append(Event("skipped", text, "", {"scale": self._scaler.scale()}))
+            self._job.events.append(Event("skipped", text))
             self._job.scalars["scale"] = self._scaler.scale()
             self._stepped = True
         elif self._manual is not None:
             update = self.parameters.after_step(self._manual, self.gradients.readings)
-            if not torch.equal(update.before, update.after):
+            if update.is_change():
                 self._take_accumulated()
-                self._job.updates.append(update)
+                self._job.updates.append(update.promised(self._late))
                 self._stepped = True
 
     def _take_accumulated(self) -> None:
         """The gradients as the backward pass left them, where no optimizer is there to use them."""
-        found: dict[int, float] = {}
-        factor = 1.0 / self.collector.scale()
+        found: dict[int, Later] = {}
+        factor = self.collector.factor()
         self.gradients.as_accumulated(found, factor, "gradient")
         self._job.gradients.update(found)
         self._job.norms = self.parameters.norms_in(found, "gradient")
@@ -328,12 +339,12 @@ class Watcher:
 
     # ---- the end of a step
 
-    def log(self, scalars: dict[str, float]) -> None:
+    def log(self, scalars: dict[str, Later]) -> None:
         """Numbers of the run: they belong to the step that was taken last, until the next one begins."""
         if self._begun or self.step == 0:
             self._job.scalars.update(scalars)
         else:
-            self._put(Job(self.step - 1, time.time(), scalars=scalars))
+            self._send(Job(self.step - 1, time.time(), scalars=scalars))
 
     def epoch(self, number: int) -> None:
         """An epoch ends: it is told at the first step of the next one."""
@@ -368,7 +379,7 @@ class Watcher:
         self._steppers.clear()
         self._before.clear()
         self.step += 1
-        self._put(job)
+        self._send(job)
 
     def close(self) -> None:
         """Nothing comes any more: what the last step found goes to the writer."""
@@ -380,4 +391,10 @@ class Watcher:
             self.finish_step()
 
     def _sentinel_events(self) -> None:
+        self._job.checks, self._sentinel.checks = self._job.checks + self._sentinel.checks, []
         self._job.events += self._sentinel.take()
+
+    def _send(self, job: Job) -> None:
+        """A job goes to the writer, and what it was promised with it."""
+        self._late.send()
+        self._put(job)

@@ -10,6 +10,8 @@ from kit.watched import Watched
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+pytestmark = pytest.mark.usefixtures("where")
+
 
 def test_only_the_used_calls_have_gradients():
     """TorchExplorer gives the gradient of a result that is used to the call whose result is not."""

@@ -9,6 +9,8 @@ from kit.watched import Watched
 from torch import nn
 from torch.nn import functional as F
 
+pytestmark = pytest.mark.usefixtures("where")
+
 
 def test_accumulation_is_one_step_and_numbers_calls_on():
     torch.manual_seed(0)

@@ -1,0 +1,100 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
+"""Statistics of single tensors, on the CPU and as a device promises them."""
+
+import numpy as np
+import pytest
+import torch
+from kit.watched import expected
+
+from gradtui.torch.watching.late import Late, inverse, number_of, values_of
+from gradtui.torch.watching.sampling import sampled, stride
+from gradtui.torch.watching.values import EMPTY, Meter
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-22, 1e-8, 1.0, 1e18, 1e30])
+@pytest.mark.parametrize("shape", [(1,), (1000,), (300, 700)])
+def test_every_magnitude_is_exact(size, shape):
+    torch.manual_seed(3)
+    tensor = (torch.randn(shape).double() * size).float()
+    meter, wanted = Meter(), expected(tensor)
+    stats = meter.measure(tensor)
+    assert stats.l2 == pytest.approx(wanted["l2"], rel=1e-5)
+    assert stats.l1 == pytest.approx(wanted["l1"], rel=1e-5)
+    assert (stats.minimum, stats.maximum) == (wanted["minimum"], wanted["maximum"])
+    assert meter.norm(tensor) == (pytest.approx(wanted["l2"], rel=1e-5), 0, 0)
+
+
+def test_large_tensors_and_special_values():
+    meter = Meter()
+    torch.manual_seed(4)
+    large = torch.randn(3_000_001) * torch.rand(3_000_001) ** 3
+    assert meter.norm(large)[0] == pytest.approx(expected(large)["l2"], rel=2e-6)
+    assert meter.measure(large).l1 == pytest.approx(expected(large)["l1"], rel=2e-6)
+    assert meter.measure(torch.zeros(0, 3)) is EMPTY
+    zero = meter.measure(torch.zeros(5))
+    assert (zero.l2, zero.zeros, zero.minimum, zero.maximum) == (0, 5, 0, 0)
+    assert meter.norm(torch.zeros(5)) == (0, 0, 0)
+    odd = torch.tensor([float("nan"), float("inf"), -float("inf"), 3.0, -4.0, 0.0])
+    stats = meter.measure(odd)
+    assert (stats.nan, stats.inf, stats.zeros, stats.count) == (1, 2, 1, 6)
+    assert (stats.l2, stats.l1, stats.minimum, stats.maximum) == (5, 7, -4, 3)
+    assert meter.norm(odd) == (5, 1, 2)
+    nothing = meter.measure(torch.full((3,), float("nan")))
+    assert (nothing.l2, nothing.nan) == (0, 3)
+    assert np.isnan(nothing.minimum)
+    turned = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    assert meter.measure(turned).l1 == pytest.approx(expected(turned)["l1"], rel=1e-6)
+    spread = torch.ones(1).expand(7)
+    assert meter.measure(spread).l1 == 7
+
+
+def test_what_is_promised_of_a_device_is_the_same():
+    """A device has no branch and needs no memory of the CPU's; here the CPU stands for one."""
+    torch.manual_seed(5)
+    late = Late()
+    kinds = ("l2", "l1", "sum", "minimum", "maximum", "count", "zeros", "nan", "inf")
+    for size in (1e-30, 1.0, 1e30):
+        tensor = torch.randn(999) * size
+        tensor[3] = 0
+        wanted, found = Meter().measure(tensor), late.measure(tensor)
+        (norm,) = late.norms([tensor])
+        late.send()
+        for name in kinds:
+            number = number_of(getattr(found, name))
+            assert number == pytest.approx(getattr(wanted, name), rel=1e-5), name
+        assert number_of(norm) == pytest.approx(wanted.l2, rel=1e-6)
+    odd = late.measure(torch.tensor([float("nan"), float("inf"), 3.0, -4.0]))
+    late.send()
+    numbers = [number_of(getattr(odd, name)) for name in kinds]
+    # Counts are exact; of the rest nothing is claimed.
+    assert numbers[5:] == [4, 0, 1, 1]
+    assert np.isnan(numbers[:5]).all()
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64, torch.int64])
+def test_promises_of_every_kind(kind):
+    late = Late()
+    tensor = torch.tensor([3, 4], dtype=kind)
+    (norm,), part, stats = late.norms([tensor]), late.part(tensor), late.measure(tensor)
+    with pytest.raises(RuntimeError, match="not sent"):
+        number_of(norm)
+    late.send()
+    after = late.number(torch.tensor(8.0))
+    assert [number_of(n) for n in (norm, stats.l1, stats.sum, stats.zeros)] == [5, 7, 7, 0]
+    assert values_of(part).tolist() == [3, 4]
+    # What came after waits for the next, and is multiplied with what is promised itself.
+    late.send()
+    assert number_of(norm * inverse(after) * 2.0) == 1.25
+    assert number_of(2.0 * after) == 16
+    assert number_of(after.of_kind("nan") * 3.0) == 0
+    assert number_of(inverse(late.now(4.0))) == 0.25
+    assert late.now(late.number(torch.tensor(2.5))) == 2.5
+
+
+def test_samples_see_every_column():
+    for count in (1, 999, 1000, 1001, 2**20, 3 * 2**18, 10**6):
+        step = stride(count, 1000)
+        assert -(-count // step) <= 1000
+        assert step == 1 or np.gcd(step, count) == 1
+    table = torch.arange(64 * 1024).reshape(1024, 64) % 64
+    assert len(set(sampled(table, 1000).tolist())) == 64
