@@ -44,7 +44,7 @@ def watch(
     """Record a training as it goes by, for ``gradtui FOLDER`` beside it.
 
     The training is what it was: the same numbers bit for bit, no random number drawn, no exception of
-    ours. At each step the norm and the extremes of each parameter's gradient and the size of its update are
+    ours. At each step the norm of each parameter's gradient and the size of its update are
     recorded, and a sum of each leaf module's output and of its gradient is looked at, so that a non-finite
     value is named where it is born. Every ``log_freq`` steps, and at once when something turned non-finite,
     statistics and histograms of all inputs, outputs, their gradients and parameters follow.
