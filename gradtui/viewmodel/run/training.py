@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SMALL: Final = 24
 """A tree of so many rows is shown whole at first: alike modules are not folded."""
-TREND_PARTS: Final = 4
+TREND_PARTS: Final = 2
 MOST_STEPS: Final = 50
 """A trend is made anew when a part of one of its cells, or so many steps, have come."""
 FLAG_WORDS: Final = {
