@@ -137,6 +137,7 @@ class Shell(Screen[Any]):
         """A prompt was left."""
         if self.workspace is not None:
             self.workspace.prompt_closed()
+            self.workspace.draw()
 
     def on_heatmap_picked(self, message: Heatmap.Picked) -> None:
         """A cell was clicked."""

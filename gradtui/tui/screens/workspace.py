@@ -372,6 +372,5 @@ class Workspace:
         self.ask = None
 
     def prompt_closed(self) -> None:
-        """Show the keys again."""
+        """Show the keys again; the view is still to be drawn."""
         self.shell.keys.display = self.shell.size.height >= 2
-        self.draw()
