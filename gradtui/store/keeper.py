@@ -259,6 +259,7 @@ class Keeper:
         """One look at the folder; returns the seconds until the next."""
         if self._following.look():
             self._forced.set()
+            self._watcher.calm()
         self._graph.look()
         forced = self._forced.is_set()
         self._forced.clear()

@@ -248,7 +248,10 @@ def plain(text_line: TextLine) -> str:
 
 def line_width(text_line: TextLine) -> int:
     """Columns that a line takes."""
-    return sum(cell_width(span.text) for span in text_line)
+    width = 0
+    for text, _ in text_line:
+        width += len(text) if text.isascii() else cell_width(text)
+    return width
 
 
 def clip(text_line: TextLine, width: int) -> TextLine:

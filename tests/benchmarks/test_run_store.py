@@ -194,5 +194,6 @@ def test_fifty_steps_a_second(tmp_path, say, modules):
         f"50 steps/s x {modules} modules: record -> callback {1e3 * median:.0f} ms median, "
         f"{1e3 * worst:.0f} ms 95 %, {figures['views']:.1f} views/s, {100 * figures['share']:.1f} % of a core"
     )
-    assert median <= 0.08
+    # What is left of 150 ms is for the screen, which is drawn five times a second.
+    assert median <= 0.12
     assert figures["share"] <= 0.05

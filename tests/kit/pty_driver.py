@@ -19,7 +19,7 @@ import psutil
 import pyte
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -196,6 +196,19 @@ class Terminal:
             data[cut:] if cut >= 0 and len(data) - cut < 24 and not _complete(data[cut:]) else b""
         )
         self._stream.feed(cleaned(data[: len(data) - len(self._pending)]))
+
+    def arrivals(self, seconds: float) -> Iterator[float]:
+        """Read for so long, then show what came piece by piece; gives the wall time at which each piece arrived.
+
+        The emulator begins when all was read: what it takes is neither in the times nor beside the program.
+        """
+        came, end = [], time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if data := self._receive(min(left, 0.1)):
+                came.append((time.time(), data))
+        for when, data in came:
+            self._show(data)
+            yield when
 
     def wait_for(
         self, condition: str | Callable[[Terminal], bool], timeout: float = PATIENCE

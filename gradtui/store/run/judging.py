@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Seconds between two judgements; and how much of a core they may take when the model is large.
 _PAUSE = 0.3
-_SHARE = 0.01
+_SHARE = 0.006
 _LONGEST_PAUSE = 10.0
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
-# Seconds between two views, at least; so many a second are more than a person sees.
-_SHORTEST = 0.14
+# Seconds between two views, at least: a record waits for half of them, and each view costs the screen some milliseconds.
+_SHORTEST = 0.2
 _LONGEST = 1.0
 # The share of a core that following may take while the run goes on; a large model is told less often.
 _SHARE = 0.03
+# A wait may end a moment early; another whole one would follow.
+_EARLY = 0.001
 # While older steps are read, the processor is busy with them anyway.
 _READING = 0.25
 # Looking at a quiet folder costs a few stats: the longer it was quiet, the less often.
@@ -41,7 +43,7 @@ class Pace:
     def may_tell(self, behind: bool) -> bool:
         """Whether another view may follow the last; ``behind``: while older steps are read."""
         pause = max(self.period, _READING) if behind else self.period
-        return time.monotonic() - self._told_at >= pause
+        return time.monotonic() - self._told_at >= pause - _EARLY
 
     def told(self) -> None:
         """A view was handed on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from gradtui.viewmodel.text import printable
 if TYPE_CHECKING:
     from gradtui.diagnosis.finding import Finding
     from gradtui.tui.actions.desk import Desk
+    from gradtui.viewmodel.run.tree import ModuleTree
 
 PAGE: Final = 10
 _FAR: Final = 1 << 40
@@ -162,14 +164,8 @@ def filter_rows(desk: Desk, text: str) -> None:
 def module_names(desk: Desk, text: str) -> tuple[str, ...]:
     """Return paths of modules that contain ``text``, at most a screenful of them."""
     tree = desk.watch.training(desk.selection.run).tree
-    wanted = text.lower()
-    found = []
-    for path, words in zip(tree.paths, tree.texts, strict=True):
-        if path and wanted in words:
-            found.append(printable(path))
-            if len(found) >= 200:
-                break
-    return tuple(found)
+    found = (tree.paths[node] for node in tree.searched.having(text.lower()).tolist())
+    return tuple(printable(path) for path in islice(filter(None, found), 200))
 
 
 def find_module(desk: Desk, text: str, step: int = 1) -> None:
@@ -180,19 +176,25 @@ def find_module(desk: Desk, text: str, step: int = 1) -> None:
         desk.say("nothing to find yet: / takes a name", "warn")
         return
     wanted = desk.found.lower()
-    places = [node for node, words in enumerate(tree.texts) if node and wanted in words]
-    if not places:
+    places = tree.searched.having(wanted)
+    places = places[places > 0]
+    if not len(places):
         desk.say(f"no module contains {desk.found!r}", "warn")
         return
-    exact = [node for node in places if printable(tree.paths[node]).lower() == wanted]
     here = nearest(tree, desk.selection.run.path)
-    if text and exact:
-        chosen = exact[0]
-    elif step > 0:
-        chosen = places[(sum(place <= here for place in places) + step - 1) % len(places)]
+    exact = _called(tree, places.tolist(), wanted) if text else 0
+    if step > 0:
+        place = int(np.searchsorted(places, here, "right")) + step - 1
     else:
-        chosen = places[(sum(place < here for place in places) + step) % len(places)]
-    go_to(desk, tree.paths[chosen])
+        place = int(np.searchsorted(places, here)) + step
+    go_to(desk, tree.paths[exact or int(places[place % len(places)])])
+
+
+def _called(tree: ModuleTree, nodes: list[int], name: str) -> int:
+    """The first of some modules that is called so, in any case; 0 for none."""
+    # A name that is made printable only becomes longer.
+    short = (node for node in nodes if len(tree.paths[node]) <= len(name))
+    return next((node for node in short if printable(tree.paths[node]).lower() == name), 0)
 
 
 def go_to(desk: Desk, path: str) -> None:

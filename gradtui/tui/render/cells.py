@@ -30,7 +30,7 @@ SHORT_GAP: Final = 4
 """Unchanged cells of the same pen that are cheaper to write again than to jump over."""
 AHEAD: Final = 24
 """Among so many runs the one to be written next is chosen."""
-MANY_RUNS: Final = 96
+MANY_RUNS: Final = 48
 """More runs than that are written in the order of the screen: choosing would take longer than sending."""
 WAY_BACK: Final = 3
 SHORTEST_WAY: Final = 3
@@ -236,8 +236,10 @@ class Shadow:
 
     def _write_row(self, row: int, after: list[Cell], writer: _Writer) -> None:
         before = self._rows[row]
-        wide = any(_is_wide(cell.text) for cell in after)
-        whole = wide or row in self._wide
+        was_wide = row in self._wide
+        pairs = zip(before, after, strict=True)
+        wide = any(_is_wide(new.text) for old, new in pairs if was_wide or old is not new)
+        whole = wide or was_wide
         if whole:
             _mend(after)
         columns = [

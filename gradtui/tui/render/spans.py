@@ -39,7 +39,14 @@ def strip_of(
     """
     if width <= 0:
         return Strip([], 0)
-    text_line = tuple(Span(printable(text), role) for text, role in text_line)
+    text_line = tuple(
+        [
+            span
+            if span[0].isascii() and span[0].isprintable()
+            else Span(printable(span[0]), span[1])
+            for span in text_line
+        ]
+    )
     if palette.ascii_only:
         text_line = tuple(span._replace(text=span.text.translate(_ASCII)) for span in text_line)
     segments: list[Segment] = []

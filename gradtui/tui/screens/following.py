@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 GAP: Final = 0.1
 """Seconds between two pictures of a run that grows."""
-CHART_GAP: Final = 0.5
+CHART_GAP: Final = 1.0
 """The same of a chart, which costs more and moves less; the lines around it go on."""
 SHARE: Final = 0.1
 """Of the time that drawing may take: a run of very many modules is drawn less often, and keys come first."""
-WARM_AFTER: Final = 1.0
-"""Seconds after which charts are made ready."""
+WARM_AFTER: Final = 0.15
+"""Seconds after the first picture of a run when charts are made ready: a person who wants one at once waits for the rest."""
 FRAME: Final = 0.5
 """Seconds a snapshot is shown while they are played."""
 _GROWTH: Final = frozenset({"run", "findings", "windows"})
@@ -127,7 +127,6 @@ class Following:
         if is_chart and now - self._around >= GAP:
             self._around = now
             self._work.drawing.draw_around()
-            self._work.shell.paint_now()
         return True
 
     def drew(self, seconds: float) -> None:

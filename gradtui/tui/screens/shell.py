@@ -116,7 +116,8 @@ class Shell(Screen[Any]):
 
     def paint_now(self) -> None:
         """Show what a key did without waiting for the next tick of a timer."""
-        if isinstance(self.app, SparseApp) and self.app.screen is self:
+        # The app that leaves has no screens any more.
+        if isinstance(self.app, SparseApp) and self.is_active:
             self.app.paint_now()
         if self.workspace is not None:
             self.workspace.look_ahead()
@@ -136,6 +137,7 @@ class Shell(Screen[Any]):
         """A prompt was left."""
         if self.workspace is not None:
             self.workspace.prompt_closed()
+            self.workspace.draw()
 
     def on_heatmap_picked(self, message: Heatmap.Picked) -> None:
         """A cell was clicked."""

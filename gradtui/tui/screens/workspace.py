@@ -130,7 +130,7 @@ class Workspace:
             self._shown_changed()
         if not self.following.must_wait(view):
             self.draw()
-        self.look_ahead()
+        self.shell.paint_now()
 
     def show_first(self, launch: Launch) -> None:
         """Begin with the view and the choices of a start, where the person has made none before."""
@@ -372,6 +372,5 @@ class Workspace:
         self.ask = None
 
     def prompt_closed(self) -> None:
-        """Show the keys again."""
+        """Show the keys again; the view is still to be drawn."""
         self.shell.keys.display = self.shell.size.height >= 2
-        self.draw()

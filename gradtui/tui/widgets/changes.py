@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 def refresh_changed(widget: Widget, before: Sequence[object], after: Sequence[object]) -> None:
     """Refresh the rows of a widget, one thing each, that changed, came or went; a widget without size has none."""
+    size = widget.size
     changed = [
-        Region(0, y, widget.size.width, 1)
+        Region(0, y, size.width, 1)
         for y in range(max(len(before), len(after)))
         if before[y : y + 1] != after[y : y + 1]
     ]
-    if changed and widget.size:
+    if changed and size:
         widget.refresh(*changed)

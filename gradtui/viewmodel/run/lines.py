@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.flags import ROLES, sign, word
@@ -60,6 +63,7 @@ _DROPPED: Final = (
 """What goes first where the screen is narrow."""
 
 
+@lru_cache(maxsize=64)
 def columns_of(width: int) -> tuple[Column, ...]:
     """Return the columns that fit beside the names."""
     columns = list(_COLUMNS)
@@ -193,8 +197,13 @@ def sparkline(trend: Floats, *, ascii: bool = False) -> str:
 
     Between two measurements it stays as it was; before the first and after the last it is blank.
     """
-    bars = ASCII_BARS if ascii else BARS
-    values = _filled(trend.tolist())
+    return _bars(trend.tobytes(), ASCII_BARS if ascii else BARS)
+
+
+@lru_cache(maxsize=1024)
+def _bars(trend: bytes, bars: str) -> str:
+    """The bars of a course, float64: most stay as they are from one picture to the next."""
+    values = _filled(np.frombuffer(trend).tolist())
     finite = [value for value in values if -math.inf < value < math.inf]
     if not finite:
         return "".join("x" if value == math.inf else " " for value in values)

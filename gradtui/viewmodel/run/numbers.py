@@ -108,6 +108,11 @@ def _none(count: int) -> Floats:
     return read_only(np.full(count, np.nan))
 
 
+_NORMS: Final = (
+    ("parameter", "l2"), ("gradient", "l2"), ("update", "l2"), ("update", "base_l2"),
+)  # fmt: skip
+
+
 def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
     """Return the latest numbers of all nodes.
 
@@ -118,17 +123,15 @@ def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
     """
     tree = placing.tree
     read = _Reader(run, placing, rank)
-    weight, _ = read.squares("parameter", "l2")
-    gradient, steps = read.squares("gradient", "l2")
-    update, _ = read.squares("update", "l2")
-    base, _ = read.squares("update", "base_l2")
-    bad, bad_weights = (
-        _joined_counts(read.sums(role, "nan"), read.sums(role, "inf"))
-        for role in ("gradient", "parameter")
-    )
-    count, zeros = read.leaves("count"), read.leaves("zeros")
-    units, dead = read.leaves("units"), read.leaves("dead")
-    spoilt = _joined_counts(read.leaves("nan"), read.leaves("inf"))
+    # All together: of a small model each call of numpy's costs more than what it adds up.
+    own = [read.own(role, quantity, squared=True) for role, quantity in _NORMS]
+    own += [read.own(role, kind) for role in ("gradient", "parameter") for kind in ("nan", "inf")]
+    own += [read.leaf(quantity) for quantity in ("count", "zeros", "units", "dead", "nan", "inf")]
+    weight, gradient, update, base, *counts = below_sum(tree, np.stack(own))
+    bad, bad_weights = _joined_counts(*counts[:2]), _joined_counts(*counts[2:4])
+    count, zeros, units, dead = counts[4:8]
+    spoilt = _joined_counts(*counts[8:])
+    steps = read.steps("gradient", "l2")
     lost = (spoilt > 0) & (spoilt >= count)
     back = np.sqrt(read.own("output gradient", "l2", squared=True))
     lost_gradient = (back == 0) & (
@@ -182,23 +185,18 @@ class _Reader:
         total[np.bincount(nodes, minlength=size) == 0] = np.nan
         return total
 
-    def squares(self, role: str, quantity: str) -> tuple[Floats, Floats]:
-        """Sum of squares of a node and all below it [n], and the newest step among them."""
-        nodes, values, steps = self.column(role, quantity)
+    def steps(self, role: str, quantity: str) -> Floats:
+        """The newest step of a node and all below it [n]; -1 where nothing was measured."""
+        nodes, _, steps = self.column(role, quantity)
         newest = np.full(len(self.placing.tree), -1.0)
         np.maximum.at(newest, nodes, steps.astype(np.float64))
-        below = below_sum(self.placing.tree, self._on_nodes(nodes, values * values))
-        return below, below_max(self.placing.tree, newest)
+        return below_max(self.placing.tree, newest)
 
-    def sums(self, role: str, quantity: str) -> Floats:
-        """Sum of a node and all below it [n]."""
-        return below_sum(self.placing.tree, self.own(role, quantity))
-
-    def leaves(self, quantity: str) -> Floats:
-        """Sum over the outputs of the leaves at or below each node [n]."""
+    def leaf(self, quantity: str) -> Floats:
+        """Sum of a module's own outputs where it is a leaf [n]; NaN for all others."""
         own = self.own("output", quantity)
         own[~self.placing.tree.leaves] = np.nan
-        return below_sum(self.placing.tree, own)
+        return own
 
     def is_sampled(self, role: str, quantity: str) -> bool:
         """Whether a quantity comes from samples."""
@@ -207,11 +205,25 @@ class _Reader:
 
 
 def below_sum(tree: ModuleTree, own: Floats) -> Floats:
-    """Add up each node's value and those below it [n]; NaN counts as nothing, and is left where all are."""
+    """Add up each node's value and those below it, [n] or [m, n]; NaN counts as nothing, and is left where all are."""
     known = ~np.isnan(own)
     total = _reduced(np.add, tree, np.where(known, own, 0.0))
-    total[_reduced(np.add, tree, known.astype(np.intp)) == 0] = np.nan
+    total[below_count(tree, known) == 0] = np.nan
     return total
+
+
+def below_count(tree: ModuleTree, own: Array) -> Array:
+    """Add up whole numbers of each node and those below it, [n] or [m, n]; no NaN.
+
+    What is below a node follows it, so that a difference of running sums is enough: exact below 2^53, where
+    sums of squares, large ones beside small ones, would not be.
+    """
+    whole = np.float64 if own.dtype == np.float64 else np.int32
+    running = np.zeros((*own.shape[:-1], own.shape[-1] + 1), whole)
+    np.cumsum(own, axis=-1, out=running[..., 1:])
+    count: Array = running.take(tree.ends, axis=-1)
+    count -= running[..., :-1]
+    return count
 
 
 def below_max(tree: ModuleTree, own: Array) -> Array:
@@ -220,11 +232,11 @@ def below_max(tree: ModuleTree, own: Array) -> Array:
 
 
 def _reduced(operation: np.ufunc, tree: ModuleTree, own: Array) -> Array:
-    """Reduce over each node and all below it, level by level from the deepest; [n] or [n, m]."""
+    """Reduce over each node and all below it, level by level from the deepest; [n] or [m, n]."""
     result = np.array(own)
     for nodes, starts, parents in tree.levels:
-        below = operation.reduceat(result[nodes], starts, axis=0)
-        result[parents] = operation(result[parents], below)
+        below = operation.reduceat(result.take(nodes, axis=-1), starts, axis=-1)
+        result[..., parents] = operation(result[..., parents], below)
     return result
 
 
@@ -255,26 +267,27 @@ def trends_of(run: Run, placing: Placing, rank: int | None = None) -> Floats:
     smallest logarithm of float32.
     """
     tree = placing.tree
-    squares = np.zeros((len(tree), POINTS))
-    known = np.zeros((len(tree), POINTS))
     trends = run.trends("gradient", "l2", POINTS, rank=rank)
-    nodes = placing.nodes(trends.keys)
-    inside = nodes >= 0
-    values = trends.values[inside]
+    values = trends.values.T
     finite = ~np.isnan(values)
-    np.add.at(squares, nodes[inside], np.where(finite, values * values, 0.0))
-    np.add.at(known, nodes[inside], finite)
-    result = np.full((len(tree), POINTS), np.nan)
-    bad = np.zeros((len(tree), POINTS))
-    for quantity in ("nan", "inf"):
-        counts = run.trends("gradient", quantity, POINTS, rank=rank)
-        places = placing.nodes(counts.keys)
-        kept = places >= 0
-        if kept.any():
-            np.add.at(bad, places[kept], np.nan_to_num(counts.values[kept]))
-    stacked = np.concatenate([squares, known, bad], axis=1)
-    squares, known, bad = np.split(_reduced(np.add, tree, stacked), 3, axis=1)
+    nodes = placing.nodes(trends.keys)
+    squares = _reduced(np.add, tree, _put(tree, nodes, np.where(finite, values * values, 0.0)))
+    known = below_count(tree, _put(tree, nodes, finite))
+    result = np.full((POINTS, len(tree)), np.nan)
     there = known > 0
     result[there] = 0.5 * np.log10(np.maximum(squares[there], 1e-90))
-    result[bad > 0] = np.inf
-    return result
+    for quantity in ("nan", "inf"):
+        counts = run.trends("gradient", quantity, POINTS, rank=rank)
+        bad = np.nan_to_num(counts.values.T)
+        if bad.any():
+            result[below_count(tree, _put(tree, placing.nodes(counts.keys), bad)) > 0] = np.inf
+    return np.ascontiguousarray(result.T)
+
+
+def _put(tree: ModuleTree, nodes: Indices, values: Array) -> Floats:
+    """Add up the values of some keys [m, k] on their nodes [m, n]; those of no node are left out."""
+    inside = nodes >= 0
+    places, kept = nodes[inside], values[:, inside]
+    size = len(tree)
+    rows = [np.bincount(places, weights=row, minlength=size) for row in kept]
+    return np.array(rows, np.float64)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SMALL: Final = 24
 """A tree of so many rows is shown whole at first: alike modules are not folded."""
-TREND_PARTS: Final = 4
+TREND_PARTS: Final = 2
 MOST_STEPS: Final = 50
 """A trend is made anew when a part of one of its cells, or so many steps, have come."""
 FLAG_WORDS: Final = {
@@ -109,7 +109,7 @@ def shown_nodes(training: Training, choice: RunChoice) -> Indices:
         if choice.sort == "order":
             return _unfolded(tree, folded_nodes(tree, choice))
         # A group's numbers are those of its members, who have rows of their own.
-        nodes = np.flatnonzero(_modules(training))
+        nodes = np.flatnonzero(tree.modules)
     else:
         nodes = _filtered(training, choice.filter.lower().split())
     return _sorted(training, nodes, choice)
@@ -123,15 +123,6 @@ def _unfolded(tree: ModuleTree, folded: Mask) -> Indices:
     return np.flatnonzero(np.cumsum(depth[:-1]) == 0)
 
 
-def _modules(training: Training) -> Mask:
-    """Modules with numbers of their own: those with parameters, and leaves."""
-    tree = training.tree
-    own = np.fromiter((bool(shape) for shape in tree.shapes), np.bool_, len(tree))
-    keep: Mask = own | tree.leaves
-    keep[0] = False
-    return keep
-
-
 def _filtered(training: Training, words: list[str]) -> Indices:
     signs = "".join(FLAG_WORDS.get(word, "") for word in words)
     words = [word for word in words if word not in FLAG_WORDS]
@@ -140,11 +131,12 @@ def _filtered(training: Training, words: list[str]) -> Indices:
     keep[0] = False
     for word in words:
         has = np.zeros(len(tree), np.bool_)
-        has[tree.having(word)] = True
+        has[tree.searched.having(word)] = True
         keep &= has
     nodes = np.flatnonzero(keep)
     if signs:
-        nodes = nodes[[any(sign(f) in signs for f in flags.at(int(n))) for n in nodes]]
+        flagged = [node for node, own in flags.own.items() if any(sign(f) in signs for f in own)]
+        nodes = nodes[np.isin(nodes, flagged)]
     return nodes
 
 

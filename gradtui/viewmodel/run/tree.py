@@ -5,7 +5,6 @@ Made once for a list of modules; 50,000 of them fold, sort and add up by arrays 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from gradtui.core.arrays import read_only
 from gradtui.viewmodel.overview import DEEPEST
+from gradtui.viewmodel.run.texts import Texts
 from gradtui.viewmodel.text import printable
 
 if TYPE_CHECKING:
@@ -61,9 +61,8 @@ class ModuleTree:
         shapes: the shape of the weight, ``768x3072``; empty where there are no parameters.
         parameters: of each module, by its path.
         order: positions by path.
-        texts: what is searched: path and class, in lower case.
-        text: all of them, a line each.
-        lines: intp [n]: where each line of ``text`` begins.
+        searched: path and class of each.
+        modules: bool [n]: modules with numbers of their own: those with parameters, and leaves; not the root.
         levels: the nodes by how deep they are, the deepest first.
     """
 
@@ -79,9 +78,8 @@ class ModuleTree:
     shapes: tuple[str, ...] = ("",)
     parameters: Mapping[str, tuple[ParameterInfo, ...]] = field(default_factory=dict)
     order: Mapping[str, int] = field(default_factory=lambda: {"": 0})
-    texts: tuple[str, ...] = ("",)
-    text: str = ""
-    lines: Indices = field(default_factory=lambda: _zeros(1))
+    searched: Texts = field(default_factory=lambda: Texts.of([""]))
+    modules: Flags = field(default_factory=lambda: read_only(np.zeros(1, np.bool_)))
     levels: tuple[Level, ...] = ()
 
     def __len__(self) -> int:
@@ -96,13 +94,6 @@ class ModuleTree:
     def node(self, path: str) -> int:
         """Return the position of a path; -1 where no module is called so."""
         return self.order.get(path, -1)
-
-    def having(self, word: str) -> Indices:
-        """Return the nodes whose path or class contains a word in lower case, ascending."""
-        found = [match.start() for match in re.finditer(re.escape(word), self.text)]
-        nodes = np.searchsorted(self.lines, np.array(found, np.intp), "right") - 1
-        unique: Indices = np.unique(nodes)
-        return unique
 
     def above(self, node: int) -> tuple[int, ...]:
         """Return the nodes above one, the nearest first, without the root."""
@@ -230,10 +221,9 @@ class _Growing:
         repeats = np.array([self.repeats.get(node, 0) for node in order], np.intp)
         above = np.array(parents, np.intp)
         few = (repeats[above] > 0) & (repeats[above] <= FEW_REPEATS)
-        texts = tuple(
-            f"{path} {kind}".lower().replace("\n", " ")
-            for path, kind in zip(paths, kinds, strict=True)
-        )
+        modules = np.array([path in owned for path in paths], np.bool_)
+        modules |= np.array(ends) == np.arange(1, count + 1)
+        modules[0] = False
         named = [path in self.named or path in owned for path in paths]
         return ModuleTree(
             tuple(paths),
@@ -249,9 +239,8 @@ class _Growing:
             tuple(_shape(owned[path]) if path in owned else "" for path in paths),
             {path: tuple(found) for path, found in owned.items()},
             {path: node for node, path in enumerate(paths)},
-            texts,
-            "\n".join(texts),
-            read_only(np.cumsum([0, *(len(text) + 1 for text in texts)], dtype=np.intp)[:-1]),
+            Texts.of(f"{path} {kind}" for path, kind in zip(paths, kinds, strict=True)),
+            read_only(modules),
             _levels(np.array(depths), above),
         )
 

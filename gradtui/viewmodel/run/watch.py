@@ -136,7 +136,7 @@ class Watch:
         """Return the series that the keys act on: the chosen one, or the same number of the selected module."""
         path = self.recorded(choice)
         keys = self.keys(path)
-        if choice.key in keys or (choice.key.path == path and choice.key in self.run.keys):
+        if choice.key in keys or choice.key in self._by_path[1].get(path, ()):
             return choice.key
         if not keys:
             return None

@@ -16,7 +16,7 @@ from gradtui.core.run.run import Run
 from gradtui.diagnosis.finding import Finding
 from gradtui.viewmodel.run.choice import RunChoice, next_folds, toggled
 from gradtui.viewmodel.run.lines import header, row, scientific, sparkline, tsv
-from gradtui.viewmodel.run.numbers import below_sum
+from gradtui.viewmodel.run.numbers import below_count, below_sum
 from gradtui.viewmodel.run.training import Training, folded_nodes, shown_nodes, training_of
 from gradtui.viewmodel.run.tree import module_tree
 from gradtui.viewmodel.text import line_width, plain
@@ -108,6 +108,11 @@ def test_any_paths_make_a_tree_whose_slices_are_subtrees(paths):
     ones = np.ones(len(tree))
     sums = below_sum(tree, ones)
     assert sums.tolist() == [float(tree.ends[n] - n) for n in range(len(tree))]
+    several = np.stack([ones, np.arange(len(tree)) + 0.5])
+    assert np.array_equal(below_sum(tree, several), [below_sum(tree, row) for row in several])
+    counts = np.arange(2 * len(tree)).reshape(2, len(tree))
+    assert np.array_equal(below_count(tree, counts), below_sum(tree, counts.astype(np.float64)))
+    assert np.array_equal(below_count(tree, ones > 0), sums)
 
 
 def test_sums_below_keep_small_values_beside_large_ones():
