@@ -44,7 +44,8 @@ class ArchitectureView:
         layout: all rows in dataflow order.
         shown: places in ``layout.rows`` of the rows that are listed, top-down.
         heat: for each shown row the share of the largest, 0 to 1.
-        gutters: for each shown row its lanes as text; "" where the order is not the dataflow's.
+        lanes: for each shown row; none where the order is not the dataflow's.
+        lane_width: lanes that the widest row needs.
         live: what a run knows, by module path.
     """
 
@@ -53,12 +54,28 @@ class ArchitectureView:
     choices: ArchitectureChoices
     shown: tuple[int, ...]
     heat: tuple[float, ...]
-    gutters: tuple[str, ...]
+    lanes: tuple[LaneRow, ...] = ()
+    lane_width: int = 0
     live: Mapping[str, Live] = field(default_factory=dict)
 
     def row(self, place: int) -> ArchitectureRow:
         """The row at a place of the list."""
         return self.layout.rows[self.shown[place]]
+
+    def gutter(self, place: int, *, ascii: bool = False) -> str:
+        """The lanes of a shown row as text; "" where the order is not the dataflow's."""
+        if not self.lanes:
+            return ""
+        row = self.shown[place]
+        mark = node_mark(
+            self.layout.rows[row],
+            int(self.layout.meets[row]),
+            turns=row == self.layout.turn,
+            ascii=ascii,
+        )
+        above = self.lanes[place - 1] if place else None
+        glyphs = ASCII if ascii else UPWARDS if self.choices.upward else UNICODE
+        return gutter(self.lanes[place], above, mark, width=self.lane_width, glyphs=glyphs)
 
     def place_of(self, row: int) -> int:
         """Where a row of the layout is listed; -1 where the filter hides it."""
@@ -73,7 +90,6 @@ def architecture_view(
     choices: ArchitectureChoices,
     *,
     live: Mapping[str, Live] | None = None,
-    ascii: bool = False,
 ) -> ArchitectureView:
     """Lay out, filter and sort the rows of a graph, and judge their heat."""
     layout = rows.layout(choices)
@@ -86,18 +102,19 @@ def architecture_view(
         kept.sort(key=lambda place: _sort_key(rows.graph, layout, heats, place, choices.sort))
         if choices.descending:
             kept.reverse()
-        gutters: tuple[str, ...] = ("",) * len(kept)
+        drawn: tuple[LaneRow, ...] = ()
     else:
         if choices.upward:
             kept.reverse()
-        gutters = _gutters(layout, kept, upward=choices.upward, ascii=ascii)
+        drawn = _drawn(layout, kept, upward=choices.upward)
     return ArchitectureView(
         rows.graph,
         layout,
         choices,
         tuple(kept),
         tuple(heats[place] for place in kept),
-        gutters,
+        drawn,
+        lane_count(drawn),
         live,
     )
 
@@ -149,27 +166,14 @@ def _sort_key(
     return key, -place
 
 
-def _gutters(layout: Layout, kept: list[int], *, upward: bool, ascii: bool) -> tuple[str, ...]:
-    drawn: Sequence[LaneRow] = layout.lanes
-    edges = layout.edges
-    if upward or len(kept) != len(layout.rows):
-        at = {place: k for k, place in enumerate(kept)}
-        pairs = [(at[a], at[b]) for a, b in edges if a in at and b in at]
-        edges = tuple(sorted((b, a) if upward else (a, b) for a, b in pairs))
-        drawn = lanes(len(kept), edges, [layout.rows[place].role != "own" for place in kept])
-    width = lane_count(drawn)
-    meets = [0] * len(layout.rows)
-    for _, target in layout.edges:
-        meets[target] += 1
-    glyphs = ASCII if ascii else UPWARDS if upward else UNICODE
-    turn = layout.turn()
-    lines = []
-    above: LaneRow | None = None
-    for lane_row, place in zip(drawn, kept, strict=True):
-        mark = node_mark(layout.rows[place], meets[place], turns=place == turn, ascii=ascii)
-        lines.append(gutter(lane_row, above, mark, width=width, glyphs=glyphs))
-        above = lane_row
-    return tuple(lines)
+def _drawn(layout: Layout, kept: list[int], *, upward: bool) -> tuple[LaneRow, ...]:
+    """The lanes of the rows that are kept, in their order."""
+    if not upward and len(kept) == len(layout.rows):
+        return layout.lanes
+    at = {place: k for k, place in enumerate(kept)}
+    pairs = [(at[a], at[b]) for a, b in layout.edges if a in at and b in at]
+    turned = sorted((b, a) if upward else (a, b) for a, b in pairs)
+    return lanes(len(kept), turned, [layout.rows[place].role != "own" for place in kept])
 
 
 def node_mark(row: ArchitectureRow, inputs: int, *, turns: bool, ascii: bool) -> str:
@@ -246,7 +250,7 @@ def architecture_line(
     node = view.graph.nodes[row.number]
     columns = _columns(width, bool(view.live))
     room = width - sum(column.width + 1 for column in columns)
-    lead = view.gutters[place]
+    lead = view.gutter(place, ascii=ascii)
     lead = f" {lead} " if lead else " "
     if len(lead) > room // 2:
         lead = lead[: room // 2]
