@@ -15,6 +15,7 @@ from gradtui.torch.tracing.arguments import (
     outputs_of,
 )
 from gradtui.torch.tracing.finish import finished
+from gradtui.torch.tracing.lazies import is_unshaped, with_shapes
 from gradtui.torch.tracing.ledger import Ledger
 from gradtui.torch.tracing.recorder import Recorder
 from gradtui.torch.tracing.stages import RUNNING, call_in
@@ -55,12 +56,14 @@ def trace(model: nn.Module, *inputs: Any, stage: str = "auto", **kwargs: Any) ->
     if stage == "static" or (not given and not needs_none(model)):
         notes = () if stage == "static" else ("no inputs: the tree of modules alone",)
         return finished(model, Ledger(), stage="static", notes=notes)
+    if stage in ("auto", "meta") and is_unshaped(model):
+        model, stage = with_shapes(model, arguments), "meta"
     best = ModuleGraph()
     for candidate in RUNNING if stage == "auto" else (stage,):
         if candidate == "real" and stage == "auto" and not _may_run(model):
             continue
         graph = _pass(model, arguments, candidate)  # type: ignore[arg-type]
-        if _worth(graph) > _worth(best):
+        if not best.nodes or _worth(graph) > _worth(best):
             best = graph
         if graph.complete and not graph.guessed:
             break
