@@ -56,6 +56,13 @@ def raised_at(trace: TracebackType | None) -> tuple[str, str]:
     return found
 
 
+def place_of(error: BaseException) -> str:
+    """Where the user's code raised, or cannot be read, as "file.py:12"; "" where no line of theirs is known."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    return raised_at(error.__traceback__)[0]
+
+
 def _is_users(code: CodeType) -> bool:
     known = _outside.get(code)
     if known is None:
