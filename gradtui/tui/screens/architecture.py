@@ -107,9 +107,7 @@ class ArchitectureView(ListView):
         self.detail = row_detail(view, row, whole)
 
     def _nothing(self) -> None:
-        words = (
-            "nothing traced yet: gradtui trace FILE.py:FACTORY finds the architecture of a model"
-        )
+        words = "no architecture yet: gradtui trace FILE.py:FACTORY finds a model's"
         self.headline = line((" Architecture", "title"))
         self.detail = ()
         self.show((line((f"   {words}", "dim")),), -1)

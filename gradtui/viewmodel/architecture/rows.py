@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from gradtui.viewmodel.architecture.choices import FOLDED_REPEATS, ArchitectureC
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Sums
+    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Shape, Sums
     from gradtui.core.arrays import Indices
 
 Role: TypeAlias = Literal["leaf", "folded", "repeat", "own"]
@@ -63,12 +64,14 @@ class Layout:
         ends: [edges, 2]: producer row and consumer row, sorted, without doubles.
         lanes: one for each row.
         row_of: for each node the row that shows it; -1 for open calls.
+        shapes: of each row's output.
     """
 
     rows: tuple[ArchitectureRow, ...]
     ends: Indices
     lanes: tuple[LaneRow, ...]
     row_of: Indices
+    shapes: tuple[Shape, ...]
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
@@ -92,8 +95,9 @@ class Layout:
     def turn(self) -> int:
         """The row at which the graph turns, as a UNet does at its bottom: inside the most nested skips; -1 without.
 
-        A skip is an edge over other rows. It takes two nested ones to make a turn; of a graph with very many
-        skips none is looked for.
+        A skip is an edge over other rows. It takes two nested ones to make a turn, and a map that is smaller there
+        than where the inner one begins: attention has nested skips too, over maps of one size. Of a graph with
+        very many skips none is looked for.
         """
         above, below = self.ends[self.ends[:, 1] - self.ends[:, 0] > 1].T
         if not 1 < len(above) <= MOST_SKIPS:
@@ -101,7 +105,14 @@ class Layout:
         around = (above[None] <= above[:, None]) & (below[:, None] <= below[None])
         depths = around.sum(axis=1)
         deepest = int(depths.argmax())
-        return int(above[deepest] + below[deepest]) // 2 if depths[deepest] > 1 else -1
+        first, last = int(above[deepest]), int(below[deepest])
+        row = (first + last) // 2
+        nested = int(depths[deepest]) > 1
+        return row if nested and self._pixels(row) < self._pixels(first) else -1
+
+    def _pixels(self, row: int) -> int:
+        """The size of a row's output map, [B, C, …]: without batch and channels; 1 where it has no more."""
+        return prod(self.shapes[row][2:])
 
 
 MOST_SKIPS: Final = 1000
@@ -147,7 +158,8 @@ class Rows:
         ends = self._row_ends(found, len(rows))
         nodes = [row.role != "own" for row in rows]
         pairs = list(zip(*ends.T.tolist(), strict=True))
-        return Layout(tuple(rows), ends, lanes(len(rows), pairs, nodes), found)
+        shapes = tuple(self.graph.nodes[row.last].shape for row in rows)
+        return Layout(tuple(rows), ends, lanes(len(rows), pairs, nodes), found, shapes)
 
     def _walk(
         self, choices: ArchitectureChoices, heads: tuple[int, ...]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
+from gradtui.viewmodel.architecture.figures import bar, shape_text, short
 from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gradtui.core.architecture.categories import Colours
-    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Shape
+    from gradtui.core.architecture.graph import GraphNode, ModuleGraph
     from gradtui.core.architecture.lanes import LaneRow
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
     from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
     from gradtui.viewmodel.text import TextLine
 
-_UNITS: Final = ("", "K", "M", "G", "T", "P", "E")
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _HOT_CELLS: Final = 6
 
 
@@ -99,9 +99,11 @@ def architecture_view(
     ]
     heats = _heats(rows, layout, choices.hot, live)
     if choices.sort != "dataflow":
-        kept.sort(key=lambda place: _sort_key(rows.graph, layout, heats, place, choices.sort))
-        if choices.descending:
-            kept.reverse()
+        # Either way round, equal ones stay in the order of dataflow.
+        kept.sort(
+            key=lambda place: _sort_key(rows.graph, layout, heats, place, choices.sort),
+            reverse=choices.descending,
+        )
         drawn: tuple[LaneRow, ...] = ()
     else:
         if choices.upward:
@@ -148,22 +150,25 @@ def _heats(rows: Rows, layout: Layout, hot: str, live: Mapping[str, Live]) -> li
 
 def _sort_key(
     graph: ModuleGraph, layout: Layout, heats: Sequence[float], place: int, column: str
-) -> tuple[object, int]:
+) -> Any:
     row = layout.rows[place]
     node = graph.nodes[row.number]
     shape = graph.nodes[row.last].shape
     elements = 1
     for size in shape:
         elements *= size
-    key: object = {
-        "layer": node.path,
+    return {
+        # Numbers by their value: layer 10 comes after layer 2.
+        "layer": [int(part) if part.isdecimal() else part for part in _DIGITS.split(node.path)],
         "out": elements if graph.nodes[row.last].dtype else 0,
         "params": row.parameters,
         "FLOPs": row.flops,
         "bytes": row.bytes,
         "hot": heats[place],
     }[column]
-    return key, -place
+
+
+_DIGITS: Final = re.compile(r"(\d+)", re.ASCII)
 
 
 def _drawn(layout: Layout, kept: list[int], *, upward: bool) -> tuple[LaneRow, ...]:
@@ -256,7 +261,9 @@ def architecture_line(
         lead = lead[: room // 2]
     name, classes = row_names(view, row)
     space = max(room - len(lead), 1)
-    name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep="end")
+    # Of a path the end tells most, of an operation with what was merged into it the beginning.
+    kept: Literal["start", "end"] = "start" if node.kind == "operation" else "end"
+    name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep=kept)
     left = space - cell_width(name) - 1
     classes = safe_label(classes, left, keep="start") if left > 2 else ""
     spans = [
@@ -355,32 +362,6 @@ def _cell(
     if column.sort == "params" and not value and row.shared:
         return "(" + short(row.shared) + ")", "dim"
     return (short(value), "value") if value else ("·", "dim")
-
-
-def short(value: int) -> str:
-    """A count with three digits and a unit of thousands: ``37``, ``9.54K``, ``236M``, ``68.5G``."""
-    amount, unit = float(value), 0
-    while amount >= 999.5 and unit < len(_UNITS) - 1:
-        amount /= 1000
-        unit += 1
-    if unit == 0:
-        return str(value)
-    digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
-    return f"{amount:.{digits}f}{_UNITS[unit]}"
-
-
-def shape_text(shape: Shape) -> str:
-    """``1×64×56×56``; "scalar" of no dimensions."""
-    return "×".join(map(str, shape)) if shape else "scalar"
-
-
-def bar(share: float, cells: int, *, ascii: bool = False) -> str:
-    """A bar of a share of ``cells`` columns; anything above 0 shows."""
-    if ascii:
-        return "#" * max(round(share * cells), int(share > 0))
-    eighths = max(round(share * cells * 8), int(share > 0))
-    whole, part = divmod(eighths, 8)
-    return "█" * whole + (_EIGHTHS[part] if part else "")
 
 
 def architecture_tsv(view: ArchitectureView) -> str:
