@@ -72,15 +72,17 @@ class Call:
         self.state = state
 
     def __enter__(self) -> Callable[[], Any]:
-        self._stack = contextlib.ExitStack()
-        self._stack.enter_context(_same_numbers())
-        self._stack.enter_context(_slow_attention())
-        self._stack.enter_context(torch.no_grad())
-        self._stack.enter_context(self._around)
-        # Innermost: what is in the place of the model's own tensors goes before these are looked at.
-        self._stack.enter_context(
-            standing_in(self._model, self.state) if self.state else kept(self._model)
-        )
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_same_numbers())
+            stack.enter_context(_slow_attention())
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(self._around)
+            # Innermost: what is in the place of the model's own tensors goes before these are looked at.
+            stack.enter_context(
+                standing_in(self._model, self.state) if self.state else kept(self._model)
+            )
+            # Where one of them cannot begin, those before it have ended.
+            self._stack = stack.pop_all()
         return self._make
 
     def __exit__(self, *raised: object) -> None:

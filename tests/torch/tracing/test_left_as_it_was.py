@@ -114,4 +114,6 @@ def test_lazy_modules_have_the_shapes_that_the_pass_gives_them(stage):
 def test_a_pass_that_cannot_begin_is_the_tree_with_the_reason(stage):
     graph = trace(nn.Sequential(nn.LazyLinear(5), nn.ReLU()), "2x3", stage=stage)
     assert graph.fault
+    assert torch.is_grad_enabled()
+    assert torch.backends.mha.get_fastpath_enabled()
     assert {node.path for node in graph.nodes} == {"", "0", "1"}
