@@ -14,13 +14,9 @@ from typing import TYPE_CHECKING
 from gradtui.core.architecture.categories import Colours, category_of
 from gradtui.core.architecture.lanes import lane_count
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+from gradtui.viewmodel.architecture.figures import shape_text, short
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import (
-    architecture_view,
-    row_names,
-    shape_text,
-    short,
-)
+from gradtui.viewmodel.architecture.table import architecture_view, row_names
 from gradtui.viewmodel.architecture.words import STAGE_WORDS, fault_lines
 from gradtui.viewmodel.text import plain, printable
 

@@ -30,7 +30,7 @@ def graph_text(
     graph: ModuleGraph, choices: ArchitectureChoices, width: int, *, ascii: bool = False
 ) -> str:
     """The table that the screen shows, whole, with the sums and the fault below."""
-    view = architecture_view(Rows(graph), choices, ascii=ascii)
+    view = architecture_view(Rows(graph), choices)
     colours = Colours()
     lines = [plain(architecture_header(view, width, ascii=ascii)).rstrip()]
     lines += [

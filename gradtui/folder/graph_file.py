@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from gradtui.core.architecture.document import from_document, to_document
+from gradtui.core.architecture.document import to_document
 from gradtui.core.architecture.graph import ModuleGraph
+from gradtui.core.architecture.reading import from_document
 from gradtui.errors import InvalidContents, UnreadableFile
 from gradtui.folder.reading import read_regular
 from gradtui.folder.writing import make_own_directory, replace_file
@@ -28,7 +29,7 @@ def write_graph(folder: DebugFolder, graph: ModuleGraph) -> None:
     """
     make_own_directory(folder.graph.parent)
     text = json.dumps(
-        to_document(graph), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        to_document(graph, brief=True), ensure_ascii=False, separators=(",", ":"), allow_nan=False
     )
     replace_file(folder.graph, text.encode("utf-8", "surrogatepass"), "adapter")
 

@@ -22,8 +22,10 @@ def load_graph(location: str) -> ModuleGraph:
     """
     # Here: most folders hold no graph, and need not import what reads one.
     from gradtui.folder.graph_file import read_graph
+    from gradtui.store.run.memory import no_collection
 
-    return read_graph(DebugFolder.at(location).graph)
+    with no_collection():
+        return read_graph(DebugFolder.at(location).graph)
 
 
 class GraphLook:

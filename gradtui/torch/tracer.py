@@ -57,13 +57,23 @@ def _trace(options: argparse.Namespace) -> int:
     except GradtuiError as error:
         failure, code = str(error), 2 if isinstance(error, (UsageError, FolderMissing)) else 3
     except Exception as error:  # noqa: BLE001 - the person's file may raise anything; it is told, whole
-        failure, code = "".join(traceback.format_exception(error)), 1
+        failure, code = _told(error), 1
     if failure:
         say(failure)
         writer.set_state("failed", message=failure.rstrip().rpartition("\n")[2], error=failure)
     else:
         writer.close()
     return code
+
+
+def _told(error: Exception) -> str:
+    """The traceback, and as its last line, which is what the screen has room for, the place and what is wrong."""
+    from gradtui.torch.tracing.sources import place_of
+
+    whole = "".join(traceback.format_exception(error))
+    place = place_of(error)
+    words = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
+    return f"{whole}{place}: {type(error).__name__}: {words}\n" if place else whole
 
 
 def model_and_inputs(made: object, spec: str) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:

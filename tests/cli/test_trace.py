@@ -141,3 +141,27 @@ def test_the_pane_traces_again_at_each_save(net, tmp_path):
         pane.wait_for(shows("difference to the baseline", "+ output"))
         pane.send("q")
         assert pane.wait_exit() == 0
+
+
+def test_a_file_that_cannot_be_read_leaves_the_graph_and_is_told_with_its_line(net, tmp_path):
+    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    number = 1 + NET.splitlines().index("        return self.head(x + self.body(x))")
+    with Terminal(argv("trace", f"{net}:make", "--watch"), 80, 24, env=state) as pane:
+        pane.wait_for(shows("Architecture", "output", "body.2"), timeout=60)
+        net.write_text(NET.replace("self.body(x))", "self.body(x)"))
+        pane.wait_for(shows(f"net.py:{number}: SyntaxError"), timeout=60)
+        assert shows("Architecture", "307 parameters", "body.2", "output")(pane)
+        net.write_text(
+            NET.replace("self.body(x))", "self.bodies(x))").replace(
+                "nn.Linear(8, 3)", "nn.Linear(8, 4)"
+            )
+        )
+        # A forward pass that fails is a graph that says where.
+        pane.wait_for(shows("AttributeError", "self.bodies(x)", "316 parameters"), timeout=60)
+        net.write_text("import nothing_of_that_name\n" + NET)
+        pane.wait_for(shows("net.py:1: ModuleNotFoundError", "316 parameters"), timeout=60)
+        net.write_text(NET)
+        pane.wait_for(shows("307 parameters", "output"), timeout=60)
+        assert "failed" not in pane.text
+        pane.send("q")
+        assert pane.wait_exit() == 0

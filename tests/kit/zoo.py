@@ -244,6 +244,79 @@ class ViT(nn.Module):
         return self.head(self.encoder(x)[:, 0])
 
 
+class BERTEmbeddings(nn.Module):
+    """Words, places and token types, summed and normalized."""
+
+    def __init__(self, words, longest, width):
+        super().__init__()
+        self.words = nn.Embedding(words, width, padding_idx=0)
+        self.places = nn.Embedding(longest, width)
+        self.types = nn.Embedding(2, width)
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, ids, types):
+        steps = torch.arange(ids.shape[1], device=ids.device)
+        return self.drop(self.norm(self.words(ids) + self.places(steps) + self.types(types)))
+
+
+class BERTAttention(nn.Module):
+    """Self-attention in single operations, with the mask added to the scores."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.drop = nn.Dropout(0.1)
+        self.dense = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+
+    def forward(self, x, mask):
+        def apart(y):
+            return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+        q, k, v = apart(self.query(x)), apart(self.key(x)), apart(self.value(x))
+        scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5 + mask
+        mixed = self.drop(scores.softmax(-1)) @ v
+        return self.norm(x + self.drop(self.dense(mixed.transpose(1, 2).flatten(2))))
+
+
+class BERTLayer(nn.Module):
+    def __init__(self, width, heads, wide):
+        super().__init__()
+        self.attention = BERTAttention(width, heads)
+        self.intermediate = nn.Linear(width, wide)
+        self.output = nn.Linear(wide, width)
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, x, mask):
+        x = self.attention(x, mask)
+        return self.norm(x + self.drop(self.output(F.gelu(self.intermediate(x)))))
+
+
+class BERT(nn.Module):
+    """The encoder of Devlin et al., post-norm, with a pooler; the defaults are BERT base's.
+
+    Returns ``last_hidden_state`` [B, T, width] and ``pooler_output`` [B, width].
+    """
+
+    def __init__(self, width=768, depth=12, heads=12, wide=3072, words=30522, longest=512):
+        super().__init__()
+        self.embeddings = BERTEmbeddings(words, longest, width)
+        self.encoder = nn.ModuleList(BERTLayer(width, heads, wide) for _ in range(depth))
+        self.pooler = nn.Linear(width, width)
+
+    def forward(self, input_ids, token_type_ids=None, attention_mask=None):
+        types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+        kept = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        mask = (1.0 - kept[:, None, None].float()) * -1e9
+        x = self.embeddings(input_ids, types)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        return {"last_hidden_state": x, "pooler_output": torch.tanh(self.pooler(x[:, 0]))}
+
+
 class Branching(nn.Module):
     """Which layer runs depends on the data."""
 

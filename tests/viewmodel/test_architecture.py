@@ -19,6 +19,7 @@ from gradtui.viewmodel.architecture.choices import (
     to_state,
 )
 from gradtui.viewmodel.architecture.differences import difference_lines, difference_words
+from gradtui.viewmodel.architecture.figures import bar, short
 from gradtui.viewmodel.architecture.plan import Plan
 from gradtui.viewmodel.architecture.rows import Rows
 from gradtui.viewmodel.architecture.table import (
@@ -27,8 +28,6 @@ from gradtui.viewmodel.architecture.table import (
     architecture_line,
     architecture_tsv,
     architecture_view,
-    bar,
-    short,
 )
 from gradtui.viewmodel.architecture.words import (
     fault_lines,
@@ -137,9 +136,18 @@ class TestTable:
         for column in COLUMNS:
             names, view = listed(graph, replace(KEEP, sort=column))
             assert sorted(names) == sorted(listed(graph)[0])
-            assert all(view.gutters) == (column == "dataflow")
+            assert bool(view.gutter(0)) == (column == "dataflow")
         assert listed(graph, replace(KEEP, sort="params"))[0][:3] == ["m1", "m2", "m0"]
         assert listed(graph, replace(KEEP, sort="params", descending=False))[0][-1] == "m1"
+
+    def test_layers_sort_by_their_numbers_and_equal_ones_stay_in_order(self):
+        graph = chain_of(*([1] * 12))
+        names = listed(graph, replace(KEEP, sort="layer", descending=False))[0]
+        assert names == ["x", "output", *(f"m{k}" for k in range(12))]
+        for descending in (False, True):
+            choices = replace(KEEP, sort="params", descending=descending)
+            equal = [name for name in listed(graph, choices)[0] if name.startswith("m")]
+            assert equal == [f"m{k}" for k in range(12)]
 
     def test_filter_keeps_lanes_of_what_is_left(self):
         names, view = listed(blocks(2), replace(KEEP, filter="linear"))
@@ -149,7 +157,12 @@ class TestTable:
     def test_upward_turns_it_round(self):
         names, view = listed(blocks(1), replace(KEEP, upward=True))
         assert names == ["add", "blocks.0.1", "blocks.0.0", "x"]
-        assert [g.rstrip() for g in view.gutters] == ["⊕", "├─◆", "│ ◆", "◆─╮"]
+        assert [view.gutter(k).rstrip() for k in range(len(view.shown))] == [
+            "⊕",
+            "├─◆",
+            "│ ◆",
+            "◆─╮",
+        ]
 
     def test_heat_by_what_is_chosen(self):
         graph = chain_of(10, 20)
@@ -212,10 +225,28 @@ class TestWords:
 
     def test_a_unet_turns_inside_its_skips(self):
         edges = [(0, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (2, 6), (3, 5)]
-        _, view = listed(chain_of(1, 1, 1, 1, 1, edges=edges))
-        assert view.layout.turn() == 3
-        assert "◡" in view.gutters[3]
-        assert listed(chain_of(1, 1))[1].layout.turn() == -1
+        graph = chain_of(1, 1, 1, 1, 1, edges=edges)
+        sizes = {2: 8, 3: 4, 4: 2, 5: 4, 6: 8}
+        nodes = [replace(n, shapes=((1, 3, *(sizes.get(n.number, 8),) * 2),)) for n in graph.nodes]
+        _, view = listed(replace(graph, nodes=tuple(nodes)))
+        assert view.layout.turn == 3
+        assert "◡" in view.gutter(3)
+        # Without maps that shrink they are skips like any other.
+        assert listed(graph)[1].layout.turn == -1
+        assert listed(chain_of(1, 1))[1].layout.turn == -1
+
+    def test_a_guess_is_told_before_how_it_was_traced(self):
+        graph = chain_of(1)
+        nodes = [replace(node, guessed=True) for node in graph.nodes]
+        _, view = listed(replace(graph, nodes=tuple(nodes)))
+        assert plain(graph_headline(view, 62)).split("  ")[-1].strip() == "guessed"
+
+    def test_of_a_long_operation_the_beginning_is_shown(self):
+        graph = chain_of(1, 1)
+        node = replace(graph.nodes[3], kind="operation", name="zeros_like" + "x" * 80, path="a.b")
+        nodes = (*graph.nodes[:3], node, *graph.nodes[4:])
+        (line,) = [one for one in lines(replace(graph, nodes=nodes)) if "zeros" in one]
+        assert "◆ zeros_likex" in line
 
 
 class TestPlan:

@@ -1,4 +1,4 @@
-"""A graph as a JSON document, and back from one that anybody may have written.
+"""A graph as a JSON document.
 
 The document: ``schema`` 1, ``model``, ``stage``, ``nodes`` (``path``, ``call``, ``kind``, ``name``: the class or the
 operation, ``parent``, ``leaf``, ``parameters``, ``shared``, ``flops``, ``in_shapes``, ``out_shape``, ``out_shapes``,
@@ -9,40 +9,32 @@ in ``nodes``), ``totals``, ``error`` (null, or ``kind``, ``text``, ``path``, ``o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, get_args
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from gradtui.core.architecture.graph import (
-    GraphNode,
-    Kind,
-    ModuleGraph,
-    Stage,
-    State,
-    Totals,
-    TraceFault,
-)
-from gradtui.errors import InvalidContents
+from gradtui.core.architecture.graph import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gradtui.core.architecture.graph import Shape
+    from gradtui.core.architecture.graph import GraphNode, ModuleGraph
 
 SCHEMA: Final = 1
-LARGEST: Final = 1 << 62
-"""Numbers beyond it are no counts of anything."""
-MOST_NODES: Final = 2_000_000
 
 
-def to_document(graph: ModuleGraph) -> dict[str, object]:
-    """A graph as values that JSON can hold."""
+def to_document(graph: ModuleGraph, *, brief: bool = False) -> dict[str, object]:
+    """A graph as values that JSON can hold.
+
+    Args:
+        graph: any.
+        brief: whether nodes leave out ``out_shape`` and what has its usual value (`USUAL`), which is most of a
+            large model's document.
+    """
     fault = graph.fault
+    nodes = [_node_out(node) for node in graph.nodes]
     return {
         "schema": SCHEMA,
         "model": graph.model,
         "stage": graph.stage,
-        "nodes": [_node_out(node) for node in graph.nodes],
+        "nodes": [_brief(node) for node in nodes] if brief else nodes,
         "edges": [list(edge) for edge in graph.edges],
         "totals": {name: getattr(graph.totals, name) for name in _TOTALS},
         "error": {
@@ -61,42 +53,7 @@ def to_document(graph: ModuleGraph) -> dict[str, object]:
     }
 
 
-def from_document(document: object) -> ModuleGraph:
-    """Read a graph; every number, shape and reference is checked.
-
-    Raises:
-        InvalidContents: with what is wrong.
-    """
-    fields = _mapping(document, "the document")
-    if fields.get("schema") != SCHEMA:
-        raise InvalidContents(f"schema {fields.get('schema')!r}: expected {SCHEMA}")
-    listed = _list(fields.get("nodes"), "nodes")
-    if len(listed) > MOST_NODES:
-        raise InvalidContents(f"{len(listed)} nodes: at most {MOST_NODES}")
-    nodes = tuple(_node_in(number, item) for number, item in enumerate(listed))
-    edges = _edges(_list(fields.get("edges"), "edges"), len(nodes))
-    totals = _mapping(fields.get("totals", {}), "totals")
-    return ModuleGraph(
-        _text(fields.get("model", ""), "model"),
-        nodes,
-        edges,
-        _one_of(fields.get("stage"), get_args(Stage), "stage"),
-        _fault_in(fields.get("error"), len(nodes)),
-        Totals(**{name: _count(totals.get(name, 0), name) for name in _TOTALS}),
-        tuple(_text(note, "notes") for note in _list(fields.get("notes", []), "notes")),
-    )
-
-
-_KINDS: Final = get_args(Kind)
-_STATES: Final = get_args(State)
-_TOTALS: Final = (
-    "parameters",
-    "trainable",
-    "parameter_bytes",
-    "buffer_bytes",
-    "flops",
-    "activation_bytes",
-)
+_TOTALS: Final = tuple(one.name for one in fields(Totals))
 
 
 def _node_out(node: GraphNode) -> dict[str, object]:
@@ -122,110 +79,30 @@ def _node_out(node: GraphNode) -> dict[str, object]:
     }
 
 
-def _node_in(number: int, item: object) -> GraphNode:
-    fields = _mapping(item, f"node {number}")
-    parent = fields.get("parent", -1)
-    if not isinstance(parent, int) or isinstance(parent, bool) or not -1 <= parent < number:
-        raise InvalidContents(f"node {number}: its parent is {parent!r}, not a node before it")
-    return GraphNode(
-        number,
-        _one_of(fields.get("kind"), _KINDS, "kind"),
-        _text(fields.get("path", ""), "path"),
-        _text(fields.get("name", ""), "name"),
-        _count(fields.get("call", 0), "call"),
-        parent,
-        fields.get("leaf", True) is True,
-        _count(fields.get("parameters", 0), "parameters"),
-        _count(fields.get("shared", 0), "shared"),
-        _count(fields.get("flops", 0), "flops"),
-        _shapes(fields.get("out_shapes", []), "out_shapes"),
-        _shapes(fields.get("in_shapes", []), "in_shapes"),
-        _text(fields.get("dtype", ""), "dtype"),
-        _count(fields.get("bytes", 0), "bytes"),
-        _text(fields.get("source", ""), "source"),
-        _one_of(fields.get("state", "run"), _STATES, "state"),
-        fields.get("guessed", False) is True,
-        _text(fields.get("extra", ""), "extra"),
-    )
+USUAL: Final[dict[str, object]] = {
+    "path": "",
+    "call": 0,
+    "name": "",
+    "parent": -1,
+    "leaf": True,
+    "parameters": 0,
+    "shared": 0,
+    "flops": 0,
+    "in_shapes": [],
+    "out_shapes": [],
+    "dtype": "",
+    "bytes": 0,
+    "source": "",
+    "state": "run",
+    "guessed": False,
+    "extra": "",
+}
+"""What a node's field is where the document does not say."""
 
 
-def _fault_in(item: object, nodes: int) -> TraceFault:
-    if item is None:
-        return TraceFault()
-    fields = _mapping(item, "error")
-    node = fields.get("node", -1)
-    return TraceFault(
-        _text(fields.get("kind", ""), "kind") or "Error",
-        _text(fields.get("text", ""), "text"),
-        _text(fields.get("path", ""), "path"),
-        _text(fields.get("operation", ""), "operation"),
-        _shapes(fields.get("in_shapes", []), "in_shapes"),
-        _text(fields.get("source", ""), "source"),
-        _text(fields.get("line", ""), "line"),
-        node if isinstance(node, int) and not isinstance(node, bool) and -1 <= node < nodes else -1,
-    )
-
-
-def _mapping(value: object, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidContents(f"{what}: expected an object, not {type(value).__name__}")
-    return value
-
-
-def _list(value: object, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise InvalidContents(f"{what}: expected a list, not {type(value).__name__}")
-    return value
-
-
-def _text(value: object, what: str) -> str:
-    if type(value) is not str:
-        raise InvalidContents(f"{what}: expected text, not {type(value).__name__}")
-    return value
-
-
-def _count(value: object, what: str) -> int:
-    if type(value) is not int or not 0 <= value <= LARGEST:
-        raise InvalidContents(f"{what}: {value!r} is not a count")
-    return value
-
-
-def _shape(value: object) -> Shape:
-    return tuple([_count(size, "a shape's size") for size in _list(value, "a shape")])
-
-
-def _shapes(value: object, what: str) -> tuple[Shape, ...]:
-    return tuple([_shape(shape) for shape in _list(value, what)])
-
-
-def _edges(listed: list[Any], nodes: int) -> tuple[tuple[int, int], ...]:
-    """All edges, sorted by consumer, each once; looked at one by one only to say which is wrong."""
-    if not listed:
-        return ()
-    try:
-        pairs = np.array(listed)
-    except (ValueError, OverflowError):
-        pairs = np.zeros(0)
-    sound = pairs.ndim == 2 and pairs.shape[1] == 2 and pairs.dtype == np.int64
-    if not sound or pairs.min() < 0 or pairs.max() >= nodes:
-        return tuple(
-            sorted({_edge(item, nodes) for item in listed}, key=lambda edge: (edge[1], edge[0]))
-        )
-    ordered = np.unique(pairs[:, ::-1], axis=0)[:, ::-1]
-    return tuple(map(tuple, ordered.tolist()))
-
-
-def _edge(value: object, nodes: int) -> tuple[int, int]:
-    pair = _list(value, "an edge")
-    if len(pair) != 2:
-        raise InvalidContents(f"an edge has {len(pair)} ends")
-    source, target = (_count(end, "an edge's end") for end in pair)
-    if source >= nodes or target >= nodes:
-        raise InvalidContents(f"the edge {source} to {target} leaves the graph")
-    return source, target
-
-
-def _one_of(value: object, allowed: tuple[str, ...], what: str) -> Any:
-    if value not in allowed:
-        raise InvalidContents(f"{what}: {value!r} is none of {', '.join(allowed)}")
-    return value
+def _brief(node: dict[str, object]) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in node.items()
+        if name != "out_shape" and (name not in USUAL or value != USUAL[name])
+    }

@@ -194,7 +194,7 @@ class ModuleGraph:
         """Whether a whole forward pass was seen."""
         return self.stage != "static" and not self.fault
 
-    @property
+    @cached_property
     def guessed(self) -> bool:
         """Whether it holds by a guess: a branch or a size that only data can give."""
         return any(node.guessed for node in self.nodes)

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gradtui.core.architecture.flops import RULES, operation_flops
 from gradtui.core.architecture.graph import TraceFault
 from gradtui.torch.tracing import recurrent
+from gradtui.torch.tracing.dtypes import ONE_DTYPE, agree
 from gradtui.torch.tracing.ledger import Draft, Ledger, tensors_in
 from gradtui.torch.tracing.sources import called_by_watcher, here, raised_at
 
@@ -292,6 +293,8 @@ class _DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if result is not NotImplemented:
                 return result
         try:
+            if name in ONE_DTYPE:
+                agree(name, tensors_in(args))
             result = func(*args, **kwargs)
         except BaseException as error:
             shapes = tuple(tuple(tensor.shape) for tensor in tensors_in(args))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,14 @@ _OURS = str(Path(__file__).resolve().parents[2])
 _HERE = str(Path(__file__).resolve().parent)
 _DEMO = str(Path(__file__).resolve().parents[1] / "demo")
 _TORCH = str(Path(torch.__file__).resolve().parent)
+_STANDARD = sysconfig.get_paths()["stdlib"]
+_INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib"))
+"""These lie in the standard library's folder, and are not of it."""
 _outside: dict[CodeType, bool] = {}
 
 
 def here() -> str:
-    """The innermost line outside torch and this package, as "file.py:12"; "" where there is none."""
+    """The innermost line outside torch, the standard library and this package, as "file.py:12"; "" where there is none."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers
     while frame is not None:
         if _is_users(frame.f_code):
@@ -52,10 +56,18 @@ def raised_at(trace: TracebackType | None) -> tuple[str, str]:
     return found
 
 
+def place_of(error: BaseException) -> str:
+    """Where the user's code raised, or cannot be read, as "file.py:12"; "" where no line of theirs is known."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    return raised_at(error.__traceback__)[0]
+
+
 def _is_users(code: CodeType) -> bool:
     known = _outside.get(code)
     if known is None:
         name = code.co_filename
-        known = not name.startswith((_OURS, _TORCH, "<frozen", "<string", "<eval"))
+        standard = name.startswith(_STANDARD) and not name.startswith(_INSTALLED)
+        known = not standard and not name.startswith((_OURS, _TORCH, "<frozen", "<string", "<eval"))
         _outside[code] = known
     return known

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from gradtui.torch.guard import untouched
 from gradtui.torch.tracing.arguments import Arguments, with_data
+from gradtui.torch.tracing.kept import kept, standing_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def call_in(stage: Stage, model: nn.Module, arguments: Arguments) -> Call:
         Exception: whatever torch says when the model's state cannot be pretended.
     """
     if stage == "meta":
-        return Call(model, arguments.mapped(_on_meta), _state(model, _on_meta), _meta())
+        return Call(model, arguments.mapped(on_meta), _state(model, on_meta), _meta())
     if stage == "fake":
         from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -72,24 +72,28 @@ class Call:
         self.state = state
 
     def __enter__(self) -> Callable[[], Any]:
-        self._stack = contextlib.ExitStack()
-        self._stack.enter_context(_same_numbers())
-        self._stack.enter_context(_slow_attention())
-        self._stack.enter_context(torch.no_grad())
-        self._stack.enter_context(self._around)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_same_numbers())
+            stack.enter_context(_slow_attention())
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(self._around)
+            # Innermost: what is in the place of the model's own tensors goes before these are looked at.
+            stack.enter_context(
+                standing_in(self._model, self.state) if self.state else kept(self._model)
+            )
+            # Where one of them cannot begin, those before it have ended.
+            self._stack = stack.pop_all()
         return self._make
 
     def __exit__(self, *raised: object) -> None:
         self._stack.close()
 
     def _make(self) -> Any:
-        named = self.arguments.keywords
-        if self.state:
-            return functional_call(self._model, self.state, self.arguments.positional, named)
-        return self._model(*self.arguments.positional, **named)
+        return self._model(*self.arguments.positional, **self.arguments.keywords)
 
 
-def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
+def on_meta(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor without its data; one that has none as it is."""
     return tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")
 
 

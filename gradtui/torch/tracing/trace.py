@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from gradtui.core.architecture.graph import ModuleGraph, TraceFault
@@ -15,6 +16,7 @@ from gradtui.torch.tracing.arguments import (
     outputs_of,
 )
 from gradtui.torch.tracing.finish import finished
+from gradtui.torch.tracing.lazies import is_unshaped, with_shapes
 from gradtui.torch.tracing.ledger import Ledger
 from gradtui.torch.tracing.recorder import Recorder
 from gradtui.torch.tracing.stages import RUNNING, call_in
@@ -39,7 +41,7 @@ def trace(model: nn.Module, *inputs: Any, stage: str = "auto", **kwargs: Any) ->
     Args:
         model: any module, also one whose forward pass fails.
         *inputs: what to call it with: tensors and whatever holds them, or shapes as text ("1x3x224x224",
-            "2x20:int64"); a single dict is keyword arguments. Without any, and where the forward pass
+            "2x20:int64"); a single dict is keyword arguments where the forward pass has them. Without any, and where the forward pass
             needs some, the graph is static.
         stage: "auto", or one of the stages, alone.
         **kwargs: keyword arguments of the forward pass.
@@ -50,17 +52,19 @@ def trace(model: nn.Module, *inputs: Any, stage: str = "auto", **kwargs: Any) ->
     if stage not in STAGES:
         raise UsageError(f"stage {stage!r}: expected one of {', '.join(STAGES)}")
     model = getattr(model, "_orig_mod", model)
-    arguments = arguments_of(inputs, kwargs)
+    arguments = arguments_of(_taken(model, inputs, kwargs), kwargs)
     given = bool(arguments.positional or arguments.keywords)
     if stage == "static" or (not given and not needs_none(model)):
         notes = () if stage == "static" else ("no inputs: the tree of modules alone",)
         return finished(model, Ledger(), stage="static", notes=notes)
+    if stage in ("auto", "meta") and is_unshaped(model):
+        model, stage = with_shapes(model, arguments), "meta"
     best = ModuleGraph()
     for candidate in RUNNING if stage == "auto" else (stage,):
         if candidate == "real" and stage == "auto" and not _may_run(model):
             continue
         graph = _pass(model, arguments, candidate)  # type: ignore[arg-type]
-        if _worth(graph) > _worth(best):
+        if not best.nodes or _worth(graph) > _worth(best):
             best = graph
         if graph.complete and not graph.guessed:
             break
@@ -77,6 +81,22 @@ def seen_once_more(model: nn.Module, *inputs: Any, **kwargs: Any) -> ModuleGraph
         for module in model.modules()
     )
     return trace(model, stage="static") if hooked else trace(model, *inputs, stage="real", **kwargs)
+
+
+def _taken(model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """The inputs; a single dict that the forward pass takes whole, and not as its keywords, is one argument."""
+    if len(inputs) != 1 or named or not isinstance(inputs[0], dict):
+        return inputs
+    try:
+        signature = inspect.signature(model.forward)
+        signature.bind(inputs[0])
+    except (TypeError, ValueError):
+        return inputs
+    try:
+        signature.bind(**{str(name): value for name, value in inputs[0].items()})
+    except TypeError:
+        return (inputs,)
+    return inputs
 
 
 def _worth(graph: ModuleGraph) -> tuple[bool, bool, int]:
@@ -107,7 +127,7 @@ def _pass(model: nn.Module, arguments: Arguments, stage: Stage) -> ModuleGraph:
                 draft = ledger.open("output", "", name, -1)
                 ledger.reads(draft, (tensor,))
                 ledger.describe(draft, (tensor,))
-    except Exception as error:  # noqa: BLE001 - whatever the user's model raises is what the graph tells
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's model raises is what the graph tells
         fault = recorder.fault_of(error)
     return finished(
         model,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 from gradtui.tui.actions.editing import typed_number
 from gradtui.tui.actions.moving import PAGE
 from gradtui.viewmodel.architecture.choices import COLUMNS, HOTS
-from gradtui.viewmodel.architecture.table import architecture_tsv, row_names, short
+from gradtui.viewmodel.architecture.figures import short
+from gradtui.viewmodel.architecture.table import architecture_tsv, row_names
 from gradtui.viewmodel.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gradtui.core.architecture.graph import ModuleGraph
     from gradtui.tui.actions.desk import Desk
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
     from gradtui.viewmodel.architecture.table import ArchitectureView
@@ -33,10 +35,28 @@ def choose(desk: Desk, choices: ArchitectureChoices) -> None:
     after = shown(desk)
     place = after.place_of(int(after.layout.row_of[number])) if number >= 0 else -1
     if place < 0 and number >= 0:
-        # The node has no row now: the nearest one before it.
+        # The node has no row now: the first one inside it, else the nearest one before it.
         rows = [after.row(k).number for k in range(len(after.shown))]
-        place = max((k for k, other in enumerate(rows) if other <= number), default=0)
+        end = after.graph.ends[number]
+        inside = [k for k, other in enumerate(rows) if number < other < end]
+        place = min(inside, key=rows.__getitem__, default=-1)
+        if place < 0:
+            place = max((k for k, other in enumerate(rows) if other <= number), default=0)
     go(desk, max(place, 0))
+
+
+def arrived(desk: Desk, graph: ModuleGraph) -> None:
+    """Take another graph, with the cursor on the row of that name where there still is one, else as far down."""
+    here, key = desk.selection.architecture.row, ""
+    if not desk.plan.empty:
+        before = shown(desk)
+        key = before.row(here).key if 0 <= here < len(before.shown) else ""
+    desk.plan.arrived(graph)
+    if desk.plan.empty:
+        return
+    after = shown(desk)
+    same = (place for place in range(len(after.shown)) if key and after.row(place).key == key)
+    go(desk, next(same, here))
 
 
 def go(desk: Desk, place: int) -> None:
@@ -68,20 +88,33 @@ def _bottom(desk: Desk, count: int) -> None:
     go(desk, count - 1 if count else _length(desk) - 1)
 
 
-def _has_rows(desk: Desk) -> bool:
-    """Whether there is a row of the graph under the cursor; else the reason is said."""
-    if desk.plan.comparing:
-        desk.say("this is a difference: D shows the graph again")
-    elif not shown(desk).shown:
-        desk.say("no row here")
-    return not desk.plan.comparing and bool(shown(desk).shown)
+def _of_graph(act: Callable[[Desk, int], None]) -> Callable[[Desk, int], None]:
+    """A key about the graph: while a difference hides it, the key does nothing and says so."""
+
+    def run(desk: Desk, count: int) -> None:
+        if desk.plan.comparing:
+            desk.say("this is a difference: D shows the graph again")
+        else:
+            act(desk, count)
+
+    return run
+
+
+def _of_row(act: Callable[[Desk, int], None]) -> Callable[[Desk, int], None]:
+    """A key about the row under the cursor, where there is one."""
+
+    def run(desk: Desk, count: int) -> None:
+        if shown(desk).shown:
+            act(desk, count)
+        else:
+            desk.say("no row here")
+
+    return _of_graph(run)
 
 
 def fold(desk: Desk, _count: int) -> None:
     """Open a folded row; fold the call around a row that is none."""
     view, choices = shown(desk), desk.selection.architecture
-    if not _has_rows(desk):
-        return
     row = view.row(choices.row)
     if row.role in ("folded", "repeat"):
         choose(desk, choices.unfolded(row.key))
@@ -150,22 +183,18 @@ def _follow(desk: Desk, rows: tuple[int, ...], count: int, none: str) -> None:
 def producer(desk: Desk, count: int) -> None:
     """To the row that this one takes from; a count chooses among several."""
     view, row = shown(desk), desk.selection.architecture.row
-    if _has_rows(desk):
-        _follow(desk, view.layout.inputs(view.shown[row]), count, "it takes from no row")
+    _follow(desk, view.layout.inputs(view.shown[row]), count, "it takes from no row")
 
 
 def consumer(desk: Desk, count: int) -> None:
     """To the row that takes from this one; a count chooses among several."""
     view, row = shown(desk), desk.selection.architecture.row
-    if _has_rows(desk):
-        _follow(desk, view.layout.outputs(view.shown[row]), count, "no row takes from it")
+    _follow(desk, view.layout.outputs(view.shown[row]), count, "no row takes from it")
 
 
 def open_row(desk: Desk, count: int) -> None:
     """Open a folded row; of a module that a run watches, its History."""
     view = shown(desk)
-    if not _has_rows(desk):
-        return
     row = view.row(desk.selection.architecture.row)
     node = desk.plan.graph.nodes[row.number]
     if row.role in ("folded", "repeat"):
@@ -308,9 +337,6 @@ def compare(desk: Desk, _count: int) -> None:
 def copy_value(desk: Desk, _count: int) -> None:
     """Copy a row's path, shape and costs."""
     view = shown(desk)
-    if not view.shown:
-        desk.say("nothing to copy")
-        return
     row = view.row(desk.selection.architecture.row)
     node = view.graph.nodes[row.number]
     desk.room.copy(
@@ -331,27 +357,27 @@ ARCHITECTURE_ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "move.bottom": _bottom,
     "page.down": _paged(1),
     "page.up": _paged(-1),
-    "open": open_row,
-    "fold.toggle": fold,
-    "fold.all": fold_all,
-    "depth.more": _deeper(1),
-    "depth.less": _deeper(-1),
-    "sort.next": sort,
-    "hot.next": hot,
-    "merge.type": ask_merge,
-    "flow.producer": producer,
-    "flow.consumer": consumer,
-    "flow.direction": direction,
-    "find": ask_find,
-    "find.next": lambda desk, count: find(desk, "", max(count, 1)),
-    "find.previous": lambda desk, count: find(desk, "", -max(count, 1)),
-    "filter": ask_filter,
-    "flag.next": lambda desk, count: _flag(desk, max(count, 1)),
-    "flag.previous": lambda desk, count: _flag(desk, -max(count, 1)),
+    "open": _of_row(open_row),
+    "fold.toggle": _of_row(fold),
+    "fold.all": _of_graph(fold_all),
+    "depth.more": _of_graph(_deeper(1)),
+    "depth.less": _of_graph(_deeper(-1)),
+    "sort.next": _of_graph(sort),
+    "hot.next": _of_graph(hot),
+    "merge.type": _of_graph(ask_merge),
+    "flow.producer": _of_row(producer),
+    "flow.consumer": _of_row(consumer),
+    "flow.direction": _of_graph(direction),
+    "find": _of_graph(ask_find),
+    "find.next": _of_graph(lambda desk, count: find(desk, "", max(count, 1))),
+    "find.previous": _of_graph(lambda desk, count: find(desk, "", -max(count, 1))),
+    "filter": _of_graph(ask_filter),
+    "flag.next": _of_graph(lambda desk, count: _flag(desk, max(count, 1))),
+    "flag.previous": _of_graph(lambda desk, count: _flag(desk, -max(count, 1))),
     "baseline.set": baseline,
     "baseline.difference": compare,
-    "copy.value": copy_value,
-    "copy.table": copy_table,
+    "copy.value": _of_row(copy_value),
+    "copy.table": _of_graph(copy_table),
 }
 ARCHITECTURE_ANSWERS: Final[Mapping[str, Callable[[Desk, str], None]]] = {
     "find": find,

@@ -83,7 +83,7 @@ class ArchitectureView(ListView):
         elif plan.comparing:
             self._difference(desk, size)
         else:
-            self._graph(desk, plan.view(choices, desk.live, ascii=ascii), size, ascii=ascii)
+            self._graph(desk, plan.view(choices, desk.live), size, ascii=ascii)
 
     def _graph(self, desk: Desk, view: View, size: Size, *, ascii: bool) -> None:
         fault = fault_lines(view.graph.fault, size.width) if size.height > LEAST_FOR_FAULT else ()
@@ -107,9 +107,7 @@ class ArchitectureView(ListView):
         self.detail = row_detail(view, row, whole)
 
     def _nothing(self) -> None:
-        words = (
-            "nothing traced yet: gradtui trace FILE.py:FACTORY finds the architecture of a model"
-        )
+        words = "no architecture yet: gradtui trace FILE.py:FACTORY finds a model's"
         self.headline = line((" Architecture", "title"))
         self.detail = ()
         self.show((line((f"   {words}", "dim")),), -1)

@@ -146,15 +146,16 @@ class Workspace:
             self.views.architecture.colours = Colours(**launch.colours)
 
     def _took_graph(self, graph: ModuleGraph, *, first: bool) -> None:
+        # Here: most folders have no graph.
+        from gradtui.tui.actions import drafting
+
         desk = self.desk
-        desk.plan.arrived(graph)
+        drafting.arrived(desk, graph)
         alone = not desk.generations.kept and not desk.watching
         if alone and (desk.selection.view == "log" or (first and not self.has_state)):
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:
-            from gradtui.tui.actions.drafting import go_to_fault
-
-            go_to_fault(desk)
+            drafting.go_to_fault(desk)
 
     def _tell(self, before: FolderView | None, view: FolderView) -> None:
         """Say what a person should know of the folder, once, and what the adapter refused."""

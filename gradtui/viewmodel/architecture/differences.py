@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gradtui.viewmodel.architecture.table import shape_text, short
+from gradtui.viewmodel.architecture.figures import shape_text, short
 from gradtui.viewmodel.text import clip, line, safe_label
 
 if TYPE_CHECKING:

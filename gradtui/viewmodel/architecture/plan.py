@@ -55,16 +55,14 @@ class Plan:
         """Compare with the graph that is shown, from now on."""
         self.baseline, self._chosen = self.graph, True
 
-    def view(
-        self, choices: ArchitectureChoices, live: Mapping[str, Live], *, ascii: bool = False
-    ) -> ArchitectureView:
+    def view(self, choices: ArchitectureChoices, live: Mapping[str, Live]) -> ArchitectureView:
         """The rows that the choices ask for."""
         made = (
             self._rows, choices.opened, choices.closed, choices.depth, choices.merge, choices.sort,
-            choices.descending, choices.filter, choices.hot, choices.upward, live, ascii,
+            choices.descending, choices.filter, choices.hot, choices.upward, live,
         )  # fmt: skip
         if self._view is None or made != self._made:
-            self._view = architecture_view(self._rows, choices, live=live, ascii=ascii)
+            self._view = architecture_view(self._rows, choices, live=live)
             self._made = made
         return self._view
 

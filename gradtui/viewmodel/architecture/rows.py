@@ -7,6 +7,8 @@ another. Calls that are open have no row of their own, unless they own parameter
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -19,7 +21,7 @@ from gradtui.viewmodel.architecture.choices import FOLDED_REPEATS, ArchitectureC
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Sums
+    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Shape, Sums
     from gradtui.core.arrays import Indices
 
 Role: TypeAlias = Literal["leaf", "folded", "repeat", "own"]
@@ -53,45 +55,64 @@ class ArchitectureRow:
     last: int = -1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """The rows that are shown, in dataflow order, and what joins them.
 
     Attributes:
         rows: top-down.
-        edges: (producer row, consumer row), without doubles.
+        ends: [edges, 2]: producer row and consumer row, sorted, without doubles.
         lanes: one for each row.
         row_of: for each node the row that shows it; -1 for open calls.
+        shapes: of each row's output.
     """
 
     rows: tuple[ArchitectureRow, ...]
-    edges: tuple[tuple[int, int], ...]
+    ends: Indices
     lanes: tuple[LaneRow, ...]
     row_of: Indices
+    shapes: tuple[Shape, ...]
+
+    @cached_property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """The edges as pairs."""
+        return tuple(zip(*self.ends.T.tolist(), strict=True))
+
+    @cached_property
+    def meets(self) -> Indices:
+        """For each row from how many others it takes."""
+        return np.bincount(self.ends[:, 1], minlength=len(self.rows))
 
     def inputs(self, row: int) -> tuple[int, ...]:
         """Rows that a row takes from."""
-        return tuple(source for source, target in self.edges if target == row)
+        return tuple(self.ends[self.ends[:, 1] == row, 0].tolist())
 
     def outputs(self, row: int) -> tuple[int, ...]:
         """Rows that a row gives to."""
-        return tuple(target for source, target in self.edges if source == row)
+        return tuple(self.ends[self.ends[:, 0] == row, 1].tolist())
 
+    @cached_property
     def turn(self) -> int:
         """The row at which the graph turns, as a UNet does at its bottom: inside the most nested skips; -1 without.
 
-        A skip is an edge over other rows. It takes two nested ones to make a turn; of a graph with very many
-        skips none is looked for.
+        A skip is an edge over other rows. It takes two nested ones to make a turn, and a map that is smaller there
+        than where the inner one begins: attention has nested skips too, over maps of one size. Of a graph with
+        very many skips none is looked for.
         """
-        skips = [(a, b) for a, b in self.edges if b - a > 1]
-        if len(skips) > MOST_SKIPS:
+        above, below = self.ends[self.ends[:, 1] - self.ends[:, 0] > 1].T
+        if not 1 < len(above) <= MOST_SKIPS:
             return -1
-        best, found = 1, -1
-        for a, b in skips:
-            depth = sum(c <= a and b <= d for c, d in skips)
-            if depth > best:
-                best, found = depth, (a + b) // 2
-        return found
+        around = (above[None] <= above[:, None]) & (below[:, None] <= below[None])
+        depths = around.sum(axis=1)
+        deepest = int(depths.argmax())
+        first, last = int(above[deepest]), int(below[deepest])
+        row = (first + last) // 2
+        nested = int(depths[deepest]) > 1
+        return row if nested and self._pixels(row) < self._pixels(first) else -1
+
+    def _pixels(self, row: int) -> int:
+        """The size of a row's output map, [B, C, …]: without batch and channels; 1 where it has no more."""
+        return prod(self.shapes[row][2:])
 
 
 MOST_SKIPS: Final = 1000
@@ -107,13 +128,20 @@ class Rows:
         self._edges = np.array(graph.edges, dtype=np.intp).reshape(-1, 2)
         self._runs = {repeat.first: repeat.members for repeat in repeats(graph, FOLDED_REPEATS)}
         self._heads: dict[float, tuple[int, ...]] = {}
+        self._laid: tuple[tuple[object, ...], Layout] | None = None
 
     def layout(self, choices: ArchitectureChoices) -> Layout:
         """Lay the rows out by the person's choices; sorting and filtering come after it."""
+        asked = (choices.opened, choices.closed, choices.depth, choices.merge)
+        if self._laid is None or self._laid[0] != asked:
+            self._laid = asked, self._lay_out(choices)
+        return self._laid[1]
+
+    def _lay_out(self, choices: ArchitectureChoices) -> Layout:
         heads = self._heads.get(choices.merge)
         if heads is None:
             heads = self._heads[choices.merge] = merge(self.graph, choices.merge)
-        row_of = np.full(len(self.graph.nodes), _NO_ROW, dtype=np.intp)
+        row_of = [_NO_ROW] * len(self.graph.nodes)
         rows: list[ArchitectureRow] = []
         for row, merged_into in self._walk(choices, heads):
             if merged_into >= 0 and row_of[merged_into] >= 0:
@@ -124,11 +152,14 @@ class Rows:
                 row_of[row.number] = len(rows)
             elif row.role != "own":
                 end = self.graph.ends[(row.members or (row.number,))[-1]]
-                row_of[row.number : end] = len(rows)
+                row_of[row.number : end] = [len(rows)] * (end - row.number)
             rows.append(row)
-        edges = self._row_edges(row_of)
+        found = np.array(row_of, dtype=np.intp)
+        ends = self._row_ends(found, len(rows))
         nodes = [row.role != "own" for row in rows]
-        return Layout(tuple(rows), edges, lanes(len(rows), edges, nodes), row_of)
+        pairs = list(zip(*ends.T.tolist(), strict=True))
+        shapes = tuple(self.graph.nodes[row.last].shape for row in rows)
+        return Layout(tuple(rows), ends, lanes(len(rows), pairs, nodes), found, shapes)
 
     def _walk(
         self, choices: ArchitectureChoices, heads: tuple[int, ...]
@@ -235,12 +266,12 @@ class Rows:
         into.flops += row.flops
         into.bytes += row.bytes
 
-    def _row_edges(self, row_of: Indices) -> tuple[tuple[int, int], ...]:
-        if not len(self._edges):
-            return ()
-        ends = row_of[self._edges]
-        ends = ends[(ends[:, 0] != ends[:, 1]) & (ends >= 0).all(axis=1)]
-        return tuple((int(a), int(b)) for a, b in np.unique(ends, axis=0))
+    def _row_ends(self, row_of: Indices, rows: int) -> Indices:
+        source, target = row_of[self._edges].T
+        between = (source != target) & (source >= 0) & (target >= 0)
+        # One number an edge sorts as the pair does, and much faster.
+        marks = np.unique(source[between] * rows + target[between])
+        return np.stack(np.divmod(marks, max(rows, 1)), axis=1)
 
 
 def key_of(node: GraphNode) -> str:

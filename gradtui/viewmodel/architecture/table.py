@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
+from gradtui.viewmodel.architecture.figures import bar, shape_text, short
 from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gradtui.core.architecture.categories import Colours
-    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Shape
+    from gradtui.core.architecture.graph import GraphNode, ModuleGraph
     from gradtui.core.architecture.lanes import LaneRow
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
     from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
     from gradtui.viewmodel.text import TextLine
 
-_UNITS: Final = ("", "K", "M", "G", "T", "P", "E")
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _HOT_CELLS: Final = 6
 
 
@@ -44,7 +44,8 @@ class ArchitectureView:
         layout: all rows in dataflow order.
         shown: places in ``layout.rows`` of the rows that are listed, top-down.
         heat: for each shown row the share of the largest, 0 to 1.
-        gutters: for each shown row its lanes as text; "" where the order is not the dataflow's.
+        lanes: for each shown row; none where the order is not the dataflow's.
+        lane_width: lanes that the widest row needs.
         live: what a run knows, by module path.
     """
 
@@ -53,12 +54,28 @@ class ArchitectureView:
     choices: ArchitectureChoices
     shown: tuple[int, ...]
     heat: tuple[float, ...]
-    gutters: tuple[str, ...]
+    lanes: tuple[LaneRow, ...] = ()
+    lane_width: int = 0
     live: Mapping[str, Live] = field(default_factory=dict)
 
     def row(self, place: int) -> ArchitectureRow:
         """The row at a place of the list."""
         return self.layout.rows[self.shown[place]]
+
+    def gutter(self, place: int, *, ascii: bool = False) -> str:
+        """The lanes of a shown row as text; "" where the order is not the dataflow's."""
+        if not self.lanes:
+            return ""
+        row = self.shown[place]
+        mark = node_mark(
+            self.layout.rows[row],
+            int(self.layout.meets[row]),
+            turns=row == self.layout.turn,
+            ascii=ascii,
+        )
+        above = self.lanes[place - 1] if place else None
+        glyphs = ASCII if ascii else UPWARDS if self.choices.upward else UNICODE
+        return gutter(self.lanes[place], above, mark, width=self.lane_width, glyphs=glyphs)
 
     def place_of(self, row: int) -> int:
         """Where a row of the layout is listed; -1 where the filter hides it."""
@@ -73,7 +90,6 @@ def architecture_view(
     choices: ArchitectureChoices,
     *,
     live: Mapping[str, Live] | None = None,
-    ascii: bool = False,
 ) -> ArchitectureView:
     """Lay out, filter and sort the rows of a graph, and judge their heat."""
     layout = rows.layout(choices)
@@ -83,21 +99,24 @@ def architecture_view(
     ]
     heats = _heats(rows, layout, choices.hot, live)
     if choices.sort != "dataflow":
-        kept.sort(key=lambda place: _sort_key(rows.graph, layout, heats, place, choices.sort))
-        if choices.descending:
-            kept.reverse()
-        gutters: tuple[str, ...] = ("",) * len(kept)
+        # Either way round, equal ones stay in the order of dataflow.
+        kept.sort(
+            key=lambda place: _sort_key(rows.graph, layout, heats, place, choices.sort),
+            reverse=choices.descending,
+        )
+        drawn: tuple[LaneRow, ...] = ()
     else:
         if choices.upward:
             kept.reverse()
-        gutters = _gutters(layout, kept, upward=choices.upward, ascii=ascii)
+        drawn = _drawn(layout, kept, upward=choices.upward)
     return ArchitectureView(
         rows.graph,
         layout,
         choices,
         tuple(kept),
         tuple(heats[place] for place in kept),
-        gutters,
+        drawn,
+        lane_count(drawn),
         live,
     )
 
@@ -131,45 +150,35 @@ def _heats(rows: Rows, layout: Layout, hot: str, live: Mapping[str, Live]) -> li
 
 def _sort_key(
     graph: ModuleGraph, layout: Layout, heats: Sequence[float], place: int, column: str
-) -> tuple[object, int]:
+) -> Any:
     row = layout.rows[place]
     node = graph.nodes[row.number]
     shape = graph.nodes[row.last].shape
     elements = 1
     for size in shape:
         elements *= size
-    key: object = {
-        "layer": node.path,
+    return {
+        # Numbers by their value: layer 10 comes after layer 2.
+        "layer": [int(part) if part.isdecimal() else part for part in _DIGITS.split(node.path)],
         "out": elements if graph.nodes[row.last].dtype else 0,
         "params": row.parameters,
         "FLOPs": row.flops,
         "bytes": row.bytes,
         "hot": heats[place],
     }[column]
-    return key, -place
 
 
-def _gutters(layout: Layout, kept: list[int], *, upward: bool, ascii: bool) -> tuple[str, ...]:
-    drawn: Sequence[LaneRow] = layout.lanes
-    edges = layout.edges
-    if upward or len(kept) != len(layout.rows):
-        at = {place: k for k, place in enumerate(kept)}
-        pairs = [(at[a], at[b]) for a, b in edges if a in at and b in at]
-        edges = tuple(sorted((b, a) if upward else (a, b) for a, b in pairs))
-        drawn = lanes(len(kept), edges, [layout.rows[place].role != "own" for place in kept])
-    width = lane_count(drawn)
-    meets = [0] * len(layout.rows)
-    for _, target in layout.edges:
-        meets[target] += 1
-    glyphs = ASCII if ascii else UPWARDS if upward else UNICODE
-    turn = layout.turn()
-    lines = []
-    above: LaneRow | None = None
-    for lane_row, place in zip(drawn, kept, strict=True):
-        mark = node_mark(layout.rows[place], meets[place], turns=place == turn, ascii=ascii)
-        lines.append(gutter(lane_row, above, mark, width=width, glyphs=glyphs))
-        above = lane_row
-    return tuple(lines)
+_DIGITS: Final = re.compile(r"(\d+)", re.ASCII)
+
+
+def _drawn(layout: Layout, kept: list[int], *, upward: bool) -> tuple[LaneRow, ...]:
+    """The lanes of the rows that are kept, in their order."""
+    if not upward and len(kept) == len(layout.rows):
+        return layout.lanes
+    at = {place: k for k, place in enumerate(kept)}
+    pairs = [(at[a], at[b]) for a, b in layout.edges if a in at and b in at]
+    turned = sorted((b, a) if upward else (a, b) for a, b in pairs)
+    return lanes(len(kept), turned, [layout.rows[place].role != "own" for place in kept])
 
 
 def node_mark(row: ArchitectureRow, inputs: int, *, turns: bool, ascii: bool) -> str:
@@ -246,13 +255,15 @@ def architecture_line(
     node = view.graph.nodes[row.number]
     columns = _columns(width, bool(view.live))
     room = width - sum(column.width + 1 for column in columns)
-    lead = view.gutters[place]
+    lead = view.gutter(place, ascii=ascii)
     lead = f" {lead} " if lead else " "
     if len(lead) > room // 2:
         lead = lead[: room // 2]
     name, classes = row_names(view, row)
     space = max(room - len(lead), 1)
-    name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep="end")
+    # Of a path the end tells most, of an operation with what was merged into it the beginning.
+    kept: Literal["start", "end"] = "start" if node.kind == "operation" else "end"
+    name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep=kept)
     left = space - cell_width(name) - 1
     classes = safe_label(classes, left, keep="start") if left > 2 else ""
     spans = [
@@ -351,32 +362,6 @@ def _cell(
     if column.sort == "params" and not value and row.shared:
         return "(" + short(row.shared) + ")", "dim"
     return (short(value), "value") if value else ("·", "dim")
-
-
-def short(value: int) -> str:
-    """A count with three digits and a unit of thousands: ``37``, ``9.54K``, ``236M``, ``68.5G``."""
-    amount, unit = float(value), 0
-    while amount >= 999.5 and unit < len(_UNITS) - 1:
-        amount /= 1000
-        unit += 1
-    if unit == 0:
-        return str(value)
-    digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
-    return f"{amount:.{digits}f}{_UNITS[unit]}"
-
-
-def shape_text(shape: Shape) -> str:
-    """``1×64×56×56``; "scalar" of no dimensions."""
-    return "×".join(map(str, shape)) if shape else "scalar"
-
-
-def bar(share: float, cells: int, *, ascii: bool = False) -> str:
-    """A bar of a share of ``cells`` columns; anything above 0 shows."""
-    if ascii:
-        return "#" * max(round(share * cells), int(share > 0))
-    eighths = max(round(share * cells * 8), int(share > 0))
-    whole, part = divmod(eighths, 8)
-    return "█" * whole + (_EIGHTHS[part] if part else "")
 
 
 def architecture_tsv(view: ArchitectureView) -> str:

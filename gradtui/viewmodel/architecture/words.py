@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gradtui.viewmodel.architecture.table import row_names, shape_text, short
+from gradtui.viewmodel.architecture.figures import shape_text, short
+from gradtui.viewmodel.architecture.table import row_names
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.text import Span, counted, line, safe_label
 
@@ -34,9 +35,9 @@ def graph_headline(view: ArchitectureView, width: int) -> TextLine:
     if graph.stage != "static":
         words = f"{short(totals.flops)} FLOPs" + (" so far" if graph.fault else "")
         parts.append(line((words, "value")))
-    parts.append(line((STAGE_WORDS[graph.stage], "dim")))
     if graph.guessed:
         parts.append(line(("guessed", "warn")))
+    parts.append(line((STAGE_WORDS[graph.stage], "dim")))
     shown = len(view.shown)
     if choices.filter:
         parts.append(

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from kit.graphs import blocks, chain_of
 
 from gradtui.core.architecture.comparing import compare
-from gradtui.core.architecture.document import from_document, to_document
+from gradtui.core.architecture.document import to_document
 from gradtui.core.architecture.graph import ModuleGraph, TraceFault
 from gradtui.core.architecture.merging import merge
+from gradtui.core.architecture.reading import from_document
 from gradtui.core.architecture.repeats import repeats, signatures
 from gradtui.errors import InvalidContents
 
@@ -138,8 +139,13 @@ class TestDocument:
             fault=TraceFault("ValueError", "no", "a.b", "mm", ((2, 3), ()), "x.py:3", "f(x)", 4),
             notes=("one",),
         )
-        text = json.dumps(to_document(graph))
-        assert from_document(json.loads(text)) == graph
+        for brief in (False, True):
+            text = json.dumps(to_document(graph, brief=brief))
+            assert from_document(json.loads(text)) == graph
+
+    def test_edges_come_sorted_and_once(self):
+        document = to_document(chain_of(1, 2, 3)) | {"edges": [[3, 4], [0, 4], [3, 4], [2, 3]]}
+        assert from_document(document).edges == ((2, 3), (0, 4), (3, 4))
 
     def test_without_a_fault_error_is_null(self):
         assert to_document(blocks(1))["error"] is None
@@ -153,12 +159,29 @@ class TestDocument:
             (lambda d: d["edges"].append([0, 99]), "leaves the graph"),
             (lambda d: d["edges"].append([0]), "ends"),
             (lambda d: d["edges"].append([0, -1]), "not a count"),
-            (lambda d: d["nodes"][2].update(parent=2), "parent"),
+            (lambda d: d["edges"].append([0, True]), "not a count"),
+            (lambda d: d["edges"].append([0, 1.0]), "not a count"),
+            (lambda d: d["edges"].append([0, 1 << 70]), "not a count"),
+            (lambda d: d["edges"].append("ab"), "expected a list"),
+            (lambda d: d["nodes"][2].update(parent=2), "node 2: its parent"),
+            (lambda d: d["nodes"][2].update(parent=-2), "parent"),
+            (lambda d: d["nodes"][2].update(parent=1.0), "parent"),
             (lambda d: d["nodes"][2].update(parent=True), "parent"),
             (lambda d: d["nodes"][2].update(flops=1 << 70), "not a count"),
             (lambda d: d["nodes"][2].update(flops=1.5), "not a count"),
+            (lambda d: d["nodes"][2].update(flops=True), "not a count"),
+            (lambda d: d["nodes"][2].update(shared=-1), "node 2: shared: -1 is not a count"),
             (lambda d: d["nodes"][2].update(kind="spell"), "kind"),
+            (lambda d: d["nodes"][2].update(kind=["module"]), "kind"),
+            (lambda d: d["nodes"][2].pop("kind"), "kind"),
+            (lambda d: d["nodes"][2].update(state=None), "state"),
+            (lambda d: d["nodes"][2].update(path=7), "node 2: path: expected text"),
+            (lambda d: d["nodes"][2].update(extra=None), "extra"),
             (lambda d: d["nodes"][2].update(out_shapes=[["a"]]), "not a count"),
+            (lambda d: d["nodes"][2].update(out_shapes=[[-1]]), "not a count"),
+            (lambda d: d["nodes"][2].update(out_shapes=[[True]]), "not a count"),
+            (lambda d: d["nodes"][2].update(out_shapes=["ab"]), "expected a list"),
+            (lambda d: d["nodes"][2].update(in_shapes={}), "expected a list"),
             (lambda d: d["nodes"].append(None), "object"),
             (lambda d: d.update(totals=[]), "totals"),
             (lambda d: d.update(notes="x"), "notes"),

@@ -165,3 +165,47 @@ def test_a_tied_head_and_a_vit():
     tokens, width = 17, 24
     layer = 2 * tokens * (4 * width * width + 2 * width * 48) + 2 * tokens * tokens * 2 * width
     assert graphs[0].totals.flops == 2 * 16 * width * 3 * 64 + 2 * layer + 2 * width * 7
+
+
+def bert_by_hand(batch, steps, width, depth, wide, words, longest):
+    """Parameters and FLOPs of BERT, as its paper's figure has it."""
+    norm = 2 * width
+    layer = 4 * (width * width + width) + norm + (2 * width * wide + wide + width) + norm
+    parameters = (words + longest + 2) * width + norm + depth * layer + width * width + width
+    products = 2 * batch * steps * (4 * width * width + 2 * width * wide)
+    scores = 2 * batch * steps * steps * width * 2
+    return parameters, depth * (products + scores) + 2 * batch * width * width
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "auto"])
+@pytest.mark.parametrize("mode", ["positional", "keywords", "text", "dict"])
+def test_bert(stage, mode):
+    torch.manual_seed(0)
+    model = zoo.BERT(width=24, depth=2, heads=3, wide=40, words=53, longest=19).eval()
+    ids = torch.randint(1, 53, (2, 7))
+    types, mask = torch.zeros_like(ids), torch.ones_like(ids)
+    named = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+    given, keywords = {
+        "positional": ((ids, types, mask), {}),
+        "keywords": ((ids,), {"attention_mask": mask}),
+        "text": (("2x7:int64",), {}),
+        "dict": ((named,), {}),
+    }[mode]
+    graph = trace(model, *given, stage=stage, **keywords)
+    assert graph.complete, graph.fault
+    assert not graph.guessed
+    expected = bert_by_hand(2, 7, 24, 2, 40, 53, 19)
+    assert (graph.totals.parameters, graph.totals.flops) == expected
+    assert sum(node.parameters for node in graph.nodes) == expected[0]
+    outputs = [node.label for node in graph.nodes if node.kind == "output"]
+    assert outputs == ["output.last_hidden_state", "output.pooler_output"]
+
+
+def test_bert_base_has_its_known_size():
+    with torch.device("meta"):
+        model = zoo.BERT()
+    graph = trace(model, "1x512:int64")
+    assert graph.totals.parameters == 109_482_240
+    assert graph.totals.flops == bert_by_hand(1, 512, 768, 12, 3072, 30522, 512)[1]
+    tree = trace(model)
+    assert (tree.stage, tree.totals.parameters, tree.totals.flops) == ("static", 109_482_240, 0)

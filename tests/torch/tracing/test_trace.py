@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import threading
 from dataclasses import dataclass
 
@@ -108,6 +109,17 @@ def test_a_raise_of_the_users_names_the_line():
     assert (fault.kind, fault.text) == ("NotImplementedError", "the decoder is missing")
     assert fault.line == 'raise NotImplementedError("the decoder is missing")'
     assert fault.operation == ""
+
+
+def test_what_the_standard_library_raises_is_told_at_the_users_line():
+    class Reads(nn.Module):
+        def forward(self, x):
+            return x * json.loads("{")["scale"]
+
+    fault = trace(Reads(), "2x3").fault
+    assert fault.kind == "JSONDecodeError"
+    assert fault.source.startswith("test_trace.py:")
+    assert fault.line == 'return x * json.loads("{")["scale"]'
 
 
 def test_an_exception_that_the_model_handles_is_no_fault():
