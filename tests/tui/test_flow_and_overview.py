@@ -292,6 +292,36 @@ async def test_prompts_are_left_accepted_completed_and_recalled(overview):
     assert d.desk.selection.top == 3
 
 
+async def test_a_value_on_the_line_is_replaced_by_typing_and_edited_by_other_keys(overview):
+    d = overview
+    await d.run("filter fine")
+    await d.press("&")
+    line = d.work.prompt.query_one("PromptInput")
+    assert line.selected_text == "fine"
+    await d.press("~pa")
+    assert line.value == "pa"
+    await d.press("escape")
+    for key, value in (
+        ("backspace", "finx"),
+        ("left", "finxe"),
+        ("home", "xfine"),
+        ("end", "finex"),
+    ):
+        await d.press("&", key, "x")
+        assert line.value == value, key
+        assert not line.selected_text
+        await d.press("escape")
+    # A character that comes before the line has the focus does the same.
+    await d.press("&")
+    d.work.prompt.insert("d")
+    d.work.prompt.insert("e")
+    assert line.value == "de"
+    await d.press("escape")
+    await d.press("&", "enter")
+    assert d.desk.selection.filter == "fine"
+    await d.run("filter")
+
+
 async def test_help_scrolls_and_is_left_by_any_key(overview):
     d = overview
     for view in "ovf":
