@@ -250,7 +250,10 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("help", ("?",), "every key of this view", group="tool", hint="help"),
     Binding("reload", ("r", "ctrl+l"), "read the folder again and redraw", group="tool"),
     Binding(
-        "adapter", ("!",), "cancel: stop the adapter's process, or start it again", group="tool"
+        "adapter",
+        ("!",),
+        "cancel: stop the process that was started here, or start it again",
+        group="tool",
     ),
     Binding("cancel", ("escape", "ctrl+c"), "leave a box, a count, a question", group="tool"),
     Binding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from kit.pilot import driven
 from kit.run_folders import SmallGpt, write_run
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.folder.generation import AdapterWriter
+from gradtui.folder.location import DebugFolder
 from gradtui.tui.actions.of_runs import HISTORY, OVERVIEW
 from gradtui.viewmodel.run.choice import NEWEST, RunChoice
 
@@ -210,16 +213,38 @@ async def test_kept_tensors_open_in_values_and_step(folder):
         assert d.desk.selection.view == "values"
 
 
-async def test_where_nothing_is_kept_it_offers_to_ask_for_it(folder):
+async def test_where_nothing_is_kept_and_nobody_could_keep_it_it_says_so(folder):
     async with driven(folder, size=(80, 24)) as d:
         await opened(d)
         await d.run("find embed")
-        await d.keys("v")
-        assert "no tensor of embed is kept" in d.work.asking.text
+        for key in ("v", "enter"):
+            await d.keys("", key)
+            assert not d.work.asking.text
+            assert "no tensor of embed is kept, and no training runs" in seen(d)
+        # The next key is no answer, and acts.
+        await d.keys("k")
+        assert d.desk.selection.run.path != "embed"
         await d.keys("t")
         assert d.desk.selection.view == "history"
         await d.run("keep")
-        assert "no adapter" in d.notice
+        assert "no training runs" in d.notice
+
+
+async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder, tmp_path):
+    place = tmp_path / "run"
+    shutil.copytree(folder, place)
+    async with driven(place, size=(80, 24)) as d:
+        with AdapterWriter(DebugFolder.at(f"{place}/")) as writer:
+            writer.set_state("training", message="watching GPT")
+            await opened(d)
+            await d.wait(lambda: d.work.view.adapter.alive, "the training")
+            await d.run("find embed")
+            await d.keys("v")
+            assert "no tensor of embed is kept" in d.work.asking.text
+            await d.keys("k")
+            assert "asked the run to keep embed" in d.notice
+            await d.wait(lambda: "training runs" in d.text(), "the status")
+        await d.wait(lambda: "training ended" in d.text(), "the end")
 
 
 async def test_what_was_chosen_stays_for_the_next_start(folder, tmp_path, monkeypatch):

@@ -43,6 +43,10 @@ class Room(Protocol):
     def chart_columns(self) -> int:
         """Columns of the field of the chart, as it was last drawn."""
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether an adapter, or a training, lives that answers what is asked."""
+
     def act(self, action: str, count: int = 0) -> None:
         """Do what an action does in the view that is shown."""
 

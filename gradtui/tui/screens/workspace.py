@@ -85,6 +85,11 @@ class Workspace:
         if problems:
             self.desk.say(problems[0], "warn")
 
+    @property
+    def writer(self) -> str:
+        """What writes the folder, in a word."""
+        return self.view.writer if self.view is not None else "adapter"
+
     async def open(self) -> None:
         """Put the views on the shell."""
         await self.shell.body.mount(self.views)
@@ -164,7 +169,7 @@ class Workspace:
             self.desk.say(fresh[0] + more, "warn")
         for number, answer in view.answers.items():
             if answer.status != "done" and (before is None or number not in before.answers):
-                self.desk.say(f"the adapter: {answer.reason or answer.status}", "warn")
+                self.desk.say(f"the {self.writer}: {answer.reason or answer.status}", "warn")
 
     @staticmethod
     def _place(selection: Selection) -> tuple[object, ...]:
@@ -184,7 +189,7 @@ class Workspace:
         ended = state.ended and (self.child is None or not self.child.ended)
         self.child = state
         if ended and state.code and not self.room.leaving:
-            self.desk.say(f"{state.ended}; :log shows what it printed", "bad")
+            self.desk.say(f"{self.writer} {state.ended}; :log shows what it printed", "bad")
             if not self.desk.generations.kept and not self.desk.planning:
                 self.desk.selection = replace(self.desk.selection, view="log", row=0)
         self.draw()
