@@ -60,7 +60,7 @@ class Following:
         if not desk.watching:
             work.shell.tall_detail()
             work.shell.set_timer(WARM_AFTER, _warm)
-            if desk.selection.view == "architecture" and not work.has_state:
+            if desk.selection.view == "architecture" and work.is_new:
                 # The graph came before the run was read.
                 desk.selection = replace(desk.selection, view="overview")
         desk.watch.arrived(view.watched, view.findings, view.reading)

@@ -81,9 +81,16 @@ class Workspace:
         self._asked: set[object] = set()
         self._state_timer: Any = None
         self.has_state = bool(state)
+        self.chose_view = False
+        """Whether a key has chosen the view: what arrives later opens no other one."""
         self._summarized: object = None
         if problems:
             self.desk.say(problems[0], "warn")
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has chosen a view of this folder yet."""
+        return not (self.has_state or self.chose_view)
 
     @property
     def writer(self) -> str:
@@ -119,7 +126,9 @@ class Workspace:
             # What a crash left stays in the journal until the person has answered for it.
             self.pending.journalled = desk.edits.cells
             if not self.has_state and not desk.watching:
-                desk.selection = first_selection(desk.selection, view.session)
+                first = first_selection(desk.selection, view.session)
+                chosen = desk.selection.view if self.chose_view else first.view
+                desk.selection = replace(first, view=chosen)
             self._shown_changed()
             desk.selection = at_strongest_link(desk.selection, desk.session)
             self.pending.offer_recovered()
@@ -154,7 +163,7 @@ class Workspace:
         desk = self.desk
         desk.plan.arrived(graph)
         alone = not desk.generations.kept and not desk.watching
-        if alone and (desk.selection.view == "log" or (first and not self.has_state)):
+        if alone and (desk.selection.view == "log" or (first and self.is_new)):
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:
             from gradtui.tui.actions.drafting import go_to_fault
@@ -244,6 +253,13 @@ class Workspace:
                 desk.say(str(error), "warn")
         self.after(before)
 
+    async def typed_early(self, keys: list[str]) -> None:
+        """Act on those of some keys that choose a view: others were meant for what was not there yet."""
+        for key in keys:
+            binding = self.keys.keymap.find(self.desk.selection.view, key)
+            if binding is not None and binding.id.startswith("view."):
+                await self.pressed(key)
+
     def answered(self, kind: str, text: str) -> None:
         """Act on a line that was typed."""
         from gradtui.tui.actions.table import answer_of
@@ -294,6 +310,7 @@ class Workspace:
             # The keys went to another map: its cells are no corners of the box.
             desk.box = ()
         if desk.selection is not before:
+            self.chose_view |= desk.selection.view != before.view
             if desk.selection.view == "log" != before.view:
                 desk.before_log = before.view
             if before.estimate != desk.selection.estimate:
