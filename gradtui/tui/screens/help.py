@@ -39,6 +39,7 @@ _RUN_SYMBOLS: tuple[TextLine, ...] = (
     line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step   k kept tensors"
          "   ╵ end of an epoch"),
     line("   a curve reaches from the least to the greatest value of the steps in a column"),
+    line("   ", ("x", "bad"), " on its axis: not finite at that step, a gap in the curve"),
 )  # fmt: skip
 
 

@@ -153,7 +153,8 @@ class HistoryView(LineView):
             with_column(field, self.window.column(self.window.cursor, field.width), ascii=ascii)
         )
         if self.chart.empty:
-            words = "nothing measured in these steps"
+            spoilt = any(len(curve.bad) for curve in self.chart.curves)
+            words = f"nothing {'finite' if spoilt else 'measured'} in these steps"
             lines[len(lines) // 3] = line((f"          {words}", "dim"))
         return lines
 
