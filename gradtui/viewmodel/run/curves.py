@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.choice import RunChoice
 
 MOST_CURVES: Final = 24
+ZERO_ROWS: Final = 1.5
+"""Rows of a logarithmic chart between its least number and its zeros."""
 _STEP_WIDTH: Final = 10
 """Columns a label of the step axis needs."""
 _NEWEST: Final = 32
@@ -85,7 +87,7 @@ class Chart:
 
     Attributes:
         window: the steps of the x axis.
-        low: of the y axis, in its units: logarithms where ``log``.
+        low: of the y axis, in its units: logarithms where ``log``. Zeros lie there, apart from all numbers.
         high: its other end.
         log: whether y are base-10 logarithms.
         note: why the axis is not the one that was asked for; empty where it is.
@@ -205,6 +207,10 @@ def chart_of(
         )  # fmt: skip
     bottom, top = _bounds(curves, log=log)
     ticks = (log_ticks if log else linear_ticks)(bottom, top, max(height // 2, 2))
+    if log and any(np.isneginf(values).any() for c in curves for values in (c.y, c.low)):
+        # No logarithm is that of 0: it has a row of its own, below all numbers.
+        bottom -= ZERO_ROWS * (top - bottom) / max(height - ZERO_ROWS, 1.0)
+        ticks = [(bottom, "0"), *ticks]
     steps_at = step_ticks(window.first, window.last, max(width // _STEP_WIDTH, 1))
     return Chart(tuple(curves), window, bottom, top, log, note, tuple(steps_at), tuple(ticks))
 

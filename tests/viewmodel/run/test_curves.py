@@ -58,6 +58,12 @@ def test_on_a_log_axis_zero_lies_at_the_bottom():
     found = chart(run_with([1.0, 0.0, 1.0, 100.0]))
     assert found.log
     assert np.isneginf(found.curves[0].y[1])
+    assert found.y_ticks[0] == (found.low, "0")
+    assert found.low < 0 <= found.y_ticks[1][0]
+    rows = [plain(each) for each in drawn(found, 60, 12).lines]
+    labels = [row[:7].strip() for row in rows]
+    assert "0" in labels
+    assert labels.index("0") > labels.index("1")
     assert np.isfinite((found.low, found.high)).all()
 
 
