@@ -162,6 +162,7 @@ class Watcher:
         if logged or self.keeping.is_asked:
             self._log_in_full()
         if self._scaler is not None:
+            self._scaler.begin()
             self._old_scale = self._scaler.scale()
 
     def _take_requests(self) -> None:
