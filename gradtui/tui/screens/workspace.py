@@ -189,8 +189,8 @@ class Workspace:
         desk.selection = reconcile(desk.selection, desk.session)
         self._summarized = desk.session
         desk.summary = summarize(desk.session, desk.previous)
-        if desk.generations.comparing:
-            # A difference of nothing is no vanishing gradient.
+        if desk.generations.comparing or "kept" in desk.session.meta:
+            # A difference of nothing is no vanishing gradient, nor is a kept output; its run has findings of its own.
             desk.summary = replace(desk.summary, findings=())
 
     def child_changed(self, state: ChildState) -> None:
