@@ -8,10 +8,7 @@ from kit import places
 from kit.pilot import driven
 
 from gradtui.core.estimate import ESTIMATES
-from gradtui.tui.keymap import Keymap
-from gradtui.tui.screens.help import help_lines
 from gradtui.viewmodel.flow_table import flow_rows
-from gradtui.viewmodel.text import line_width
 from gradtui.viewmodel.text import plain as text_of
 
 
@@ -369,12 +366,3 @@ async def test_a_filter_is_named_wherever_the_rail_obeys_it(overview):
     for view in "ovf":
         await d.keys(view)
         assert "only o" in text_of(d.app.shell.headline.lines[0]), view
-
-
-def test_the_help_has_two_columns_where_there_is_room():
-    narrow, wide = (help_lines(Keymap(), "values", width) for width in (99, 120))
-    assert len(wide) < 0.65 * len(narrow)
-    words = " ".join(" ".join(text_of(text).split()) for text in wide)
-    for name in ("editing", "commands", "write the edited input", ":svg", "what is drawn"):
-        assert name in words
-    assert all(line_width(text) <= 120 for text in wide)
