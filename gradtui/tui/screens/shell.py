@@ -120,10 +120,23 @@ class Shell(Screen[Any]):
             self._early.append(key or event.key)
 
     async def catch_up(self) -> None:
-        """Choose the view that was asked for while the folder was read; of the keys of that time only these are for it."""
+        """Act on the keys that came while the folder was read, but for those that edit: nothing was seen to edit yet."""
         early, self._early = self._early, []
-        if self.workspace is not None:
-            await self.workspace.typed_early(early)
+        work = self.workspace
+        if work is None:
+            return
+        for key in early:
+            if work.is_typing and work.prompt is not None:
+                text = " " if key == "space" else key
+                if len(text) > 1:
+                    # Enter, say: what it would accept was not seen either.
+                    return
+                work.prompt.insert(text)
+                continue
+            binding = work.keys.keymap.find(work.desk.selection.view, key)
+            if binding is None or binding.group != "editing":
+                await work.pressed(key)
+                await work.open_prompt()
 
     def paint_now(self) -> None:
         """Show what a key did without waiting for the next tick of a timer."""
@@ -163,5 +176,5 @@ class Shell(Screen[Any]):
         width = self.size.width
         left = line((" gradtui", "title"), "  ", safe_label(self.folder, max(width // 2, 8)))
         self.header.show(spread(left, line(("loading ", "dim")), width))
-        words = (" quit", "dim"), ("   a view's letter opens it once the folder is read", "dim")
+        words = (" quit", "dim"), ("   other keys act once the folder is read", "dim")
         self.keys.show(clip(line((" q", "key"), *words), width))

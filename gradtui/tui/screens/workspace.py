@@ -253,13 +253,6 @@ class Workspace:
                 desk.say(str(error), "warn")
         self.after(before)
 
-    async def typed_early(self, keys: list[str]) -> None:
-        """Act on those of some keys that choose a view: others were meant for what was not there yet."""
-        for key in keys:
-            binding = self.keys.keymap.find(self.desk.selection.view, key)
-            if binding is not None and binding.id.startswith("view."):
-                await self.pressed(key)
-
     def answered(self, kind: str, text: str) -> None:
         """Act on a line that was typed."""
         from gradtui.tui.actions.table import answer_of
