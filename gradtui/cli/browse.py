@@ -18,13 +18,17 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the arguments without a command."""
     made = Parser(prog="gradtui", add_help=False, parents=[screen_options()])
     made.add_argument("folder", metavar="FOLDER", nargs="?")
+    made.add_argument("--wait", action="store_true")
     made.add_argument("--version", action="store_true")
     made.add_argument("-h", "--help", action="store_true")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
-    """Open the folder, or the newest one at or below here, and return the exit code."""
+    """Open the folder, or the newest one at or below here, and return the exit code.
+
+    With ``--wait`` the folder may be one that a training or an adapter has yet to write.
+    """
     if options.help:
         print(HELP, end="")
         return 0
@@ -33,14 +37,18 @@ def run(options: argparse.Namespace) -> int:
         return 0
     from gradtui.store.locate import is_debug_folder, newest_folder
 
-    location = options.folder
+    location, is_there = options.folder, True
     if location is None:
+        if options.wait:
+            raise UsageError("--wait needs the FOLDER that a training will write (gradtui --help)")
         location = newest_folder(".")
         if not location:
             raise UsageError(f"no debug folder here or below; {HINT}")
     elif not is_debug_folder(location):
-        raise FolderMissing(location, "no debug folder is there")
+        if not options.wait:
+            raise FolderMissing(location, "no debug folder is there; --wait waits for one")
+        is_there = False
     terminal.need_terminal(location)
     from gradtui.launch import Launch
 
-    return terminal.open_screen(Launch(location, **screen_arguments(options)))
+    return terminal.open_screen(Launch(location, wait=not is_there, **screen_arguments(options)))

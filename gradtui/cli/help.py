@@ -26,6 +26,7 @@ options (gradtui COMMAND --help has those of a command):
   --color WHEN       auto, truecolor, 256, 16, none
   --ascii            draw with ASCII characters alone
   --mouse            take the mouse too
+  --wait             for a FOLDER that is not there yet: the pane waits until it is written
   --poll             look at the folder by the clock only, for network drives
   --max-bytes N      the largest file that is read; K, M, G after the number (default 1G)
   --version          the version

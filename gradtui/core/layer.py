@@ -25,12 +25,14 @@ class Layer:
         gradient: [H, W], or [C, H, W] where the file has channels.
         origin: where the gradient comes from.
         channels: [C, H, W]; (0, 0, 0) where channels are unknown.
+        quantity: what the map holds, in a word, where it is another tensor of the layer: "output", "parameter".
     """
 
     name: str
     gradient: Array
     origin: Origin = "file"
     channels: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    quantity: str = "gradient"
     _summed: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

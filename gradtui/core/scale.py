@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -93,8 +94,8 @@ class Scaling:
         return as_floats(share)
 
 
-def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
-    """Return the scaling that fits a map.
+def scaling(scale: str, *maps: npt.ArrayLike) -> Scaling:
+    """Return the scaling that fits a map, or several together.
 
     - ``linear``: levels are equal steps of magnitude up to the largest.
     - ``symlog``: ``log(1 + |x| · 10⁴ / max) / log(1 + 10⁴)``, for numbers over many orders.
@@ -102,19 +103,19 @@ def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
 
     Args:
         scale: one of `SCALES`.
-        values: of any shape and real dtype.
+        maps: of any shapes and real dtypes.
 
     Raises:
         UsageError: there is no such scale.
 
     Special values: NaN and infinities have no part in it; an empty map, or one of zeros, has a limit of
-        0. A map of more than 65,536 cells is ranked by an even sample of them.
+        0, as no map has. More than 65,536 cells are ranked by an even sample of them.
     """
     if scale not in SCALES:
         raise UsageError(f"no scale is called {scale}: {', '.join(SCALES)}")
-    array = np.asarray(values)
+    arrays = [np.asarray(values) for values in maps]
     limit, count = 0.0, 0
-    for part in finite_parts(array):
+    for part in chain.from_iterable(map(finite_parts, arrays)):
         size = np.abs(part)
         limit = max(limit, float(size.max(initial=0.0)))
         count += size.size
@@ -123,7 +124,7 @@ def scaling(scale: str, values: npt.ArrayLike) -> Scaling:
         # An even sample, the first cell of each stride: the same map always looks the same.
         stride = max(1, -(-count // _SAMPLE))
         taken, passed = [], 0
-        for part in finite_parts(array):
+        for part in chain.from_iterable(map(finite_parts, arrays)):
             positive = np.abs(part[part != 0])
             taken.append(positive[-passed % stride :: stride])
             passed += positive.size

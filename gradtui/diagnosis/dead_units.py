@@ -8,7 +8,7 @@ import numpy as np
 
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.outputs import deepest, few_rows
-from gradtui.diagnosis.table import ongoing
+from gradtui.diagnosis.table import spell_of
 from gradtui.diagnosis.words import called, percent, place, since
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PASSING: Final = (
 
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
-    """Yield the outputs of which most units are 0 over a whole batch, at every measurement.
+    """Yield the outputs of which most units are 0 over a whole batch, at every measurement; a note where they were.
 
     The share of such units says something only where a unit has many values in a batch (it is a channel,
     or the batch is large): else a unit that fires now and then looks dead. There all values must be zero.
@@ -50,26 +50,28 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         silent = zeros.low / count.high >= bounds.dead_zeros
     most = (share >= bounds.dead_share) & ((units.high >= bounds.dead_units) | (share >= 1))
     mask = most & ((samples >= bounds.dead_samples) | silent)
-    start, held = ongoing(mask, ~np.isnan(share), bounds.gap)
+    spell = spell_of(mask, ~np.isnan(share), bounds.gap, few_rows(bounds))
     columns = [
         column
-        for column in np.flatnonzero(held >= few_rows(bounds)).tolist()
+        for column in np.flatnonzero(spell.start >= 0).tolist()
         if not any(word in evidence.kinds.get(dead.keys[column].path, "") for word in PASSING)
     ]
     for column in deepest(dead.keys, columns):
         key = dead.keys[column]
-        row = int(np.flatnonzero(~np.isnan(share[:, column]))[-1])
+        over = bool(spell.over[column])
+        row = int(spell.end[column] if over else np.flatnonzero(~np.isnan(share[:, column]))[-1])
         now = float(share[row, column])
         all_units = int(units.high[row, column])
         yield Finding(
             "dead units",
-            "bad" if now >= bounds.dead_bad else "warn",
+            "note" if over else "bad" if now >= bounds.dead_bad else "warn",
             key.path,
             called(key),
-            since(dead, int(start[column])),
-            f"{'All' if now >= 1 else 'Most'} units of {place(key.path)} are dead.",
-            f"{round(now * all_units)} of {all_units} units ({percent(now)}) are 0 over a whole batch, "
-            f"{int(held[column])} times in a row; the bound is {percent(bounds.dead_share)}",
+            since(dead, int(spell.start[column])),
+            f"{'All' if now >= 1 else 'Most'} units of {place(key.path)} {'were dead for a while' if over else 'are dead'}.",
+            f"{round(now * all_units)} of {all_units} units ({percent(now)}) {'were' if over else 'are'} 0 over a whole batch, "
+            f"{int(spell.count[column])} times in a row; the bound is {percent(bounds.dead_share)}",
             "Try a lower learning rate, biases that begin at 0 or above, or LeakyReLU or GELU instead.",
+            until=int(dead.ends[row]) if over else -1,
             series=(key.of("dead_share"), key.of("zero_share")),
         )

@@ -96,7 +96,7 @@ def _failed(find: Find, error: Exception) -> Finding:
 def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Leave out what only follows: a layer without a gradient makes no steps."""
     found = tuple(findings)
-    starved = {path for f in found if f.rule == "vanishing" for path in f.paths}
+    starved = {path for f in found if f.rule == "vanishing" and f.ongoing for path in f.paths}
     return tuple(
         f
         for f in found

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.table import lasting, middle, newest, ongoing
-from gradtui.diagnosis.words import and_more, others, place, short, since, times
+from gradtui.diagnosis.words import and_more, gradients_of, others, place, short, since, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,7 +186,7 @@ def _grown(
         key.path,
         key.slot,
         since(table, begin),
-        f"The gradient of {place(key.path)}{and_more(also)} {'exploded' if over else 'explodes'}"
+        f"{gradients_of(key.path, also)} {'exploded' if over else 'explode' if also else 'explodes'}"
         + (", and came back." if over else ", before clipping." if clipped else "."),
         f"|grad|2 reached {short(worst.peak)} in {steps} steps, {times(worst.factor)} the largest before "
         f"({short(worst.before)}); the bound is {times(worst.bound)}"

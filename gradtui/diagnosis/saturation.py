@@ -8,7 +8,7 @@ import numpy as np
 
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.outputs import deepest, few_rows
-from gradtui.diagnosis.table import ongoing
+from gradtui.diagnosis.table import spell_of
 from gradtui.diagnosis.words import called, percent, place, since
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
-    """Yield the nonlinearities most of whose values are in their flat part, at every measurement.
+    """Yield the nonlinearities most of whose values are in their flat part, at every measurement; a note where they were.
 
     The last one of a network is left out: a classifier that is sure of itself is saturated there, and
     its loss knows how to deal with it.
@@ -32,8 +32,10 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     count = evidence.aligned(evidence.table("output", "count"), saturated)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = saturated.low / count.high
-    start, held = ongoing(share >= bounds.saturated_share, ~np.isnan(share), bounds.gap)
-    columns = np.flatnonzero(held >= few_rows(bounds)).tolist()
+    spell = spell_of(
+        share >= bounds.saturated_share, ~np.isnan(share), bounds.gap, few_rows(bounds)
+    )
+    columns = np.flatnonzero(spell.start >= 0).tolist()
     if not columns:
         return
     last = evidence.structure.last_module
@@ -41,17 +43,19 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         key = saturated.keys[column]
         if key.path == last or last.startswith(f"{key.path}.") or not key.path:
             continue
-        row = int(np.flatnonzero(~np.isnan(share[:, column]))[-1])
+        over = bool(spell.over[column])
+        row = int(spell.end[column] if over else np.flatnonzero(~np.isnan(share[:, column]))[-1])
         now = float(share[row, column])
         yield Finding(
             "saturation",
-            "bad" if now >= bounds.saturated_bad else "warn",
+            "note" if over else "bad" if now >= bounds.saturated_bad else "warn",
             key.path,
             called(key),
-            since(saturated, int(start[column])),
-            f"{place(key.path)} is saturated.",
-            f"{percent(now)} of its values are in the flat part, {int(held[column])} times in a row; the "
+            since(saturated, int(spell.start[column])),
+            f"{place(key.path)} {'was saturated for a while' if over else 'is saturated'}.",
+            f"{percent(now)} of its values {'were' if over else 'are'} in the flat part, {int(spell.count[column])} times in a row; the "
             f"bound is {percent(bounds.saturated_share)}",
             "Try smaller weights or a normalisation before it, or a lower learning rate.",
+            until=int(saturated.ends[row]) if over else -1,
             series=(key.of("saturated_share"),),
         )

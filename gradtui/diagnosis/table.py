@@ -80,6 +80,12 @@ class Table:
         high = last if self.high is self.last else change(self.high)
         return Table(keys, steps, ends, low, high, last)
 
+    def until(self, rows: int) -> Table:
+        """Return the first rows alone: the run as it was known then."""
+        return self._of(
+            self.keys, self.steps[:rows], self.ends[:rows], lambda values: values[:rows]
+        )
+
     def within(self, largest: float) -> Table:
         """Return the table with numbers beyond ``largest`` (infinities) brought back to it; NaN stays."""
         return self._of(
@@ -203,6 +209,64 @@ def ongoing(mask: Flags, known: Flags, gap: int) -> tuple[Indices, Indices]:
             if not alive.any():
                 break
     return start, count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spell:
+    """For each column the newest time that a condition lasted.
+
+    Attributes:
+        start: intp [n]: the first row; -1 where it never lasted.
+        end: intp [n]: the last row that confirms it.
+        count: intp [n]: how many rows do.
+        over: bool [n]: whether it holds no more.
+    """
+
+    start: Indices
+    end: Indices
+    count: Indices
+    over: Flags
+
+    @property
+    def ongoing(self) -> Indices:
+        """The columns in which it still holds."""
+        return np.flatnonzero((self.start >= 0) & ~self.over)
+
+    @property
+    def past(self) -> Indices:
+        """The columns in which it is over."""
+        return np.flatnonzero((self.start >= 0) & self.over)
+
+
+def spell_of(mask: Flags, known: Flags, gap: int, least: int) -> Spell:
+    """Return when a condition lasted last: what `ongoing` tells, and of what ended, when that was.
+
+    Args:
+        mask: [k, n]: where the condition holds.
+        known: [k, n]: where it could be judged; other rows neither confirm nor end it.
+        gap: known rows that may miss it, in a row.
+        least: rows that must confirm it; what was shorter is passed over.
+    """
+    columns = mask.shape[1]
+    start, end = np.full(columns, -1, np.intp), np.full(columns, -1, np.intp)
+    count, misses = np.zeros(columns, np.intp), np.zeros(columns, np.intp)
+    over = np.zeros(columns, np.bool_)
+    sought = np.count_nonzero(mask & known, axis=0) >= least
+    for row in range(len(mask) - 1, -1, -1):
+        if not sought.any():
+            break
+        here = known[row] & sought
+        holds = here & mask[row]
+        new = holds & (count == 0)
+        end[new], over[new] = row, misses[new] > gap
+        start[holds] = row
+        count += holds
+        misses = np.where(holds, 0, misses + (here & ~mask[row]))
+        begun = (count > 0) & (misses > gap)
+        sought &= ~(begun & (count >= least))
+        count[begun & (count < least)] = 0
+    start[count < least] = -1
+    return Spell(start, end, count, over)
 
 
 def lasting(values: Floats, rows: int) -> Floats:

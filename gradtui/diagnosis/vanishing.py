@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.table import middle, newest, ongoing, upper
-from gradtui.diagnosis.words import and_more, others, place, short, since
+from gradtui.diagnosis.table import Spell, middle, newest, spell_of, upper
+from gradtui.diagnosis.words import gradients_of, others, short, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ LARGE: Final = 0.9
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield one finding for the weights that are far below the network's large gradients, one for those that fell.
+
+    What was so for a while and is no more is a note, one for all that were so at one time.
 
     A weight's gradient norm is held against the upper tenth of the weights at the same step, where those
     lie behind it on the way to the loss (a gradient that is lost on its way back), and against its own past
@@ -43,21 +46,48 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         usual = middle(share[:half])
         # What stays as it was while the others explode has not fallen.
         fell = table.high < bounds.vanish_own * middle(table.last[:half])
-    below = _held(table, far < bounds.vanish_below, bounds)
-    below = below[_loss_side(evidence, table, below, bounds)]
-    if len(below):
-        yield _finding(evidence, table, below, far, bounds.vanish_below, bounds)
-    fallen = _held(table, (share < bounds.vanish_past * usual) & fell, bounds)
-    fallen = np.setdiff1d(fallen, below)
-    if len(fallen):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            against = share / usual
-        yield _finding(evidence, table, fallen, against, bounds.vanish_past, bounds, fell=True)
+        past = share / usual
+    cases = (
+        _Case(_spell(table, far < bounds.vanish_below, bounds), far, bounds.vanish_below),
+        _Case(_spell(table, (past < bounds.vanish_past) & fell, bounds), past, bounds.vanish_past, True),
+    )  # fmt: skip
+    told: list[int] = []
+    for over in (False, True):
+        for case in cases:
+            for columns, rows in _together(case.spell, len(table), over=over):
+                new = np.setdiff1d(columns, told)
+                if not case.fell:
+                    new = new[_loss_side(evidence, table.until(rows), new, bounds)]
+                if len(new):
+                    told += new.tolist()
+                    yield _finding(evidence, table.until(rows), new, case, bounds, over=over)
 
 
-def _held(table: Table, mask: Flags, bounds: Bounds) -> Indices:
-    _, count = ongoing(mask, table.known, bounds.gap)
-    return np.flatnonzero(count >= bounds.rows)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """One of the two ways to vanish: when, the shares [k, n] that are below the bound then, and the bound."""
+
+    spell: Spell
+    shares: Floats
+    bound: float
+    fell: bool = False
+
+
+def _spell(table: Table, mask: Flags, bounds: Bounds) -> Spell:
+    return spell_of(mask, table.known, bounds.gap, bounds.rows)
+
+
+def _together(spell: Spell, length: int, *, over: bool) -> Iterator[tuple[Indices, int]]:
+    """Yield columns that vanish at one time, and how many rows were known by the end of that time."""
+    if not over:
+        yield spell.ongoing, length
+        return
+    rest = spell.past
+    while len(rest):
+        latest = rest[np.argmax(spell.end[rest])]
+        group = spell.end[rest] >= spell.start[latest]
+        yield rest[group], int(spell.end[latest]) + 1
+        rest = rest[~group]
 
 
 def _loss_side(evidence: Evidence, table: Table, columns: Indices, bounds: Bounds) -> Flags:
@@ -69,14 +99,14 @@ def _loss_side(evidence: Evidence, table: Table, columns: Indices, bounds: Bound
     return behind
 
 
-def _silent(evidence: Evidence, paths: list[str], bounds: Bounds) -> tuple[str, ...]:
+def _silent(evidence: Evidence, paths: list[str], rows: int, bounds: Bounds) -> tuple[str, ...]:
     """Which modules get nothing at all: of those given, those without any other gradient, and those like them.
 
     A weight whose input is 0 has no gradient, while the bias beside it has one: the gradient came that far, and what
     is wrong lies before it. Where only such modules are left, all are. Modules without a weight matrix (a
     normalisation) are added where all of their gradients became zero.
     """
-    table = evidence.gradients
+    table = evidence.gradients.until(rows)
     last = newest(table.last, bounds.rows)
     known = np.count_nonzero(table.known[-bounds.rows :], axis=0) > 0
     stopped = (last == 0) & known
@@ -94,18 +124,16 @@ def _finding(
     evidence: Evidence,
     table: Table,
     columns: Indices,
-    share: Floats,
-    bound: float,
+    case: _Case,
     bounds: Bounds,
     *,
-    fell: bool = False,
+    over: bool,
 ) -> Finding:
-    starts, _ = ongoing(share[:, columns] < bound, table.known[:, columns], bounds.gap)
     now = newest(table.last[:, columns], bounds.rows)
-    shares = newest(share[:, columns], bounds.rows)
+    shares = newest(case.shares[: len(table), columns], bounds.rows)
     paths = [table.keys[i].path for i in columns.tolist()]
     if (now == 0).all():
-        paths = list(_silent(evidence, paths, bounds))
+        paths = list(_silent(evidence, paths, len(table), bounds))
     own = set(paths)
     worst = min(
         (i for i, column in enumerate(columns.tolist()) if table.keys[column].path in own),
@@ -113,12 +141,11 @@ def _finding(
     )
     key = table.keys[columns[worst]]
     also = others(paths, key.path)
-    step = since(table, int(starts.min()))
-    zero = now[worst] == 0
-    against = "its own usual share of the others" if fell else "the network's large ones"
-    word = "fell behind the others" if fell else "vanishes on its way back"
-    if zero:
-        word = "is exactly zero"
+    zero = bool(now[worst] == 0)
+    against = "its own usual share of the others" if case.fell else "the network's large ones"
+    layers, below = (
+        {table.keys[i].path for i in part} for part in (range(len(table.keys)), columns.tolist())
+    )
     advice = (
         "Look for what multiplies by zero between it and the loss: dead units, a gate, a mask."
         if zero
@@ -126,14 +153,29 @@ def _finding(
     )
     return Finding(
         "vanishing",
-        "bad" if shares[worst] < bounds.vanish_bad else "warn",
+        "note" if over else "bad" if shares[worst] < bounds.vanish_bad else "warn",
         key.path,
         key.slot,
-        step,
-        f"The gradient of {place(key.path)}{and_more(also)} {word}.",
-        f"|grad|2 {short(now[worst])} is {short(shares[worst])} of {against}; the bound is {bound:g}, "
-        f"and {len(columns)} of {len(table.keys)} weights are below it",
+        since(table, int(case.spell.start[columns].min())),
+        f"{gradients_of(key.path, also)} {_verb(zero=zero, fell=case.fell, over=over, many=bool(also))}.",
+        f"|grad|2 {short(now[worst])} {'was' if over else 'is'} {short(shares[worst])} of {against}; the bound is "
+        f"{case.bound:g}, and {len(below)} of {len(layers)} layers {'were' if over else 'are'} below it",
         advice,
+        until=int(table.ends[-1]) if over else -1,
         also=also,
         series=(key,),
     )
+
+
+def _verb(*, zero: bool, fell: bool, over: bool, many: bool) -> str:
+    """What the gradient does, or the gradients do."""
+    if zero:
+        be = ("were" if many else "was") if over else ("are" if many else "is")
+        words = f"{be} exactly zero"
+    elif fell:
+        words = "fell behind the others"
+    elif over:
+        words = f"vanished on {'their' if many else 'its'} way back"
+    else:
+        words = "vanish on their way back" if many else "vanishes on its way back"
+    return f"{words} for a while" if over else words

@@ -59,6 +59,11 @@ def and_more(paths: Sequence[str]) -> str:
     return "".join(f", {name}" for name in named[:-1]) + f" and {named[-1]}"
 
 
+def gradients_of(path: str, also: Sequence[str]) -> str:
+    """Return the gradient of a module as a subject, or the gradients of several."""
+    return f"The gradient{'s' if also else ''} of {place(path)}{and_more(also)}"
+
+
 def since(table: Table, row: int) -> int:
     """Return the first step of a row."""
     return int(table.steps[max(row, 0)])

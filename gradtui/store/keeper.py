@@ -35,7 +35,7 @@ from gradtui.store.retry import BROKEN, BUSY, Retry
 from gradtui.store.saves import Saves
 from gradtui.store.state import state_path
 from gradtui.store.status import status_of_error, status_of_load, status_of_run, status_of_wait
-from gradtui.store.view import FolderView, Status, is_same_but_nan
+from gradtui.store.view import FolderView, Status, is_same_but_nan, writer_of
 from gradtui.store.watch import Watcher, is_network
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ class Keeper:
             session=session,
             previous=previous,
             loaded_at=loaded_at,
-            status=status_of_load(loaded, loaded.adapter),
+            status=status_of_load(loaded, loaded.adapter, self._writer(loaded.adapter)),
             adapter=loaded.adapter,
             notes=notes,
             answers=self._questions.answers,
@@ -370,10 +370,13 @@ class Keeper:
         self._active_at = time.monotonic()
         status = self.view.status
         if self._has_session and status.kind in ("live", "stale", "finished"):
-            status = status_of_load(self._loaded, adapter)
+            status = status_of_load(self._loaded, adapter, self._writer(adapter))
         elif not self._has_session and status.kind in ("live", "waiting", "finished"):
             status = self._status_without_session(adapter) or status
         self._published.folder(adapter=adapter, status=status)
+
+    def _writer(self, adapter: AdapterState) -> str:
+        return writer_of(adapter, watched=self._following.is_there)
 
     @property
     def _has_session(self) -> bool:
@@ -382,5 +385,5 @@ class Keeper:
     def _status_without_session(self, adapter: AdapterState) -> Status | None:
         """The status where nothing was loaded and that is as it should be; None where a folder is missing."""
         if self.view.graph or self._following.is_there:
-            return status_of_run(adapter)
+            return status_of_run(adapter, self._writer(adapter))
         return status_of_wait(adapter) if self._wait else None

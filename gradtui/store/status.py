@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from gradtui.folder.load import Loaded
 
 
-def status_of_load(loaded: Loaded, adapter: AdapterState) -> Status:
-    """The status of a folder that was read whole, from what its adapter says."""
+def status_of_load(loaded: Loaded, adapter: AdapterState, writer: str) -> Status:
+    """The status of a folder that was read whole, from what its ``writer`` says: "adapter" or "training"."""
     now = time.time()
     if adapter.alive:
+        if writer == "training":
+            return status_of_run(adapter, writer)
         if adapter.state in ("starting", "training", "computing"):
             return Status("live", f"adapter: {adapter.message or adapter.state}", now)
         # An error stands until a generation succeeds: while it does, none is promised.
@@ -27,33 +29,34 @@ def status_of_load(loaded: Loaded, adapter: AdapterState) -> Status:
             return Status("live", "adapter: new gradients are on their way", now)
         return Status("live", "live", now)
     if adapter.pid and adapter.state == "failed":
-        return _ended(adapter, now)
+        return _ended(adapter, now, writer)
     if loaded.unanswered:
         return Status("stale", "the saved input waits for an adapter", now)
     if adapter.pid:
-        return _ended(adapter, now)
+        return _ended(adapter, now, writer)
     return Status("live", "live", now)
 
 
-def status_of_run(adapter: AdapterState) -> Status:
-    """The status of a folder that holds a training's history and nothing else."""
+def status_of_run(adapter: AdapterState, writer: str) -> Status:
+    """The status of a folder that a training's history or a graph is in, and no gradients of an input."""
     now = time.time()
     if adapter.alive:
-        words = adapter.message or adapter.state or "training"
+        words = adapter.message or adapter.state
         text = _last_line(adapter.error) if adapter.error else words
-        return Status("live", f"adapter: {text}", now)
+        runs = "training runs" if writer == "training" else writer
+        return Status("live", f"{runs}: {text}" if text else runs, now)
     if adapter.pid:
-        return _ended(adapter, now)
+        return _ended(adapter, now, writer)
     return Status("finished", "nobody writes here", now)
 
 
 def status_of_wait(adapter: AdapterState) -> Status:
-    """The status of a folder that its adapter has not written yet."""
+    """The status of a folder that has nothing to show yet: who will write it is not known."""
     now = time.time()
     if not adapter.pid or adapter.alive:
         words = adapter.message or adapter.state
-        return Status("waiting", f"adapter: {words}" if words else "waiting for the adapter", now)
-    return _ended(adapter, now)
+        return Status("waiting", f"adapter: {words}" if words else "waiting for the folder", now)
+    return _ended(adapter, now, "adapter")
 
 
 def status_of_error(error: BaseException, kept: bool) -> Status:
@@ -76,11 +79,14 @@ def status_of_error(error: BaseException, kept: bool) -> Status:
     return Status("broken", f"{type(error).__name__}: {_last_line(str(error))}", now)
 
 
-def _ended(adapter: AdapterState, now: float) -> Status:
+def _ended(adapter: AdapterState, now: float, writer: str) -> Status:
     if adapter.state == "failed":
-        return Status("finished", f"adapter failed: {_last_line(adapter.error)}", now)
-    stopped = adapter.state == "stopped"
-    return Status("finished", "adapter stopped" if stopped else "adapter ended without a word", now)
+        return Status("finished", f"{writer} failed: {_last_line(adapter.error)}", now)
+    if adapter.state != "stopped":
+        return Status("finished", f"{writer} ended without a word", now)
+    # Nobody stops a training that has come to its end.
+    how = "ended" if writer == "training" else "stopped"
+    return Status("finished", f"{writer} {how}", now)
 
 
 def _last_line(text: str) -> str:

@@ -79,6 +79,11 @@ class FolderView:
     graph_problem: str = ""
 
     @property
+    def writer(self) -> str:
+        """What writes the folder, in a word; see `writer_of`."""
+        return writer_of(self.adapter, watched=self.watched is not None)
+
+    @property
     def run(self) -> Run:
         """The training run; empty where there is none."""
         if self.watched is not None:
@@ -87,6 +92,15 @@ class FolderView:
         from gradtui.core.run.run import Run
 
         return Run.empty()
+
+
+def writer_of(adapter: AdapterState, *, watched: bool) -> str:
+    """Return what writes a folder, in a word: the training whose history is there, else the adapter.
+
+    An adapter that serves a folder is one, whatever was recorded there before.
+    """
+    is_training = watched and adapter.state not in ("starting", "serving", "computing")
+    return "training" if is_training else "adapter"
 
 
 def is_same_but_nan(left: object, right: object) -> bool:

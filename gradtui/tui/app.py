@@ -79,6 +79,7 @@ class GradtuiApp(SparseApp[int]):
             workspace = await self._open_workspace()
             workspace.took(message.view)
             await workspace.views.mounted()
+        await self.shell.catch_up()
         self.call_after_refresh(_collect_garbage)
 
     async def _open_workspace(self) -> Workspace:

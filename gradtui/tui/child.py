@@ -40,10 +40,8 @@ class ChildState:
         if self.running or not self.starts:
             return ""
         if self.code < 0:
-            return f"adapter process killed by {_signal_name(-self.code)}"
-        return (
-            "adapter process ended" if self.code == 0 else f"adapter process failed ({self.code})"
-        )
+            return f"process killed by {_signal_name(-self.code)}"
+        return "process ended" if self.code == 0 else f"process failed ({self.code})"
 
 
 def _signal_name(number: int) -> str:

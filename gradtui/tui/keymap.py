@@ -90,8 +90,10 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("filter", ("&",), "show only the layers that match", ("overview", *PLAN), "finding"),
     Binding("flag.next", ("e",), "next layer with a flag", group="finding"),
     Binding("flag.previous", ("E",), "previous layer with a flag", group="finding"),
-    Binding("mark.set", ("m",), "m a: remember this place as a", group="finding", takes=True),
-    Binding("mark.jump", ("'",), "' a: go to the place a", group="finding", takes=True),
+    Binding(
+        "mark.set", ("m",), "and a letter: remember this place by it", group="finding", takes=True
+    ),
+    Binding("mark.jump", ("'",), "and its letter: go back to a place", group="finding", takes=True),
     Binding("generation.previous", ("[",), "one generation back", group="time"),
     Binding("generation.next", ("]",), "one generation forward", group="time"),
     Binding("generation.first", ("{",), "the oldest generation that is kept", group="time"),
@@ -250,7 +252,10 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("help", ("?",), "every key of this view", group="tool", hint="help"),
     Binding("reload", ("r", "ctrl+l"), "read the folder again and redraw", group="tool"),
     Binding(
-        "adapter", ("!",), "cancel: stop the adapter's process, or start it again", group="tool"
+        "adapter",
+        ("!",),
+        "cancel: stop the process that was started here, or start it again",
+        group="tool",
     ),
     Binding("cancel", ("escape", "ctrl+c"), "leave a box, a count, a question", group="tool"),
     Binding(

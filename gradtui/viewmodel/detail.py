@@ -108,9 +108,10 @@ def layer_detail(
     if sizes.size:
         # Linear between ranks, as numpy's percentile, whose first call imports masked arrays for 70 ms.
         middle, high = np.interp((0.5, 0.99), np.linspace(0, 1, sizes.size), np.sort(sizes))
+        size = "|g|" if layer.quantity.endswith("gradient") else "|.|"
         lines.append(
             line(
-                f"|g|2 {number(numbers.norm, 9)}  |g| p50 {number(float(middle), 8, digits=2)}"
+                f"{size}2 {number(numbers.norm, 9)}  {size} p50 {number(float(middle), 8, digits=2)}"
                 f"  p99 {number(float(high), 8, digits=2)}",
                 (f"  {_neighbours(session, name)}", "dim"),
             )

@@ -108,13 +108,13 @@ class Highlights:
             return ((self.source, MARK_IN),)
         return ()
 
-    def words(self, key: MapKey) -> str:
-        """Return what a layer's map shows beside its gradient."""
+    def words(self, key: MapKey, quantity: str) -> str:
+        """Return what a layer's map shows: links of a node, else the layer's own ``quantity``."""
         if key == "source":
-            return "fan-in" if self.direction == "both" else "gradient"
+            return "fan-in" if self.direction == "both" else quantity
         if self.missing:
             return "links not in the folder"
-        return {"out": "fan-out", "in": "fan-in", "both": "fan-out", "": "gradient"}[self.direction]
+        return {"out": "fan-out", "in": "fan-in", "both": "fan-out", "": quantity}[self.direction]
 
 
 def highlights(session: Session, selection: Selection) -> Highlights:

@@ -6,6 +6,7 @@ map is cropped and reduced before anything else looks at its cells.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,14 +29,15 @@ from gradtui.viewmodel.selection import MAP_KEYS, SUMMED, map_shape
 from gradtui.viewmodel.text import number, safe_label
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from gradtui.core.arrays import Array
     from gradtui.core.edit import EditHistory
+    from gradtui.core.scale import Scaling
     from gradtui.core.session import Session
     from gradtui.viewmodel.selection import Cell, MapKey, Selection
 
-__all__ = ["cell_at", "map_cell", "value_maps"]
+__all__ = ["cell_at", "joint_scaling", "map_cell", "value_maps"]
 
 
 def value_maps(
@@ -45,6 +47,7 @@ def value_maps(
     *,
     room: Mapping[MapKey, Cell] | None = None,
     seen: Collection[MapKey] = MAP_KEYS,
+    scalings: Mapping[MapKey, Scaling] = MappingProxyType({}),
 ) -> tuple[MapView, MapView, MapView, MapView]:
     """Return the input, the selected layer, the connected layer and the target as they are shown.
 
@@ -56,6 +59,7 @@ def value_maps(
             reduced to fit, unless a zoom was chosen for it. Maps that are not named keep their size.
         seen: the maps that are painted. By the others only moves go: their levels are all 0, and cost
             nothing however large the map is.
+        scalings: of maps whose levels shall be those of others, too; any other map has its own.
     """
     found = highlights(session, selection)
     linked = linked_cells(session, selection)
@@ -70,10 +74,21 @@ def value_maps(
             linked.get(key, NOWHERE),
             edits,
             key in seen,
+            scalings.get(key),
         )
         for key in MAP_KEYS
     )
     return input_view, source, connected, target
+
+
+def joint_scaling(sessions: Sequence[Session], selection: Selection) -> Scaling:
+    """Return one scaling for the selected layer in all of some sessions: one that lacks it has no part in it."""
+    maps = [
+        map_content(session, selection, "source").array
+        for session in sessions
+        if session.has_layer(selection.layer)
+    ]
+    return scaling(selection.scale, *maps)
 
 
 def map_cell(view: MapView, selection: Selection) -> tuple[int, int, int]:
@@ -127,6 +142,7 @@ def _map(
     linked: Cell,
     edits: EditHistory,
     is_seen: bool,
+    scale: Scaling | None,
 ) -> MapView:
     focused = selection.focus == key
     title, subtitle = _titles(session, selection, key, content, found)
@@ -136,7 +152,8 @@ def _map(
         )
     grid = _grid(session, selection, key, content, room)
     values = _shown_values(content, grid)
-    scale = scaling(selection.scale, values if is_seen else ())
+    if scale is None:
+        scale = scaling(selection.scale, values if is_seen else ())
     marks = np.zeros(values.shape, np.uint8)
     for links, bit in found.of(key):
         grid.mark(marks, links.cells(map_shape(session, selection, key)), bit)
@@ -194,7 +211,8 @@ def _titles(
     else:
         name = selection.layer if key == "source" else selection.connected
         title = safe_label(name, 40) if name else ("no layer" if key == "source" else "no pair")
-        words = [size, found.words(key), content.words]
+        quantity = session.layer(name).quantity if session.has_layer(name) else "gradient"
+        words = [size, found.words(key, quantity), content.words]
     if selection.polyphase and session.explicit:
         words.append(f"phases {1 << selection.polyphase}")
     return title, " ".join(word for word in words if word)

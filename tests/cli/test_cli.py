@@ -96,8 +96,15 @@ def test_wrong_arguments_are_one_line_and_exit_2(arguments, capsys, started):
 
 def test_a_missing_folder_is_exit_2(capsys, tmp_path, started):
     assert str(tmp_path / "none") in error_of(capsys, 2, "show", str(tmp_path / "none"))
-    error_of(capsys, 2, str(tmp_path / "none"))
+    assert "--wait" in error_of(capsys, 2, str(tmp_path / "none"))
     error_of(capsys, 2, str(tmp_path))
+
+
+def test_a_folder_that_is_not_there_yet_is_waited_for(folder, tmp_path, capsys, started):
+    for arguments in (["--wait", str(tmp_path / "none")], ["--wait", str(folder)]):
+        assert cli.main(arguments) == 0
+    assert [launch.wait for launch in started] == [True, False]
+    assert "FOLDER" in error_of(capsys, 2, "--wait")
 
 
 def test_no_folder_here_is_a_short_help_and_exit_2(capsys, tmp_path, monkeypatch, started):

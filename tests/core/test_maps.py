@@ -97,6 +97,19 @@ def test_scales_differ_where_they_should():
         scaling("log", values)
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_one_scale_of_several_maps_is_that_of_all_their_cells(scale):
+    rng = np.random.default_rng(5)
+    maps = [
+        rng.normal(size=shape) * size for shape, size in (((3, 4), 1), ((2, 7), 1e-4), ((0, 3), 1))
+    ]
+    found = scaling(scale, *maps)
+    whole = scaling(scale, np.concatenate([each.ravel() for each in maps]))
+    assert found.limit == whole.limit
+    assert found.steps.tolist() == whole.steps.tolist()
+    assert scaling(scale).limit == 0
+
+
 def test_percentile_levels_hold_equally_many():
     values = np.random.default_rng(1).lognormal(0, 9, (128, 128))
     counts = np.bincount(to_levels(values, "percentile")[0].ravel(), minlength=32)[16:]

@@ -11,7 +11,7 @@ from gradtui.core.run.records import ParameterInfo, Placement
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
 from gradtui.diagnosis.finding import SEVERITIES, in_order
-from gradtui.diagnosis.table import Table, bounded, lasting, ongoing, upper
+from gradtui.diagnosis.table import Table, bounded, lasting, ongoing, spell_of, upper
 from gradtui.viewmodel.findings import finding_document, finding_lines
 
 PLACEMENTS: tuple[Placement, ...] = ("replicated", "sharded")
@@ -109,6 +109,33 @@ def test_since_when_against_a_slow_reading(seed):
             if misses > gap:
                 break
         assert (start[column], count[column]) == (first, held)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_spells_against_a_slow_reading(seed):
+    dice = np.random.default_rng(seed)
+    rows, gap, least = (int(dice.integers(*ends)) for ends in ((1, 40), (0, 3), (1, 6)))
+    mask, known = dice.random((rows, 4)) < 0.5, dice.random((rows, 4)) < 0.8
+    spell = spell_of(mask, known, gap, least)
+    for column in range(4):
+        groups: list[list[int]] = []
+        misses = gap + 1
+        for row in np.flatnonzero(known[:, column]).tolist():
+            if not mask[row, column]:
+                misses += 1
+                continue
+            if misses > gap:
+                groups.append([])
+            groups[-1].append(row)
+            misses = 0
+        long = [group for group in groups if len(group) >= least]
+        if not long:
+            assert spell.start[column] == -1
+            continue
+        newest = long[-1]
+        over = newest is not groups[-1] or misses > gap
+        assert (spell.start[column], spell.end[column]) == (newest[0], newest[-1])
+        assert (spell.count[column], spell.over[column]) == (len(newest), over)
 
 
 @given(st.integers(0, 2**32 - 1))

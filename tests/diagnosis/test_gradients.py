@@ -54,6 +54,50 @@ def test_a_layer_that_stops_learning_later():
     assert abs(found.since - 200) <= 2
 
 
+@pytest.mark.parametrize(("factor", "words"), [(1e-7, "vanished"), (0.0, "was exactly zero")])
+def test_a_layer_that_stopped_learning_for_a_while_is_noted_until_when(factor, words):
+    training = deep(6)
+    training.of("body.2", "gradient", "l2", "weight")[120:200] *= factor
+    (found,) = only(training.run(), "vanishing")
+    assert (found.path, found.severity, found.since, found.until) == ("body.2", "note", 120, 199)
+    assert words in found.what
+    assert found.what.endswith("for a while.")
+
+
+def test_layers_that_vanished_at_different_times_are_apart_and_one_that_still_does_comes_first():
+    training = deep(8)
+    for path, part in ((1, slice(60, 100)), (2, slice(80, 120)), (3, slice(160, 200))):
+        training.of(f"body.{path}", "gradient", "l2", "weight")[part] *= 1e-7
+    training.of("body.4", "gradient", "l2", "weight")[250:] *= 1e-7
+    found = only(training.run(), "vanishing")
+    assert [(f.severity, set(f.paths), f.since, f.until) for f in found] == [
+        ("warn", {"body.4"}, 250, -1),
+        ("note", {"body.1", "body.2"}, 60, 119),
+        ("note", {"body.3"}, 160, 199),
+    ]
+
+
+def test_what_was_over_sooner_than_anybody_would_notice_is_not_noted():
+    training = deep(6)
+    training.of("body.2", "gradient", "l2", "weight")[120:128] *= 1e-7
+    assert diagnose(training.run()) == ()
+
+
+def test_findings_of_several_layers_speak_of_several():
+    training = deep(6)
+    training.layer("rnn")
+    for name in ("weight_ih", "weight_hh"):
+        training.parameters.append(ParameterInfo("rnn", name, (64, 64), count=4096))
+        training.set("rnn", "gradient", "l2", 1.0, 0.4, slot=name)
+    for i in (1, 2):
+        for name in ("weight", "bias"):
+            training.of(f"body.{i}", "gradient", "l2", name)[200:] = 0
+    (found,) = only(training.run(), "vanishing")
+    assert found.what == "The gradients of body.1 and body.2 are exactly zero."
+    # A layer is one, however many weights it has.
+    assert "2 of 8 layers are below it" in found.why
+
+
 def test_what_stays_while_others_explode_does_not_vanish():
     training = deep(6)
     for key in training.numbers:

@@ -158,6 +158,18 @@ def test_dead_units():
     assert found.severity == "bad"
 
 
+def test_units_that_were_dead_for_a_while():
+    training = deep(4)
+    training.of("body.act1", "output", "dead")[100:200] = 62
+    (found,) = only(training.run(), "dead units")
+    assert (found.severity, found.since, found.until) == ("note", 100, 190)
+    assert found.what == "Most units of body.act1 were dead for a while."
+    assert "10 times in a row" in found.why
+    training.of("body.act1", "output", "dead")[:] = 0
+    training.of("body.act1", "output", "dead")[100:140] = 62
+    assert diagnose(training.run()) == ()
+
+
 def test_three_of_four_units_are_no_finding_and_four_of_four_are():
     training = Training().layer("a").act("b", units=4).layer("c")
     training.of("b", "output", "dead")[:] = 3
@@ -189,6 +201,14 @@ def test_saturation():
     training.of("body.act2", "output", "saturated")[100:] = 0.9 * 32 * 64
     (found,) = only(training.run(), "saturation")
     assert (found.path, found.since, found.severity) == ("body.act2", 100, "warn")
+
+
+def test_saturation_that_came_to_an_end():
+    training = deep(4, "Sigmoid")
+    training.of("body.act2", "output", "saturated")[100:200] = 0.9 * 32 * 64
+    (found,) = only(training.run(), "saturation")
+    assert (found.severity, found.since, found.until) == ("note", 100, 190)
+    assert found.what == "body.act2 was saturated for a while."
 
 
 def test_a_classifier_that_is_sure_is_not_saturated():

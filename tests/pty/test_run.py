@@ -40,6 +40,19 @@ def test_beside_a_run_that_rests_nothing_is_sent(tmp_path):
             assert bytes(terminal.log[before:]) == b"", terminal.text
 
 
+def test_a_pane_that_was_opened_before_its_training(tmp_path):
+    """The view that was asked for while there was nothing stays."""
+    place = tmp_path / "later"
+    with Terminal(argv(place, "--wait"), 80, 24) as terminal:
+        terminal.wait_for(shows("waiting for the folder"))
+        terminal.send("t")
+        terminal.wait_for(shows("[t]"))
+        write_run(place, 60, model=SmallGpt(keep=False))
+        terminal.wait_for(shows("step 59", "History", "steps 0..59"))
+        terminal.send("q")
+        assert terminal.wait_exit() == 0
+
+
 @pytest.mark.parametrize(("view", "bound"), [("o", 7000), ("t", 6000)])
 def test_a_run_of_fifty_steps_a_second_costs_few_bytes(tmp_path, view, bound):
     """All numbers of all rows change with each step; what stays is not sent again."""

@@ -55,13 +55,13 @@ def test_lines_and_a_clean_end(start):
     state = seen.wait(lambda s: s.starts and not s.running)
     assert state.code == 0
     assert state.lines == ("one", "30%")
-    assert state.ended == "adapter process ended"
+    assert state.ended == "process ended"
 
 
 def test_a_failure_tells_its_code_and_keeps_the_traceback(start):
     _, seen = start("raise ValueError('why')")
     state = seen.wait(lambda s: s.starts and not s.running)
-    assert state.ended == "adapter process failed (1)"
+    assert state.ended == "process failed (1)"
     assert state.lines[-1] == "ValueError: why"
 
 

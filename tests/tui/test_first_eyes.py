@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from kit.folders import flow_info, write_foreign
 from kit.pilot import driven
 
 from gradtui.folder.location import DebugFolder
+from gradtui.tui.bridge import Bridge
 
 
 def chain(tmp_path):
@@ -48,6 +51,44 @@ async def test_keys_work_after_a_prompt_and_the_help(tmp_path):
         assert d.desk.selection.view == "values"
         await d.press("o")
         assert d.desk.selection.view == "overview"
+
+
+async def test_keys_that_come_while_the_folder_is_read_are_not_lost(tmp_path, monkeypatch):
+    chain(tmp_path)
+    read = threading.Event()
+    opened = Bridge._open
+
+    def late(bridge):
+        assert read.wait(30)
+        opened(bridge)
+
+    monkeypatch.setattr(Bridge, "_open", late)
+    async with driven(tmp_path) as d:
+        await d.press("v", "x", "o", "f", ":", "t", "o", "p", " ", "3")
+        assert "other keys act" in d.text()
+        read.set()
+        await d.open()
+        await d.wait(lambda: d.desk.selection.view == "flow", "the view")
+        await d.wait(lambda: d.work.is_typing, "the line")
+        assert d.work.prompt.query_one("PromptInput").value == "top 3"
+        assert not d.desk.edits.pending_count, "nothing was seen to edit"
+        await d.press("enter")
+        assert d.desk.selection.top == 3
+    read.clear()
+    async with driven(tmp_path) as d:
+        await d.press("q")
+        assert d.app.return_code == 0
+        read.set()
+
+
+async def test_a_view_that_was_chosen_while_nothing_was_there_stays(tmp_path):
+    place = tmp_path / "later"
+    async with driven(place, wait=True) as d:
+        await d.wait(lambda: d.app.shell.workspace is not None)
+        await d.press("f")
+        chain(place)
+        await d.open()
+        assert d.desk.selection.view == "flow"
 
 
 async def test_a_count_goes_to_that_row(tmp_path):

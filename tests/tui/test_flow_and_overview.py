@@ -8,10 +8,7 @@ from kit import places
 from kit.pilot import driven
 
 from gradtui.core.estimate import ESTIMATES
-from gradtui.tui.keymap import Keymap
-from gradtui.tui.screens.help import help_lines
 from gradtui.viewmodel.flow_table import flow_rows
-from gradtui.viewmodel.text import line_width
 from gradtui.viewmodel.text import plain as text_of
 
 
@@ -292,6 +289,36 @@ async def test_prompts_are_left_accepted_completed_and_recalled(overview):
     assert d.desk.selection.top == 3
 
 
+async def test_a_value_on_the_line_is_replaced_by_typing_and_edited_by_other_keys(overview):
+    d = overview
+    await d.run("filter fine")
+    await d.press("&")
+    line = d.work.prompt.query_one("PromptInput")
+    assert line.selected_text == "fine"
+    await d.press("~pa")
+    assert line.value == "pa"
+    await d.press("escape")
+    for key, value in (
+        ("backspace", "finx"),
+        ("left", "finxe"),
+        ("home", "xfine"),
+        ("end", "finex"),
+    ):
+        await d.press("&", key, "x")
+        assert line.value == value, key
+        assert not line.selected_text
+        await d.press("escape")
+    # A character that comes before the line has the focus does the same.
+    await d.press("&")
+    d.work.prompt.insert("d")
+    d.work.prompt.insert("e")
+    assert line.value == "de"
+    await d.press("escape")
+    await d.press("&", "enter")
+    assert d.desk.selection.filter == "fine"
+    await d.run("filter")
+
+
 async def test_help_scrolls_and_is_left_by_any_key(overview):
     d = overview
     for view in "ovf":
@@ -339,12 +366,3 @@ async def test_a_filter_is_named_wherever_the_rail_obeys_it(overview):
     for view in "ovf":
         await d.keys(view)
         assert "only o" in text_of(d.app.shell.headline.lines[0]), view
-
-
-def test_the_help_has_two_columns_where_there_is_room():
-    narrow, wide = (help_lines(Keymap(), "values", width) for width in (99, 120))
-    assert len(wide) < 0.65 * len(narrow)
-    words = " ".join(" ".join(text_of(text).split()) for text in wide)
-    for name in ("editing", "commands", "write the edited input", ":svg", "what is drawn"):
-        assert name in words
-    assert all(line_width(text) <= 120 for text in wide)

@@ -246,7 +246,7 @@ async def test_v13_waiting_starting_and_training_are_told_with_a_bar(tmp_path):
     place = tmp_path / "later"
     async with driven(place, size=(80, 24), wait=True) as d:
         await d.wait(lambda: d.app.shell.workspace is not None)
-        assert "waiting for the adapter" in d.text()
+        assert "waiting for the folder" in d.text()
         assert "nothing to show yet" in d.text()
         for key in "vfo+-PTMOXCzZ =xuURWeEnsyY*[]{}pbD":
             await d.keys(key)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from kit.pilot import driven
 from kit.run_folders import SmallGpt, write_run
 
-from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.keys import VALUES, SeriesKey
+from gradtui.core.run.records import Entry, Kept
+from gradtui.folder.generation import AdapterWriter
+from gradtui.folder.history.writer import HistoryWriter
+from gradtui.folder.location import DebugFolder
 from gradtui.tui.actions.of_runs import HISTORY, OVERVIEW
 from gradtui.viewmodel.run.choice import NEWEST, RunChoice
 
@@ -210,16 +216,74 @@ async def test_kept_tensors_open_in_values_and_step(folder):
         assert d.desk.selection.view == "values"
 
 
-async def test_where_nothing_is_kept_it_offers_to_ask_for_it(folder):
+async def test_kept_tensors_have_the_word_of_what_they_are_and_are_played_on_one_scale(tmp_path):
+    place = write_run(tmp_path / "run", 60, model=SmallGpt(keep=False))
+    writer = HistoryWriter(place)
+    key = SeriesKey("h.1.mlp.fc1", "output", VALUES)
+    for entry in SmallGpt().preamble():
+        writer.write(entry)
+    for step in (10, 20, 30):
+        values = np.full((4, 6), 10.0 ** -(step / 10), np.float32)
+        writer.write(Entry(step, 1.0, Kept(key, values)))
+    writer.flush(30)
+    writer.close(30)
+    async with driven(place.root, size=(120, 40)) as d:
+        await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching, "the run")
+        await d.wait(lambda: len(d.desk.generations.kept) == 3, "what is kept")
+        await d.run("find h.1.mlp.fc1")
+        await d.keys("v")
+        shown = d.work.views.values.maps["source"]
+        assert "output" in shown.view.subtitle
+        assert "gradient" not in shown.view.subtitle
+        assert "|.|2" in seen(d)
+        assert "vanish" not in seen(d)
+        own = float(shown.view.high)
+        assert own == pytest.approx(1e-3)
+        await d.keys("A")
+        assert "one scale for all steps" in d.notice
+        for frame in (20, 30):
+            assert shown.view.high == pytest.approx(0.1)
+            await d.wait(lambda f=frame: d.desk.generations.shown.generation == f, "a frame")
+        await d.wait(lambda: not d.work.following.is_playing, "the end")
+        await d.settle()
+        assert shown.view.high == pytest.approx(own)
+        await d.keys("A")
+        await d.keys("j")
+        assert d.desk.scalings == {}
+
+
+async def test_where_nothing_is_kept_and_nobody_could_keep_it_it_says_so(folder):
     async with driven(folder, size=(80, 24)) as d:
         await opened(d)
         await d.run("find embed")
-        await d.keys("v")
-        assert "no tensor of embed is kept" in d.work.asking.text
+        for key in ("v", "enter"):
+            await d.keys("", key)
+            assert not d.work.asking.text
+            assert "no tensor of embed is kept, and no training runs" in seen(d)
+        # The next key is no answer, and acts.
+        await d.keys("k")
+        assert d.desk.selection.run.path != "embed"
         await d.keys("t")
         assert d.desk.selection.view == "history"
         await d.run("keep")
-        assert "no adapter" in d.notice
+        assert "no training runs" in d.notice
+
+
+async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder, tmp_path):
+    place = tmp_path / "run"
+    shutil.copytree(folder, place)
+    async with driven(place, size=(80, 24)) as d:
+        with AdapterWriter(DebugFolder.at(f"{place}/")) as writer:
+            writer.set_state("training", message="watching GPT")
+            await opened(d)
+            await d.wait(lambda: d.work.view.adapter.alive, "the training")
+            await d.run("find embed")
+            await d.keys("v")
+            assert "no tensor of embed is kept" in d.work.asking.text
+            await d.keys("k")
+            assert "asked the run to keep embed" in d.notice
+            await d.wait(lambda: "training runs" in d.text(), "the status")
+        await d.wait(lambda: "training ended" in d.text(), "the end")
 
 
 async def test_what_was_chosen_stays_for_the_next_start(folder, tmp_path, monkeypatch):

@@ -69,7 +69,9 @@ class GrowingRank:
             else:
                 self._flush(waiting)
                 self._other(record)
-            self._seen(record.step, record.time)
+            # The end of an epoch is told at the first step of the next one, which need not come.
+            is_ahead = isinstance(record.record, Event) and record.record.kind == "epoch"
+            self._seen(-1 if is_ahead else record.step, record.time)
         self._flush(waiting)
 
     def limit(self, budget: int) -> None:

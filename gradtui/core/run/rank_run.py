@@ -24,7 +24,7 @@ class RankRun:
         events: entries with an `Event`, by step.
         kept: entries with a `Kept`, by step: the first, the newest few and some between, of each key.
         edges: which output feeds which input.
-        last_step: the newest step of any record; -1 before the first.
+        last_step: the newest step of any record but the end of an epoch, which is told at the step after; -1 before the first.
         last_time: the newest wall time of any record, seconds since 1970; 0 before the first.
         damage: what could not be used, one line each.
     """

@@ -118,7 +118,7 @@ class Run:
 
     @property
     def last_step(self) -> int:
-        """The newest step of any record; -1 before the first."""
+        """The newest step of any record but the end of an epoch; -1 before the first."""
         return max((rank.last_step for rank in self.ranks), default=-1)
 
     @property

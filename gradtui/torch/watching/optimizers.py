@@ -60,12 +60,18 @@ class ScalerLook:
     """What can be told of a gradient scaler without asking the device.
 
     A scaler keeps what it did with each optimizer until ``update()``, which begins a new book: a book that says
-    "stepped" for an optimizer whose hook did not run is a step that was skipped.
+    "stepped" for an optimizer whose hook did not run is a step that was skipped. One in which a step was taken says
+    so too, and is left alone: of gradients that are accumulated, several backward passes ask before the next step.
     """
 
     def __init__(self, scaler: Any, late: Late) -> None:
         self.scaler = scaler
         self._late = late
+        self._book = self._current()
+        self._closed: Any = None
+
+    def begin(self) -> None:
+        """A step begins: the book that is open now is the one that will tell of it."""
         self._book = self._current()
 
     def scale(self) -> Later:
@@ -82,7 +88,7 @@ class ScalerLook:
     def skipped(self) -> bool:
         """Whether the scaler went through a step since the last question; call it only where no hook ran."""
         book, self._book = self._book, self._current()
-        if book is None or book is self._book:
+        if book is None or book is self._book or book is self._closed:
             return False
         return any(
             getattr(state.get("stage"), "value", -1) == _STEPPED
@@ -92,7 +98,7 @@ class ScalerLook:
 
     def turn(self) -> None:
         """A step was taken: its book is closed."""
-        self._book = self._current()
+        self._book = self._closed = self._current()
 
     def _current(self) -> Any:
         return getattr(self.scaler, "_per_optimizer_states", None)

@@ -171,6 +171,7 @@ class Watcher:
         if logged or self.keeping.is_asked:
             self._log_in_full()
         if self._scaler is not None:
+            self._scaler.begin()
             self._old_factor = self._scaler.factor()
 
     def _take_requests(self) -> None:

@@ -18,6 +18,7 @@ from gradtui.viewmodel.summary import Summary
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gradtui.core.scale import Scaling
     from gradtui.core.session import Session
     from gradtui.diagnosis.finding import Finding
     from gradtui.viewmodel.architecture.plan import Plan
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.maps import MapView
     from gradtui.viewmodel.overview import OverviewRow
     from gradtui.viewmodel.run.watch import Watch
-    from gradtui.viewmodel.selection import Cell
+    from gradtui.viewmodel.selection import Cell, MapKey
 
 Role = Literal["", "good", "warn", "bad"]
 Answer = tuple[str, "Callable[[], None]"]
@@ -42,6 +43,10 @@ class Room(Protocol):
     @property
     def chart_columns(self) -> int:
         """Columns of the field of the chart, as it was last drawn."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an adapter, or a training, lives that answers what is asked."""
 
     def act(self, action: str, count: int = 0) -> None:
         """Do what an action does in the view that is shown."""
@@ -121,6 +126,7 @@ class Desk:
         found: What was searched for last.
         finding: The finding that was last gone to.
         before_log: The view that the log was opened from.
+        scalings: The scales that maps share with other steps while those are played; empty else.
         box: The map in which a region is being chosen, and the region's first corner; empty when none is.
     """
 
@@ -136,6 +142,7 @@ class Desk:
     found: str = ""
     finding: Finding | None = None
     before_log: str = "overview"
+    scalings: Mapping[MapKey, Scaling] = field(default_factory=dict)
     box: tuple[str, Cell] | tuple[()] = ()
     _compared: tuple[Session, Session, Session] | tuple[()] = ()
     _watch: Watch | None = None

@@ -26,7 +26,7 @@ def _cancel(desk: Desk, _count: int) -> None:
     if desk.box:
         desk.box = ()
     else:
-        desk.say("nothing to cancel; ! stops the adapter, q quits")
+        desk.say("nothing to cancel; ! stops the process that runs here, q quits")
 
 
 def _leave_log(desk: Desk, _count: int) -> None:

@@ -291,8 +291,14 @@ def leave_tensors(desk: Desk, view: str) -> None:
 
 
 def offer_to_keep(desk: Desk) -> None:
-    """No tensor of the module is kept: ask the run for one, or show its numbers."""
+    """No tensor of the module is kept: ask the run for one, or show its numbers.
+
+    Where no training lives that could keep one, it says so: a question would take a key for nothing.
+    """
     name = printable(desk.selection.run.path) or "the model"
+    if not desk.room.is_answered:
+        desk.say(f"no tensor of {name} is kept, and no training runs that could keep one", "warn")
+        return
     desk.room.choose(
         f"no tensor of {name} is kept",
         {

@@ -43,6 +43,8 @@ def field_of(width: int, height: int) -> tuple[int, int]:
 def drawn(chart: Chart, width: int, height: int, *, ascii: bool = False) -> Field:
     """Draw a chart into exactly ``height`` lines of ``width`` columns.
 
+    At steps that are not finite a curve has a gap, and the axis an ``x``.
+
     Args:
         chart: made for the field of this size.
         width: columns, at least 12.
@@ -61,17 +63,24 @@ def drawn(chart: Chart, width: int, height: int, *, ascii: bool = False) -> Fiel
     # The curves drawn last lie above: the first one is the one that the keys act on.
     for number in reversed(range(len(chart.curves))):
         curve = chart.curves[number]
-        xs, ys = _path(curve, chart.low)
-        if len(xs):
-            colour = plotext.pixel(_FIRST_CODE + number % CURVES)
-            marker = plotext.marker("*" if ascii else "braille", colour)
+        colour = plotext.pixel(_FIRST_CODE + number % CURVES)
+        marker = plotext.marker("*" if ascii else "braille", colour)
+        for xs, ys in _strokes(curve, chart.low):
             signal = figure.signal(xs, ys, marker=marker)
             figure.draw(signal.lines() if len(xs) > 1 else signal)
     _rule(figure.ruler("y"), chart.low, chart.high, chart.y_ticks, _LABEL_WIDTH)
     _rule(figure.ruler("x"), chart.window.first, chart.window.last, chart.x_ticks)
     lines = _lines(figure.build().string(), ascii=ascii)
-    padded = (*lines, *(() for _ in range(height - len(lines))))
-    return Field(padded[:height], _LABEL_WIDTH + 1, max(width - _LABEL_WIDTH - 1, 1))
+    lines += [() for _ in range(height - len(lines))]
+    left, columns = _LABEL_WIDTH + 1, max(width - _LABEL_WIDTH - 1, 1)
+    for column in sorted({chart.window.column(step, columns) for step in _bad(chart)}):
+        lines[height - 2] = _marked(lines[height - 2], left + column, "x", "bad", always=True)
+    return Field(tuple(lines[:height]), left, columns)
+
+
+def _bad(chart: Chart) -> list[float]:
+    """All steps at which a curve is not finite."""
+    return [step for curve in chart.curves for step in curve.bad.tolist()]
 
 
 def _rule(
@@ -86,10 +95,10 @@ def _rule(
     ruler.ticks(places, words)
 
 
-def _path(curve: Curve, bottom: float) -> tuple[list[float], list[float]]:
-    """The way of the pen: at each step down to the least value, up to the greatest, then to the newest."""
+def _strokes(curve: Curve, bottom: float) -> list[tuple[list[float], list[float]]]:
+    """The ways of the pen, lifted at each gap: at a step down to the least value, up to the greatest, then to the newest."""
     if not len(curve.x):
-        return [], []
+        return []
     y, low, high = (_grounded(values, bottom) for values in (curve.y, curve.low, curve.high))
     single = (low == y) & (high == y)
     xs = np.repeat(curve.x, np.where(single, 1, 3))
@@ -98,7 +107,12 @@ def _path(curve: Curve, bottom: float) -> tuple[list[float], list[float]]:
     ys[ends] = y
     wide = ends[~single]
     ys[wide - 2], ys[wide - 1] = low[~single], high[~single]
-    return xs.tolist(), ys.tolist()
+    before = np.searchsorted(curve.bad, curve.x, "right")
+    lifted = 1 + ends[np.flatnonzero(before[1:] != before[:-1])]
+    return [
+        (x.tolist(), y.tolist())
+        for x, y in zip(np.split(xs, lifted), np.split(ys, lifted), strict=True)
+    ]
 
 
 def _grounded(values: Floats, bottom: float) -> Floats:
@@ -154,15 +168,17 @@ def with_column(field: Field, column: int, *, ascii: bool = False) -> tuple[Text
     for number, text_line in enumerate(field.lines):
         rows_of_field = len(field.lines) - 2
         if number < rows_of_field:
-            found.append(_marked(text_line, place, bar))
+            found.append(_marked(text_line, place, bar, "highlight"))
         elif number == rows_of_field:
-            found.append(_marked(text_line, place, foot, always=True))
+            found.append(_marked(text_line, place, foot, "highlight", always=True))
         else:
             found.append(text_line)
     return tuple(found)
 
 
-def _marked(text_line: TextLine, place: int, mark: str, *, always: bool = False) -> TextLine:
+def _marked(
+    text_line: TextLine, place: int, mark: str, role: str, *, always: bool = False
+) -> TextLine:
     spans: list[Span] = []
     at = 0
     for span in text_line:
@@ -171,14 +187,14 @@ def _marked(text_line: TextLine, place: int, mark: str, *, always: bool = False)
             here = span.text[inside]
             spans += [
                 Span(span.text[:inside], span.role),
-                Span(mark if always or here == " " else here, "highlight"),
+                Span(mark if always or here == " " else here, role),
                 Span(span.text[inside + 1 :], span.role),
             ]
         else:
             spans.append(span)
         at += len(span.text)
     if place >= at:
-        spans += [Span(" " * (place - at)), Span(mark, "highlight")]
+        spans += [Span(" " * (place - at)), Span(mark, role)]
     return tuple(span for span in spans if span.text)
 
 

@@ -166,7 +166,9 @@ class Drawing:
         ended = work.child.ended if work.child is not None else ""
         error = work.view.adapter.error if work.view is not None else ""
         last = printable(next(iter(error.strip().splitlines()[-1:]), ""))
-        words = line((" Log", "title"), f"   {ended or 'of the adapter process'}")
+        words = line(
+            (" Log", "title"), f"   {work.writer} {ended}" if ended else f"   of the {work.writer}"
+        )
         return clip((*words, Span(f"   {last}", "bad")) if last else words, width)
 
     def _progress(self, adapter: AdapterState, width: int) -> TextLine:

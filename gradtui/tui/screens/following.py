@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from gradtui.core.session import Session
     from gradtui.store.view import FolderView
     from gradtui.tui.screens.workspace import Workspace
 
@@ -45,6 +46,7 @@ class Following:
         self._cost = 0.0
         self._timer: Any = None
         self._player: Any = None
+        self._scaled: tuple[Session, ...] = ()
         self._asked: tuple[object, int, int] = ((), 0, -1)
 
     @property
@@ -60,7 +62,7 @@ class Following:
         if not desk.watching:
             work.shell.tall_detail()
             work.shell.set_timer(WARM_AFTER, _warm)
-            if desk.selection.view == "architecture" and not work.has_state:
+            if desk.selection.view == "architecture" and work.is_new:
                 # The graph came before the run was read.
                 desk.selection = replace(desk.selection, view="overview")
         desk.watch.arrived(view.watched, view.findings, view.reading)
@@ -150,14 +152,32 @@ class Following:
                 desk.say("there is one snapshot: nothing to play", "warn")
                 return
             desk.generations = desk.generations.stepped(-len(desk.generations.kept))
+            self._share_scale()
         self._player = self._work.shell.set_interval(FRAME, self._frame)
-        desk.say("playing; any key stops")
+        shared = ", one scale for all steps" if desk.scalings else ""
+        desk.say(f"playing{shared}; any key stops")
 
     def stop(self) -> None:
         """Stay where it is."""
         if self._player is not None:
             self._player.stop()
             self._player = None
+            self._work.desk.scalings, self._scaled = {}, ()
+
+    def _share_scale(self) -> None:
+        """Give all snapshots that are played one scale: a colour means the same number in each."""
+        desk = self._work.desk
+        generations = desk.generations
+        if self._scaled is generations.kept:
+            return
+        from gradtui.core.difference import difference
+        from gradtui.viewmodel.values import joint_scaling
+
+        self._scaled = generations.kept
+        shown = list(generations.kept)
+        if generations.comparing and generations.baseline.layers:
+            shown = [difference(session, generations.baseline) for session in shown]
+        desk.scalings = {"source": joint_scaling(shown, desk.selection)}
 
     def _frame(self) -> None:
         desk = self._work.desk
@@ -166,6 +186,7 @@ class Following:
             self.stop()
         elif desk.selection.view == "values":
             desk.generations = desk.generations.stepped(1)
+            self._share_scale()
         elif desk.selection.view == "history" and desk.watching:
             from gradtui.tui.actions import scrubbing
             from gradtui.viewmodel.run.choice import NEWEST

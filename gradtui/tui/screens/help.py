@@ -7,21 +7,25 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from gradtui.tui.actions.commands import COMMANDS
-from gradtui.tui.keymap import RUNS
+from gradtui.tui.keymap import GROUPS, RUNS, VIEWS
 from gradtui.tui.screens.page import PageScreen
-from gradtui.viewmodel.text import Span, clip, line, line_width
+from gradtui.viewmodel.text import Span, cell_width, clip, line, line_width
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from gradtui.tui.keymap import Keymap
+    from gradtui.tui.keymap import Binding, Keymap
     from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.text import TextLine
 
 WIDE: Final = 100
-"""Columns from which the help stands in two of its own."""
+"""Columns from which the commands stand in two of their own."""
 LEAST_TEXT: Final = 12
 """Columns below which text is cut rather than wrapped."""
+LABEL: Final = 19
+"""Columns of the names of groups, beside their keys."""
+GAP: Final = 4
+"""Columns between two keys."""
 
 _SYMBOLS: tuple[TextLine, ...] = (
     line((" what is drawn", "title")),
@@ -39,11 +43,12 @@ _RUN_SYMBOLS: tuple[TextLine, ...] = (
     line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step   k kept tensors"
          "   ╵ end of an epoch"),
     line("   a curve reaches from the least to the greatest value of the steps in a column"),
+    line("   ", ("x", "bad"), " on its axis: not finite at that step, a gap in the curve"),
 )  # fmt: skip
 
 
 def _entry(key: str, column: int, text: str, width: int) -> tuple[TextLine, ...]:
-    """A key or a command and what it does; where that does not fit beside it, below it."""
+    """A command and what it does; where that does not fit beside it, below it."""
     room = width - column - 5
     if len(text) <= room and len(key) <= column:
         return (line("   ", (f"{key:<{column}}", "key"), f" {text}"),)
@@ -53,27 +58,64 @@ def _entry(key: str, column: int, text: str, width: int) -> tuple[TextLine, ...]
     return (clip(line("   ", (key, "key")), width), *(line(f"     {row}") for row in below))
 
 
-def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
-    """Return the keys of a view in their groups, then the commands; nothing is wider than ``width``.
+def _flowing(bindings: Sequence[Binding], label: str, width: int) -> tuple[TextLine, ...]:
+    """Keys and what they do, one after the other in as few rows as they need, beside the name of their group.
 
-    Wide screens have them in two columns, read one after the other.
+    A key stays with the beginning of its words; on a narrow screen the name stands above.
     """
+    beside = width >= LABEL + 4 * LEAST_TEXT
+    left = LABEL if beside else 3
+    room = max(width - left - 1, LEAST_TEXT)
+    label = "views" if label == "everywhere" else label
+    rows: list[TextLine] = [] if beside else [line((f"  {label}", "dim"))]
+    name = f"  {label}".ljust(left)[:left] if beside else " " * left
+    held: list[Span] = []
+    for binding in bindings:
+        keys = ", ".join(binding.keys)
+        first, *more = wrap(binding.help, max(room - cell_width(keys) - 2, LEAST_TEXT)) or [""]
+        entry = line((keys, "key"), f"  {first}")
+        if held and line_width((*held, *entry)) + GAP > room:
+            rows.append(line((name, "dim"), *held))
+            name, held = " " * left, []
+        held += [*([Span(" " * GAP)] if held else []), *entry]
+        for text in more:
+            rows.append(line((name, "dim"), *held))
+            name, held = " " * left, [Span(f"  {text}")]
+    return (*rows, line((name, "dim"), *held))
+
+
+def _grouped(bindings: Iterable[Binding], width: int) -> list[TextLine]:
+    """Keys in their groups, those that are used most first."""
+    groups: dict[str, list[Binding]] = {}
+    for binding in sorted(bindings, key=lambda binding: GROUPS.index(binding.group)):
+        groups.setdefault(binding.group, []).append(binding)
+    return [row for group in groups for row in _flowing(groups[group], group, width)]
+
+
+def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
+    """Return the keys of a view, those of every view, then the commands; nothing is wider than ``width``.
+
+    What can be pressed here stands on the first screen of 24 rows of 80. Wide screens have the commands in two
+    columns, read one after the other.
+    """
+    here = keymap.of_view(view)
+    own = [binding for binding in here if binding.views != VIEWS]
+    name = "hisTory" if view == "history" else view.capitalize()
+    rows = [line((f" in {name}", "title")), *_grouped(own, width)]
+    rows += [(), line((" in every view", "title"))]
+    rows += [*_grouped((binding for binding in here if binding.views == VIEWS), width), ()]
+    rows.append(line((" commands", "title"), ("   tab completes, up brings back", "dim")))
     room = (width - 1) // 2 if width >= WIDE else width
-    groups: dict[str, list[TextLine]] = {}
-    for binding in keymap.of_view(view):
-        rows = groups.setdefault(binding.group, [line((f" {binding.group}", "title"))])
-        rows += _entry(" ".join(binding.keys), 14, binding.help, room)
-    commands = [line((" commands", "title"), ("   tab completes, up brings back", "dim"))]
-    for command in COMMANDS:
-        usage = f":{command.name} {command.arguments}".strip()
-        commands += _entry(usage, 20, command.help, room)
-    blocks = [(*rows, ()) for rows in (*groups.values(), commands)]
+    entries = [
+        _entry(f":{command.name} {command.arguments}".strip(), 20, command.help, room)
+        for command in COMMANDS
+    ]
     if room == width:
-        lines = tuple(text for block in blocks for text in block)
+        rows += [text for entry in entries for text in entry]
     else:
-        lines = _side_by_side(blocks, room)
+        rows += _side_by_side(entries, room)
     symbols = (*_RUN_SYMBOLS, (), *_SYMBOLS) if view in RUNS else _SYMBOLS
-    return tuple(clip(text, width) for text in (*lines, *symbols))
+    return tuple(clip(text, width) for text in (*rows, (), *symbols))
 
 
 def _side_by_side(blocks: Sequence[Sequence[TextLine]], room: int) -> tuple[TextLine, ...]:

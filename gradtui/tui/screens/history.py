@@ -10,7 +10,7 @@ from textual.geometry import Size
 from gradtui.tui.screens.maps import Resized
 from gradtui.tui.widgets.textline import LineView
 from gradtui.viewmodel.run.curves import Chart, chart_of, charted
-from gradtui.viewmodel.run.density import density_of
+from gradtui.viewmodel.run.density import density_of, only_zeros
 from gradtui.viewmodel.run.distribution import distribution_lines
 from gradtui.viewmodel.run.history import companion_lines, flags_line, legend_lines, marks_line
 from gradtui.viewmodel.run.quantities import series_name, short_name
@@ -153,7 +153,8 @@ class HistoryView(LineView):
             with_column(field, self.window.column(self.window.cursor, field.width), ascii=ascii)
         )
         if self.chart.empty:
-            words = "nothing measured in these steps"
+            spoilt = any(len(curve.bad) for curve in self.chart.curves)
+            words = f"nothing {'finite' if spoilt else 'measured'} in these steps"
             lines[len(lines) // 3] = line((f"          {words}", "dim"))
         return lines
 
@@ -199,9 +200,10 @@ class HistoryView(LineView):
             others += 1
             rows = cell_rows(height - 1, solid=solid, others=others)
             density = density_of(series, self.window, columns, rows)
-        if density.empty:
-            words = line(("   no histogram in these steps", "dim"))
-            return [clip(title, width), words, *[()] * (height - 2)]
+        if density.empty or only_zeros(series, self.window):
+            text = "no histogram" if density.empty else "every finite value counted is exactly 0"
+            words = line((f"   {text} in these steps", "dim"))
+            return [clip(title, width), clip(words, width), *[()] * (height - 2)]
         ticks = step_ticks(self.window.first, self.window.last, max(columns // 10, 1))
         cells = density_lines(density, self.window, ticks, width, height - 1, self.palette)
         return [clip(title, width), *cells]

@@ -125,8 +125,9 @@ class ValuesView(Container):
             height, width = way.room(key)
             room[key] = (max((height - 2) * (2 if solid else 1), 1), max(width - 4, 1))
         desk.maps = value_maps(
-            desk.session, desk.selection, desk_edits(desk), room=room, seen=way.keys
-        )
+            desk.session, desk.selection, desk_edits(desk), room=room, seen=way.keys,
+            scalings=desk.scalings,
+        )  # fmt: skip
         for view in desk.maps:
             if view.key in way.keys:
                 self.maps[view.key].show(view)

@@ -130,13 +130,19 @@ class ScreenRoom:
             self._written = None
             self.in_flight = ()
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether somebody lives who answers what is asked."""
+        return self._work.view is not None and self._work.view.adapter.alive
+
     def request(self, kind: str, **fields: object) -> None:
-        """Ask the adapter for something."""
-        if self._work.view is None or not self._work.view.adapter.alive:
-            self._work.desk.say("no adapter is running that could answer", "warn")
+        """Ask the adapter, or the training, for something."""
+        writer = self._work.writer
+        if not self.is_answered:
+            self._work.desk.say(f"no {writer} runs that could answer", "warn")
             return
         self._work.door.request(kind, fields)
-        self._work.desk.say("asked the adapter")
+        self._work.desk.say(f"asked the {writer}")
 
     def reload(self) -> None:
         """Read the folder again and send the whole screen once more."""
@@ -237,10 +243,10 @@ class ScreenRoom:
 
     def adapter(self) -> None:
         """Stop the adapter's process, or start it again."""
-        desk = self._work.desk
+        desk, writer = self._work.desk, self._work.writer
         if self._work.child is not None and self._work.child.running:
             self.choose(
-                "the adapter's process runs",
+                f"the {writer}'s process runs",
                 {
                     "s": ("stop it", self._work.door.stop_child),
                     "r": ("start it again", self._work.door.restart),
@@ -249,7 +255,7 @@ class ScreenRoom:
             )
         elif self._work.child is not None:
             self._work.door.restart()
-            desk.say("starting the adapter again")
+            desk.say(f"starting the {writer} again")
         else:
             desk.say("no process of ours runs here")
 

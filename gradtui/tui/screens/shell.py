@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from gradtui.tui.screens.compositor import SparseApp
 from gradtui.tui.widgets.textline import LineView
-from gradtui.viewmodel.text import line, safe_label, spread
+from gradtui.viewmodel.text import clip, line, safe_label, spread
 
 if TYPE_CHECKING:
     from textual import events
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SMALL_ROWS = 10
 ROOMY_ROWS = 20
 TALL_ROWS = 34
+MOST_EARLY = 32
 
 
 class Shell(Screen[Any]):
@@ -47,6 +48,8 @@ class Shell(Screen[Any]):
         self.folder = folder
         self.workspace: Workspace | None = None
         self._is_tall = False
+        self._early: list[str] = []
+        """Keys that came before there was anything to act on."""
         self.header = LineView(id="header", palette=palette)
         self.headline = LineView(id="headline", palette=palette)
         self.body = Container(id="body")
@@ -97,7 +100,7 @@ class Shell(Screen[Any]):
             widget.styles.height = rows
 
     async def on_key(self, event: events.Key) -> None:
-        """Hand the key on; before there is anything to act on, only quitting is possible."""
+        """Hand the key on; before there is anything to act on, it quits, or waits until there is."""
         key = event.character if event.is_printable and event.character != " " else event.key
         if self.workspace is not None and self.workspace.is_typing:
             # Keys that came before the prompt had the focus; the rest are bindings of its own, further up.
@@ -113,6 +116,27 @@ class Shell(Screen[Any]):
             self.paint_now()
         elif key in ("q", "ctrl+c"):
             self.app.exit(0)
+        elif len(self._early) < MOST_EARLY:
+            self._early.append(key or event.key)
+
+    async def catch_up(self) -> None:
+        """Act on the keys that came while the folder was read, but for those that edit: nothing was seen to edit yet."""
+        early, self._early = self._early, []
+        work = self.workspace
+        if work is None:
+            return
+        for key in early:
+            if work.is_typing and work.prompt is not None:
+                text = " " if key == "space" else key
+                if len(text) > 1:
+                    # Enter, say: what it would accept was not seen either.
+                    return
+                work.prompt.insert(text)
+                continue
+            binding = work.keys.keymap.find(work.desk.selection.view, key)
+            if binding is None or binding.group != "editing":
+                await work.pressed(key)
+                await work.open_prompt()
 
     def paint_now(self) -> None:
         """Show what a key did without waiting for the next tick of a timer."""
@@ -154,4 +178,5 @@ class Shell(Screen[Any]):
         width = self.size.width
         left = line((" gradtui", "title"), "  ", safe_label(self.folder, max(width // 2, 8)))
         self.header.show(spread(left, line(("loading ", "dim")), width))
-        self.keys.show(line((" q", "key"), (" quit", "dim")))
+        words = (" quit", "dim"), ("   other keys act once the folder is read", "dim")
+        self.keys.show(clip(line((" q", "key"), *words), width))

@@ -81,9 +81,21 @@ class Workspace:
         self._asked: set[object] = set()
         self._state_timer: Any = None
         self.has_state = bool(state)
+        self.chose_view = False
+        """Whether a key has chosen the view: what arrives later opens no other one."""
         self._summarized: object = None
         if problems:
             self.desk.say(problems[0], "warn")
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has chosen a view of this folder yet."""
+        return not (self.has_state or self.chose_view)
+
+    @property
+    def writer(self) -> str:
+        """What writes the folder, in a word."""
+        return self.view.writer if self.view is not None else "adapter"
 
     async def open(self) -> None:
         """Put the views on the shell."""
@@ -114,7 +126,9 @@ class Workspace:
             # What a crash left stays in the journal until the person has answered for it.
             self.pending.journalled = desk.edits.cells
             if not self.has_state and not desk.watching:
-                desk.selection = first_selection(desk.selection, view.session)
+                first = first_selection(desk.selection, view.session)
+                chosen = desk.selection.view if self.chose_view else first.view
+                desk.selection = replace(first, view=chosen)
             self._shown_changed()
             desk.selection = at_strongest_link(desk.selection, desk.session)
             self.pending.offer_recovered()
@@ -152,7 +166,7 @@ class Workspace:
         desk = self.desk
         drafting.arrived(desk, graph)
         alone = not desk.generations.kept and not desk.watching
-        if alone and (desk.selection.view == "log" or (first and not self.has_state)):
+        if alone and (desk.selection.view == "log" or (first and self.is_new)):
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:
             drafting.go_to_fault(desk)
@@ -165,7 +179,7 @@ class Workspace:
             self.desk.say(fresh[0] + more, "warn")
         for number, answer in view.answers.items():
             if answer.status != "done" and (before is None or number not in before.answers):
-                self.desk.say(f"the adapter: {answer.reason or answer.status}", "warn")
+                self.desk.say(f"the {self.writer}: {answer.reason or answer.status}", "warn")
 
     @staticmethod
     def _place(selection: Selection) -> tuple[object, ...]:
@@ -176,8 +190,8 @@ class Workspace:
         desk.selection = reconcile(desk.selection, desk.session)
         self._summarized = desk.session
         desk.summary = summarize(desk.session, desk.previous)
-        if desk.generations.comparing:
-            # A difference of nothing is no vanishing gradient.
+        if desk.generations.comparing or "kept" in desk.session.meta:
+            # A difference of nothing is no vanishing gradient, nor is a kept output; its run has findings of its own.
             desk.summary = replace(desk.summary, findings=())
 
     def child_changed(self, state: ChildState) -> None:
@@ -185,7 +199,7 @@ class Workspace:
         ended = state.ended and (self.child is None or not self.child.ended)
         self.child = state
         if ended and state.code and not self.room.leaving:
-            self.desk.say(f"{state.ended}; :log shows what it printed", "bad")
+            self.desk.say(f"{self.writer} {state.ended}; :log shows what it printed", "bad")
             if not self.desk.generations.kept and not self.desk.planning:
                 self.desk.selection = replace(self.desk.selection, view="log", row=0)
         self.draw()
@@ -290,6 +304,7 @@ class Workspace:
             # The keys went to another map: its cells are no corners of the box.
             desk.box = ()
         if desk.selection is not before:
+            self.chose_view |= desk.selection.view != before.view
             if desk.selection.view == "log" != before.view:
                 desk.before_log = before.view
             if before.estimate != desk.selection.estimate:

@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
+from textual.widgets.input import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,10 @@ class Ask:
 
 
 class PromptInput(Input):
-    """An input without blinking, boxes or Esc: backspace on the empty line leaves it."""
+    """An input without blinking, boxes or Esc: backspace on the empty line leaves it.
+
+    A value that it opens with is selected: what is typed first takes its place, any other key edits it.
+    """
 
     class Left(Message):
         """The person left without an answer."""
@@ -52,9 +56,27 @@ class PromptInput(Input):
     DEFAULT_CSS = """
     PromptInput { height: 1; border: none; padding: 0; width: 1fr; background: $background; }
     PromptInput:focus { border: none; background: $background; background-tint: $background 0%; }
+    PromptInput > .input--selection { background: $background; text-style: reverse; }
     """
 
+    _is_offered = False
+
+    def offer(self, value: str) -> None:
+        """Put a value on the line that the first character typed takes the place of."""
+        self.value = value
+        self.selection = Selection(0, len(value))
+        self._is_offered = True
+
+    def typed(self, text: str) -> None:
+        """Put text in the place of what is selected, or at the cursor where nothing is."""
+        self._is_offered = False
+        self.replace(text, *self.selection)
+
     async def _on_key(self, event: events.Key) -> None:
+        if self._is_offered and not event.is_printable:
+            # Home, arrows, backspace: they are for the value as it stands, from its end.
+            self.cursor_position = len(self.value)
+        self._is_offered = False
         message: Message | None = None
         if event.key in ("escape", "ctrl+c") or (event.key == "backspace" and not self.value):
             message = self.Left()
@@ -136,14 +158,13 @@ class Prompt(Horizontal):
         line = self.query_one(PromptInput)
         line.cursor_blink = False
         with self.prevent(Input.Changed):
-            line.value = ask.value
-        line.cursor_position = len(ask.value)
+            line.offer(ask.value)
         self.add_class("open")
         line.focus()
 
     def insert(self, text: str) -> None:
-        """Type text at the cursor."""
-        self.query_one(PromptInput).insert_text_at_cursor(text)
+        """Type text as its keys would."""
+        self.query_one(PromptInput).typed(text)
 
     def close(self) -> None:
         """Close it; what was typed is forgotten."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from gradtui.core.run.run import Run
+from gradtui.core.run.series import Series
 from gradtui.viewmodel.run.choice import APART, NEWEST
+from gradtui.viewmodel.run.finite import bad_spans
 from gradtui.viewmodel.run.quantities import series_name
 from gradtui.viewmodel.run.ticks import Tick, linear_ticks, log_ticks, nice_step, step_ticks
 from gradtui.viewmodel.run.window import Window
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Floats
     from gradtui.core.run.keys import SeriesKey
-    from gradtui.core.run.series import Series
     from gradtui.viewmodel.run.choice import RunChoice
 
 MOST_CURVES: Final = 24
+ZERO_ROWS: Final = 1.5
+"""Rows of a logarithmic chart between its least number and its zeros."""
 _STEP_WIDTH: Final = 10
 """Columns a label of the step axis needs."""
 _NEWEST: Final = 32
@@ -52,6 +55,8 @@ class Curve:
         y: float64 [k]: the value at the newest step of the column, in units of the axis.
         low: float64 [k]: the least value of the column's steps.
         high: float64 [k]: the greatest.
+        bad: float64 [m]: steps in the window at which it is not finite (NaN, infinite, or a statistic of a tensor
+            that was not all finite): no point stands for them, and the curve has a gap there.
         at: the value at the cursor, as it is.
         before: the value at the baseline.
         least: the least value in the window, as it is; NaN for none.
@@ -64,6 +69,7 @@ class Curve:
     y: Floats = field(default_factory=lambda: np.zeros(0))
     low: Floats = field(default_factory=lambda: np.zeros(0))
     high: Floats = field(default_factory=lambda: np.zeros(0))
+    bad: Floats = field(default_factory=lambda: np.zeros(0))
     at: At = NOTHING
     before: At = NOTHING
     least: float = math.nan
@@ -81,7 +87,7 @@ class Chart:
 
     Attributes:
         window: the steps of the x axis.
-        low: of the y axis, in its units: logarithms where ``log``.
+        low: of the y axis, in its units: logarithms where ``log``. Zeros lie there, apart from all numbers.
         high: its other end.
         log: whether y are base-10 logarithms.
         note: why the axis is not the one that was asked for; empty where it is.
@@ -157,7 +163,7 @@ def chart_of(
     height: int,
     exact: Exact | None = None,
 ) -> Chart:
-    """Return the curves of some series.
+    """Return the curves of some series; what is not finite is a gap in its curve, and never 0.
 
     Args:
         run: the run.
@@ -171,14 +177,20 @@ def chart_of(
     found = [each for key in keys for each in _series(run, choice, key)][:MOST_CURVES]
     comparing = choice.comparing and choice.baseline != NEWEST
     fine = exact if exact is not None and exact.covers(window) else Exact()
-    raw = [_in_window(_finer(series, rank, fine), window) for series, rank in found]
+    raw, gaps = [], []
+    for series, rank in found:
+        fair, bad = _finite(run, _finer(series, rank, fine), rank, window)
+        raw.append(_in_window(fair, window))
+        gaps.append(bad)
     shifts = [value_at(s, choice.baseline).value if comparing else 0.0 for s, _ in found]
     negative = any(len(v) and np.nanmin(v) - shift < 0 for (_, v, _, _), shift in zip(raw, shifts, strict=True))  # fmt: skip
     positive = any(len(v) and np.nanmax(v) - shift > 0 for (_, _, _, v), shift in zip(raw, shifts, strict=True))  # fmt: skip
     log = choice.axis == "log" and not negative and positive
     note = "linear: there are negative values" if choice.axis == "log" and negative else ""
     curves = []
-    for (series, rank), (steps, low, last, high), shift in zip(found, raw, shifts, strict=True):
+    for (series, rank), (steps, low, last, high), bad, shift in zip(
+        found, raw, gaps, shifts, strict=True
+    ):
         x, y, least, most = _reduced(
             steps, low - shift, last - shift, high - shift, window, 2 * width
         )
@@ -187,7 +199,7 @@ def chart_of(
         there = ~np.isnan(y)
         curves.append(
             Curve(
-                series.key, rank, x[there], y[there], least[there], most[there],
+                series.key, rank, x[there], y[there], least[there], most[there], bad,
                 value_at(series, window.cursor), value_at(series, choice.baseline),
                 float(np.nanmin(low)) if len(low) else math.nan,
                 float(np.nanmax(high)) if len(high) else math.nan,
@@ -195,6 +207,10 @@ def chart_of(
         )  # fmt: skip
     bottom, top = _bounds(curves, log=log)
     ticks = (log_ticks if log else linear_ticks)(bottom, top, max(height // 2, 2))
+    if log and any(np.isneginf(values).any() for c in curves for values in (c.y, c.low)):
+        # No logarithm is that of 0: it has a row of its own, below all numbers.
+        bottom -= ZERO_ROWS * (top - bottom) / max(height - ZERO_ROWS, 1.0)
+        ticks = [(bottom, "0"), *ticks]
     steps_at = step_ticks(window.first, window.last, max(width // _STEP_WIDTH, 1))
     return Chart(tuple(curves), window, bottom, top, log, note, tuple(steps_at), tuple(ticks))
 
@@ -212,6 +228,22 @@ def _finer(series: Series, rank: int, exact: Exact) -> Series:
     return read if len(read) else series
 
 
+def _finite(run: Run, series: Series, rank: int, window: Window) -> tuple[Series, Floats]:
+    """A series without what is not finite, and the steps in the window at which it is not.
+
+    Of a span of which the newest step alone is known to be finite, that one is left.
+    """
+    newest, some = bad_spans(run, series, rank if rank >= 0 else None)
+    if not some.any():
+        return series, np.zeros(0)
+    steps = series.steps[some & (series.steps >= window.first) & (series.steps <= window.last)]
+    values = series.values
+    low, high = (np.where(some, values, ends) for ends in (series.low, series.high))
+    there = ~newest
+    fair = Series(series.key, series.steps[there], values[there], low[there], high[there])
+    return fair, steps.astype(np.float64)
+
+
 def _in_window(series: Series, window: Window) -> tuple[Floats, Floats, Floats, Floats]:
     """Steps, least, newest and greatest values of the spans in the window."""
     start = int(np.searchsorted(series.steps, window.first, "left"))
@@ -219,9 +251,6 @@ def _in_window(series: Series, window: Window) -> tuple[Floats, Floats, Floats, 
     part = slice(start, stop)
     steps = series.steps[part].astype(np.float64)
     low, last, high = series.low[part], series.values[part], series.high[part]
-    known = ~np.isnan(last)
-    if not known.all():
-        steps, low, last, high = steps[known], low[known], last[known], high[known]
     return steps, np.fmin(low, last), last, np.fmax(high, last)
 
 

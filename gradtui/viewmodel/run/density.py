@@ -1,4 +1,7 @@
-"""A distribution over time as cells: columns are steps, rows are ranges of values, zero lies between two rows."""
+"""A distribution over time as cells: columns are steps, rows are ranges of values, zero lies between two rows.
+
+Values that are exactly 0 are in the row above the line of zero; where there are no others, that is said in words.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.core.arrays import no_floats
+from gradtui.core.run.histogram import SMALLEST_EXPONENT
 
 if TYPE_CHECKING:
     from gradtui.core.arrays import Array, Flags, Floats, Indices
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from gradtui.core.run.series import HistogramSeries
     from gradtui.viewmodel.run.window import Window
 
+_ONLY_ZEROS: Final = 2.0**SMALLEST_EXPONENT
+"""No float32 but 0 lies in a bin of this width that begins at 0."""
 LEAST_SHARE: Final = 1e-3
 """Of all values: what fewer lie in, at both ends and at all steps together, is not given rows of its own."""
 
@@ -91,6 +97,19 @@ def density_of(series: HistogramSeries, window: Window, columns: int, rows: int)
         _any_in(tails[:, :3].sum(axis=1), picked),
         _any_in(tails[:, 3:].sum(axis=1) + outside, picked),
         np.where(there, steps[np.maximum(picked[1] - 1, 0)], -1),
+    )
+
+
+def only_zeros(series: HistogramSeries, window: Window) -> bool:
+    """Whether there are values in a window, and every finite one is exactly 0."""
+    part = slice(*np.searchsorted(series.steps, (window.first, window.last + 1)).tolist())
+    return _all_zero(series.counts[part].sum(axis=0), series.edges)
+
+
+def _all_zero(counts: Indices, edges: Floats) -> bool:
+    held = np.flatnonzero(counts)
+    return (
+        len(held) == 1 and float(edges[held[0]]) == 0 and float(edges[held[0] + 1]) <= _ONLY_ZEROS
     )
 
 
@@ -170,11 +189,21 @@ class Distribution:
         """How many values are counted in bins."""
         return int(self.counts.sum())
 
+    @property
+    def all_zero(self) -> bool:
+        """Whether there are values, and every finite one is exactly 0."""
+        return _all_zero(self.counts, self.edges)
+
     def quantile(self, share: float) -> float:
-        """Return the value below which a share of the counted values lies, evenly spread in their bins; NaN for none."""
+        """Return the value below which a share of the counted values lies, evenly spread in their bins; NaN for none.
+
+        Of nothing but zeros it is 0.
+        """
         total = self.total
         if not total:
             return math.nan
+        if self.all_zero:
+            return 0.0
         held = np.flatnonzero(self.counts)
         sums = np.concatenate([[0], np.cumsum(self.counts)])
         ends = np.stack([held, held + 1], axis=1).ravel()

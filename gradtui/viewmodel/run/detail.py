@@ -10,6 +10,7 @@ from gradtui.core.run.keys import VALUES, SeriesKey
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.density import bars_of, distribution_at
+from gradtui.viewmodel.run.distribution import zero_words
 from gradtui.viewmodel.run.flags import sign
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.numbers import is_lost
@@ -191,6 +192,9 @@ def _gradient(
 
 
 def _histogram(found: Distribution, *, ascii: bool) -> TextLine:
+    if found.all_zero:
+        words = zero_words(found.total)
+        return line((" hist ", "dim"), (words, "value"), (f"  at step {found.step}", "dim"))
     held = found.counts.nonzero()[0]
     low, high = float(found.edges[held[0]]), float(found.edges[held[-1] + 1])
     counts = bars_of(found, BINS, low, high).tolist()

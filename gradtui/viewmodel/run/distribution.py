@@ -45,6 +45,8 @@ def distribution_lines(
             width,
         )
     ]
+    if found.all_zero and choice.baseline == NEWEST:
+        return [*lines, line((f" {found.step:>8} ", "dim"), (zero_words(found.total), "value"))]
     low, high = _ends(found)
     cells = min(_BAR_CELLS, max(width - 22, 8))
     lines.append(_bars(found, low, high, cells, f"{found.step:>8}", ascii=ascii))
@@ -57,6 +59,15 @@ def distribution_lines(
     if found.total:
         lines.append(_ends_line(low, high, cells))
     return lines
+
+
+def zero_words(count: int) -> str:
+    """Say of a distribution of nothing but zeros what it is: a bar of them would have a width."""
+    return (
+        f"all {count:,} counted values are exactly 0"
+        if count > 1
+        else "the one counted value is exactly 0"
+    )
 
 
 def _tail_words(found: Distribution) -> list[TextLine]:

@@ -11,6 +11,7 @@ from gradtui.core.run.keys import ROW_NORMS, VALUES
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.choice import NEWEST
+from gradtui.viewmodel.run.finite import bad_spans, is_bad_at
 from gradtui.viewmodel.run.flags import RANKS, sign, word
 from gradtui.viewmodel.run.lines import sparkline
 from gradtui.viewmodel.run.quantities import SHARES, series_name, short_name
@@ -19,6 +20,7 @@ from gradtui.viewmodel.text import Span, TextLine, clip, line, number, safe_labe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gradtui.core.arrays import Flags as Mask
     from gradtui.core.arrays import Floats
     from gradtui.core.run.keys import SeriesKey
     from gradtui.core.run.run import Run
@@ -39,18 +41,6 @@ def value_text(key: SeriesKey, value: float, width: int = 8) -> str:
     if key.quantity in SHARES:
         return percent(value)
     return number(value, width, digits=3)
-
-
-def is_bad_at(run: Run, key: SeriesKey, step: int, rank: int | None) -> bool:
-    """Whether the tensor of a number was not all finite at a step: the number is of its finite part alone."""
-    if key.role in ("run", "module") or key.quantity in ("nan", "inf"):
-        return False
-    for quantity in ("nan", "inf"):
-        series = run.series(key.of(quantity), rank)
-        place = int(np.searchsorted(series.steps, step, "right")) - 1
-        if place >= 0 and float(series.values[place]) > 0:
-            return True
-    return False
 
 
 def legend_lines(
@@ -100,22 +90,25 @@ def mark_times(ascii: bool) -> str:
     return "x" if ascii else "×"
 
 
-def spark_values(series: Series, window: Window, cells: int) -> Floats:
-    """Return a series' greatest value in equal parts of a window, as logarithms where none is below 0."""
+def spark_values(series: Series, bad: Mask, window: Window, cells: int) -> Floats:
+    """Return a series' greatest value in equal parts of a window, as logarithms where none is below 0.
+
+    Infinity where one of the part's steps is ``bad`` [k]: not finite.
+    """
     start = int(np.searchsorted(series.steps, window.first, "left"))
     stop = int(np.searchsorted(series.steps, window.last, "right"))
     found = np.full(cells, np.nan)
     if stop <= start:
         return found
-    steps, values = series.steps[start:stop], series.high[start:stop]
+    steps, values, bad = series.steps[start:stop], series.high[start:stop], bad[start:stop]
     places = np.clip((steps - window.first) * cells // (window.span + 1), 0, cells - 1)
-    np.fmax.at(found, places, values)
-    if not np.isfinite(found).any() or np.nanmin(found) < 0:
-        return found
-    with np.errstate(divide="ignore"):
-        logs: Floats = np.log10(found)
-    logs[np.isneginf(logs)] = np.nan
-    return logs
+    np.fmax.at(found, places[~bad], values[~bad])
+    if np.isfinite(found).any() and np.nanmin(found) >= 0:
+        with np.errstate(divide="ignore"):
+            found = np.log10(found)
+        found[np.isneginf(found)] = np.nan
+    found[places[bad]] = np.inf
+    return found
 
 
 def companion_lines(
@@ -144,7 +137,8 @@ def companion_lines(
         value = float(series.values[at]) if at >= 0 else math.nan
         bad = at >= 0 and is_bad_at(run, key, int(series.steps[at]), choice.one_rank)
         text = "nan" if bad else ("~" if run.sampled(key) else "") + value_text(key, value, 7)
-        spark = sparkline(spark_values(series, window, SPARK), ascii=ascii)
+        lost = bad_spans(run, series, choice.one_rank)[1]
+        spark = sparkline(spark_values(series, lost, window, SPARK), ascii=ascii)
         own = key.path == path
         name = safe_label(short_name(key) if own else series_name(key), name_width, keep="both")
         cells += [

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Floats, Indices
     from gradtui.diagnosis.finding import Finding
+    from gradtui.viewmodel.run.numbers import Numbers
     from gradtui.viewmodel.run.training import Training
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -149,10 +150,12 @@ def _cell(
         return _flag(training, node, width, whole=whole)
     if column.sort == "trend":
         return sparkline(training.trends[node], ascii=ascii), "value" if whole else "dim"
-    counts = {"gradient": numbers.nonfinite, "weight": numbers.weight_nonfinite}
-    if column.sort in counts and float(counts[column.sort][node]) > 0:
+    if _is_spoilt(numbers, node, column.sort):
         return "nan", "bad"
     value = float(getattr(numbers, column.sort)[node])
+    if math.isinf(value) and column.sort != "ratio":
+        # Too large for the type it was summed in. A step from a weight of 0 is no fault.
+        return number(value, width), "bad"
     if math.isnan(value):
         # No gradient is none, not 0.
         has = column.sort == "gradient" and bool(tree.shapes[node])
@@ -164,6 +167,19 @@ def _cell(
     if column.sort in ("gradient", "ratio"):
         return scientific(value), ("value" if whole else "dim")
     return number(value, width, digits=2), ("value" if whole else "dim")
+
+
+def _is_spoilt(numbers: Numbers, node: int, sort: str) -> bool:
+    """Whether a number is of a tensor that is not all finite, or of an output that has no finite value at all."""
+    if sort in ("gradient", "weight"):
+        counts = numbers.nonfinite if sort == "gradient" else numbers.weight_nonfinite
+        return float(counts[node]) > 0
+    if sort == "ratio":
+        # What was lost has no norm that a step could be held against.
+        return math.isnan(float(numbers.weight[node])) and float(numbers.weight_nonfinite[node]) > 0
+    if sort == "output_gradient":
+        return bool(numbers.lost_gradient[node])
+    return sort in ("zeros", "dead") and bool(numbers.lost[node])
 
 
 def scientific(value: float) -> str:

@@ -83,7 +83,7 @@ def _session(step: int, tensors: Mapping[SeriesKey, KeptTensor], folder: str) ->
         if not values.size:
             continue
         name = layer_name(key)
-        layers.append(Layer(name, as_map(values)))
+        layers.append(Layer(name, as_map(values), quantity=key.role))
         paths[name] = key.path
     return Session(
         folder=folder,

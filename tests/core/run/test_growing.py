@@ -67,6 +67,22 @@ def test_preamble_events_and_kept():
     assert (run.last_step, run.last_time, run.first_step) == (8, 9.0, -1)
 
 
+def test_the_end_of_an_epoch_is_no_step():
+    """It is told at the first step of the next epoch, and the last one has none."""
+    run = Run.of(
+        {
+            0: [
+                Entry(-1, 0.0, start()),
+                Entry(-1, 0.0, Layout(1, "scalars", (LOSS,))),
+                Entry(9, 1.0, Scalars(1, np.array([1], np.float32))),
+                Entry(10, 2.0, Event("epoch", "epoch 0", "", {"epoch": 0})),
+            ]
+        }
+    )
+    assert (run.last_step, run.last_time) == (9, 2.0)
+    assert [happening.step for happening in run.events] == [10]
+
+
 def test_a_new_start_forgets_the_old_run_and_a_repeated_one_does_not():
     growing = GrowingRun()
     layout = Entry(-1, 0.0, Layout(1, "scalars", (LOSS,)))

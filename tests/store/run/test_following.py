@@ -81,14 +81,23 @@ def test_a_folder_that_has_only_a_history(keeper, folder, seen):
     assert not [each for each in seen.values if each.status.kind in ("missing", "broken")]
 
 
-def test_the_status_of_a_run_is_its_adapters(keeper, folder, seen):
+def test_the_status_of_a_run_is_its_trainings(keeper, folder, seen):
     Segments(folder).begin([*preamble(), *steps(0, 9)])
     keeper.start()
     with AdapterWriter(folder) as writer:
         writer.set_state("training", message="step 9")
-        view = seen.wait(lambda view: view.status.text == "adapter: step 9")
+        view = seen.wait(lambda view: view.status.text == "training runs: step 9")
         assert view.status.kind == "live"
-    seen.wait(lambda view: view.status.text == "adapter stopped" and view.run.last_step == 9)
+    seen.wait(lambda view: view.status.text == "training ended" and view.run.last_step == 9)
+
+
+def test_who_serves_a_folder_is_an_adapter_whatever_was_recorded_there(keeper, folder, seen):
+    Segments(folder).begin([*preamble(), *steps(0, 9)])
+    keeper.start()
+    with AdapterWriter(folder) as writer:
+        writer.set_state("serving", message="ready")
+        view = seen.wait(lambda view: view.status.text == "adapter: ready" and view.watched)
+        assert view.writer == "adapter"
 
 
 def test_a_folder_that_appears_later(keeper, folder, seen):

@@ -114,6 +114,32 @@ def test_a_scaler_unscales_and_skips():
     assert watched.number(3, "", "run", "value", "scale") == 2.0**15
 
 
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("bad", [(), ((2, 1),), ((0, 0),), ((1, 2), (2, 2)), ((4, 2),)])
+def test_a_scaler_with_accumulation_skips_what_it_skips(bad, late, fused):
+    """Several backward passes make a step; none of them is one that the scaler skipped, but those that it did."""
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16, growth_interval=100)
+    with Watched(model, optimizer, scaler=scaler) as watched:
+        for step in range(5):
+            for part in range(3):
+                x = torch.ones(2, 3) * (float("inf") if (step, part) in bad else 1.0)
+                scaler.scale(model(x).square().mean() / 3).backward()
+            if late:
+                # Clipping looks at the gradients first.
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+    assert not watched.problems
+    assert watched.handle.step == 5
+    assert [step for step, _ in watched.events("skipped")] == [step for step, _ in bad]
+
+
 def test_an_optimizer_that_is_made_later():
     model = nn.Linear(2, 1)
     with Watched(model) as watched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,12 @@ from kit.runs import Training as Made
 
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.run import Run
+from gradtui.tui.render.chart import _strokes, drawn
 from gradtui.viewmodel.run.choice import APART, RunChoice, pinned
 from gradtui.viewmodel.run.curves import chart_of, charted, value_at
+from gradtui.viewmodel.run.history import companion_lines
 from gradtui.viewmodel.run.window import window_of
+from gradtui.viewmodel.text import plain
 
 KEY = SeriesKey("a", "gradient", "l2", "weight")
 LOSS = SeriesKey("", "run", "value", "loss")
@@ -31,7 +35,7 @@ def chart(run, choice=None, keys=(KEY,), width=40, height=10):
     return chart_of(run, choice, keys, window_of(run, choice), width, height)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2999), st.integers(10, 90))
 def test_a_spike_of_one_step_is_in_the_curve_however_narrow_the_chart(step, width):
     values = np.full(3000, 0.5)
@@ -54,6 +58,12 @@ def test_on_a_log_axis_zero_lies_at_the_bottom():
     found = chart(run_with([1.0, 0.0, 1.0, 100.0]))
     assert found.log
     assert np.isneginf(found.curves[0].y[1])
+    assert found.y_ticks[0] == (found.low, "0")
+    assert found.low < 0 <= found.y_ticks[1][0]
+    rows = [plain(each) for each in drawn(found, 60, 12).lines]
+    labels = [row[:7].strip() for row in rows]
+    assert "0" in labels
+    assert labels.index("0") > labels.index("1")
     assert np.isfinite((found.low, found.high)).all()
 
 
@@ -80,6 +90,60 @@ def test_a_nan_of_the_loss_is_a_gap():
     made.numbers[LOSS] = np.array([3.0, 2.0, np.nan, np.inf, 1.0, 1.0])
     found = chart(made.run(), keys=(LOSS,)).curves[0]
     assert 2.0 not in found.x.tolist()
+
+
+def with_counts(values, nan):
+    made = Made(steps=len(values)).layer("a")
+    made.numbers[KEY] = np.asarray(values, np.float64)
+    made.numbers[KEY.of("nan")] = np.asarray(nan, np.float64)
+    return made.run()
+
+
+def test_where_a_tensor_is_not_finite_its_norm_is_a_gap_and_no_zero():
+    found = chart(with_counts([1.0, 2.0, 0.0, 0.5, 0.0, 4.0], [0, 0, 64, 3, 0, 0])).curves[0]
+    assert found.x.tolist() == [0, 1, 4, 5]
+    assert found.bad.tolist() == [2, 3]
+    assert found.least == 0, "a zero that is one stays"
+    text = "\n".join(
+        plain(each) for each in drawn(chart(with_counts([1, 2, 0], [0, 0, 9])), 40, 8).lines
+    )
+    assert text.count("x") == 1
+
+
+def test_the_pen_is_lifted_at_a_gap():
+    found = chart(with_counts([1.0, 2.0, 0.0, 2.0, 2.0], [0, 0, 1, 0, 0])).curves[0]
+    assert [xs for xs, _ in _strokes(found, 0.0)] == [[0.0, 1.0], [3.0, 4.0]]
+    whole = chart(run_with([1.0, 2.0, 2.0])).curves[0]
+    assert len(_strokes(whole, 0.0)) == 1
+
+
+def test_a_series_that_is_never_finite_has_no_point_and_all_its_steps_are_marked():
+    found = chart(with_counts([0.0] * 4, [5] * 4))
+    assert found.empty
+    assert found.curves[0].bad.tolist() == [0, 1, 2, 3]
+    assert math.isnan(found.curves[0].least)
+    axis = plain(drawn(found, 40, 8).lines[6])
+    assert axis.count("x") == 4
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2990), st.integers(1, 9))
+def test_of_joined_steps_those_that_are_finite_are_left(step, length):
+    """However steps are joined: nothing is drawn at 0, and what is not finite is marked."""
+    nan = np.zeros(3000)
+    nan[step : step + length] = 7
+    found = chart(with_counts(np.where(nan > 0, 0.0, 2.0), nan)).curves[0]
+    assert found.least == found.greatest == 2.0
+    assert len(found.bad)
+    assert np.all(np.abs(found.bad - step) < 3000 / 4)
+
+
+def test_small_courses_mark_what_is_not_finite():
+    run = with_counts([1.0] * 8 + [0.0] * 8, [0] * 8 + [4] * 8)
+    line = companion_lines(run, RunChoice(), [KEY], "a", window_of(run, RunChoice()), 60, 1)[0]
+    text = plain(line)
+    assert text.count("x") == 8
+    assert "nan" in text
 
 
 def test_values_at_the_cursor_are_those_at_or_before_it():

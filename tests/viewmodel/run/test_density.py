@@ -12,7 +12,7 @@ from gradtui.core.run.keys import VALUES, SeriesKey
 from gradtui.core.run.records import Entry, Histograms, Layout, Start
 from gradtui.core.run.run import Run
 from gradtui.viewmodel.run.choice import RunChoice
-from gradtui.viewmodel.run.density import bars_of, density_of, distribution_at
+from gradtui.viewmodel.run.density import bars_of, density_of, distribution_at, only_zeros
 from gradtui.viewmodel.run.distribution import distribution_lines
 from gradtui.viewmodel.run.window import Window, window_of
 from gradtui.viewmodel.text import plain
@@ -125,6 +125,40 @@ def test_lines_of_the_distribution_say_step_quantiles_and_what_is_not_finite():
         run, RunChoice(cursor=10, baseline=0), KEY, window_of(run, RunChoice()), 100
     )
     assert len(both) == len(lines) + 1
+
+
+def lines_at(run, step, **choices):
+    choice = RunChoice(cursor=step, **choices)
+    lines = distribution_lines(run, choice, KEY, window_of(run, choice), 100)
+    return "\n".join(plain(line) for line in lines)
+
+
+def test_zeros_are_said_to_be_zeros():
+    run = run_of({0: [0.0] * 50, 10: [-0.0, np.nan], 20: [0.0] * 40 + [1e-45], 30: [1e-30] * 3})
+    found = distribution_at(run, KEY, 0)
+    assert found.all_zero
+    assert [found.quantile(share) for share in (0.01, 0.5, 0.99)] == [0, 0, 0]
+    text = lines_at(run, 0)
+    assert "p50 0 " in text
+    assert "all 50 counted values are exactly 0" in text
+    assert "e-4" not in text
+    assert "the one counted value is exactly 0" in lines_at(run, 10)
+    assert "1 NaN" in lines_at(run, 10)
+    for step in (20, 30):
+        assert not distribution_at(run, KEY, step).all_zero
+        assert "exactly" not in lines_at(run, step)
+    beside = lines_at(run, 0, baseline=30)
+    assert "1e-30" in beside
+    assert not distribution_at(run, KEY.of("row norms"), 0).all_zero
+
+
+def test_a_window_of_nothing_but_zeros_is_told():
+    run = run_of({0: [0.0] * 5, 10: [0.0, np.inf], 20: [1.0], 30: [np.nan]})
+    series = run.histogram(KEY, None, (0, 10))
+    assert only_zeros(series, Window(0, 10, 10, 30))
+    assert not only_zeros(run.histogram(KEY), Window(0, 30, 10, 30))
+    assert not only_zeros(run.histogram(KEY, None, (30, 30)), Window(30, 31, 30, 30))
+    assert not only_zeros(run.histogram(KEY, None, (3, 7)), Window(3, 7, 5, 30))
 
 
 def test_a_constant_is_one_bar():

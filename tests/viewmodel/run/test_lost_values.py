@@ -11,6 +11,7 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.viewmodel.run.detail import module_detail
 from gradtui.viewmodel.run.document import run_parts
 from gradtui.viewmodel.run.headline import scalars
+from gradtui.viewmodel.run.lines import columns_of, row
 from gradtui.viewmodel.run.training import Training, training_of
 from gradtui.viewmodel.text import plain
 
@@ -67,6 +68,36 @@ def test_the_detail_says_nan():
     assert "|W|2 0" not in text
     assert "nan" not in detail(run(0.5))
     assert "nan" not in detail(run(), "b")
+
+
+def cells(made, path):
+    """The cells of a module's row by the columns they stand under."""
+    training = training_of(made, (), Training())
+    spans = row(training, training.tree.node(path), 120, flat=True, folded=False)
+    names = [column.sort for column in columns_of(120)]
+    return {
+        name: (span.text.strip(), span.role) for name, span in zip(names, spans[1:], strict=True)
+    }
+
+
+def test_the_row_says_nan():
+    lost = cells(run(), "a")
+    for name in ("weight", "gradient", "ratio", "zeros", "dead", "output_gradient"):
+        assert lost[name] == ("nan", "bad"), name
+    part = cells(run(0.5), "a")
+    assert part["gradient"] == part["weight"] == ("nan", "bad")
+    for name in ("ratio", "zeros", "dead", "output_gradient"):
+        assert "nan" not in part[name][0], name
+    assert not any("nan" in text for text, _ in cells(run(), "b").values())
+
+
+def test_the_row_says_inf():
+    made = Made(steps=10, every=1).layer("a")
+    for role, slot in (("parameter", "weight"), ("gradient", "weight"), ("output gradient", "")):
+        made.of("a", role, "l2", slot)[:] = np.inf
+    shown = cells(made.run(), "a")
+    for name in ("weight", "gradient", "output_gradient"):
+        assert shown[name] == ("inf", "bad"), name
 
 
 def test_the_document_says_nan():
