@@ -125,7 +125,7 @@ class WatchHandle:
             self._optimizers = (given,)
         else:
             self._optimizers = tuple(given)
-        self._watcher.by_hand = not self._optimizers
+        self._watcher.optimizers = self._optimizers
         self._steps.on(self._optimizers)
 
     def log(self, **scalars: Any) -> None:
