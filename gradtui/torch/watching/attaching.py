@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gradtui.torch.watching.calls import is_elsewhere
 from gradtui.torch.watching.handle import live_handles
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def attach(tensor: Value, parent: nn.Module, name: str) -> Value:
         parent: the module in whose ``forward`` this is; usually ``self``.
         name: what to call it; it is listed as ``parent.name``.
     """
-    if torch.compiler.is_compiling() or not isinstance(tensor, torch.Tensor):
+    if is_elsewhere() or not isinstance(tensor, torch.Tensor):
         return tensor
     for handle in live_handles():
         handle.attached(tensor, parent, name)

@@ -122,7 +122,7 @@ class Before(_Silent):
         self, module: nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> None:
         """See the class."""
-        if torch.compiler.is_compiling():
+        if is_elsewhere():
             return
         collector, site = self.collector, self.site
         if not collector.active or id(module) != site.ident or in_backward():
@@ -150,7 +150,7 @@ class After(_Silent):
 
     def __call__(self, module: nn.Module, args: tuple[object, ...], output: object) -> None:
         """See the class."""
-        if torch.compiler.is_compiling():
+        if is_elsewhere():
             return
         collector, site = self.collector, self.site
         if not collector.active or id(module) != site.ident:
@@ -268,6 +268,18 @@ def on_gradient(tensor: torch.Tensor, hook: Callable[[Any], None]) -> Any:
         )
     node.register_prehook(hook)
     return None
+
+
+def is_elsewhere() -> bool:
+    """Whether a module runs for something else than a training: to be compiled, traced, or under ``torch.func``.
+
+    What a tracer sees becomes a part of its graph, and under ``vmap`` no tensor has a number.
+    """
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None  # noqa: SLF001 - what torch.jit.is_tracing asks, but in scripts
+        or torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001 - the only way to know
+    )
 
 
 def in_backward() -> bool:

@@ -176,7 +176,10 @@ class Gradients:
             for number, reading in self.readings.items():
                 gradient = reading.reference()
                 values = measurable(gradient) if gradient is not None else None
-                if reading.stats is None and gradient is not None and values is not None:
+                if gradient is None or values is None or not reading.holds(gradient):
+                    # It was unscaled since, or is gone.
+                    continue
+                if reading.stats is None:
                     self.readings[number] = self._read(number, gradient, values, full=True)
         self._read_waiting()
         self.used = dict(self.readings)

@@ -125,7 +125,7 @@ class WatchHandle:
             self._optimizers = (given,)
         else:
             self._optimizers = tuple(given)
-        self._watcher.by_hand = not self._optimizers
+        self._watcher.optimizers = self._optimizers
         self._steps.on(self._optimizers)
 
     def log(self, **scalars: Any) -> None:
@@ -169,7 +169,8 @@ class WatchHandle:
             self._guard.failed("closing", error)
         for path in sorted(self._watcher.keeping.too_large):
             self.problems.append(f"keep: {path or '(root)'} was too large to be kept")
-        self._remove()
+        self._take_off()
+        self._steps.remove()
         self._put_event(Event("closed", "the watcher was closed"))
         self._recorder.close(CLOSE_SECONDS)
         self._place.close()
@@ -256,14 +257,15 @@ class WatchHandle:
         self._put_event(Event("fault", line, "", {"where": where, "traceback": text}))
 
     def _aside(self, reason: str) -> None:
-        self._remove()
+        # The hooks of optimizers stay until the handle is closed, and do nothing: one of them may be running just
+        # now, and who takes it off then ends the user's step.
+        self._take_off()
         self._put_event(Event("aside", reason))
         self._place.aside(reason)
 
-    def _remove(self) -> None:
+    def _take_off(self) -> None:
         self._collector.active = self._collector.sentinel.active = False
         self._watcher.gradients.remove()
-        self._steps.remove()
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()

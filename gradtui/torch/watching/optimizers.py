@@ -68,46 +68,63 @@ class ScalerLook:
         self.scaler = scaler
         self._late = late
         self._book = self._current()
-        self._closed: Any = None
-
-    def begin(self) -> None:
-        """A step begins: the book that is open now is the one that will tell of it."""
-        self._book = self._current()
+        self._ran: set[int] = set()
+        self._others: set[int] = set()
 
     def scale(self) -> Later:
         """What the loss was multiplied with; 1 without a scaler."""
-        tensor = getattr(self.scaler, "_scale", None)
-        if tensor is None or not self.scaler.is_enabled():
+        if not self.scaler.is_enabled():
             return 1.0
-        return self._late.scalar(tensor)
+        scale = getattr(self.scaler, "_scale", None)
+        # It has no tensor before it has scaled its first loss.
+        return self._late.scalar(
+            getattr(self.scaler, "_init_scale", 1.0) if scale is None else scale
+        )
 
     def factor(self) -> Later:
         """What makes the gradients of such a loss those of the loss: 1 over the scale."""
         return inverse(self.scale())
 
-    def skipped(self) -> bool:
-        """Whether the scaler went through a step since the last question; call it only where no hook ran."""
+    def skipped(self, chosen: Sequence[Optimizer]) -> bool:
+        """Whether the scaler has closed a book since the last question in which a step of ours was skipped.
+
+        ``chosen`` are ours; none: all of which we do not know that they are others'.
+        """
         book, self._book = self._book, self._current()
-        if book is None or book is self._book or book is self._closed:
+        if book is None or book is self._book:
             return False
+        ran, self._ran = self._ran | self._others, set()
+        ours = set(map(id, chosen)) or set(book)
         return any(
             getattr(state.get("stage"), "value", -1) == _STEPPED
-            for state in book.values()
-            if isinstance(state, dict)
+            for optimizer, state in book.items()
+            if isinstance(state, dict) and optimizer in ours - ran
         )
 
-    def turn(self) -> None:
-        """A step was taken: its book is closed."""
-        self._book = self._closed = self._current()
+    def steps(self, optimizer: Optimizer, *, is_ours: bool) -> None:
+        """An optimizer's step is not skipped: its hook runs. Of others' steps nothing is ever told."""
+        if self._book is not self._current():
+            self._book = self._current()
+            self._ran.clear()
+        (self._ran if is_ours else self._others).add(id(optimizer))
 
     def _current(self) -> Any:
         return getattr(self.scaler, "_per_optimizer_states", None)
 
 
-def rates_of(optimizer: Optimizer, first: int, late: Late) -> dict[str, Later]:
-    """The learning rate of each group of parameters, as ``lr.k``; ``first`` is the k of the first group."""
-    rates = {k: group.get("lr") for k, group in enumerate(optimizer.param_groups, first)}
-    return {f"lr.{k}": late.scalar(rate) for k, rate in rates.items() if rate is not None}
+def rates_of(
+    optimizer: Optimizer, known: dict[tuple[int, int], int], late: Late
+) -> dict[str, Later]:
+    """The learning rate of each group of parameters, as ``lr.k``.
+
+    ``known`` counts the groups of all optimizers as they are met, by optimizer and place in it.
+    """
+    found = {}
+    for place, group in enumerate(optimizer.param_groups):
+        k = known.setdefault((id(optimizer), place), len(known))
+        if group.get("lr") is not None:
+            found[f"lr.{k}"] = late.scalar(group["lr"])
+    return found
 
 
 def _has_closure(args: Any, kwargs: Any) -> bool:

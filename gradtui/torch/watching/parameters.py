@@ -46,7 +46,7 @@ class Parameters:
         """Read these from now on."""
         self.owned = tuple(owned)
         self._number = {id(item.tensor): k for k, item in enumerate(self.owned)}
-        self._views: dict[int, tuple[int, torch.Tensor]] = {}
+        self._views: dict[int, tuple[tuple[int, int], torch.Tensor]] = {}
         self._norm_columns: dict[tuple[int, Role], int] = {}
 
     def numbers_of(self, tensors: Sequence[torch.Tensor]) -> list[int]:
@@ -118,6 +118,8 @@ class Parameters:
 
     def after_step(self, before: Before, numbers: Collection[int]) -> Update:
         """What a step changed of some of the parameters, for the writer to reckon with."""
+        # Looked for again: a step may have given a parameter other memory.
+        views = [self._part(k, self.owned[k].tensor, before.sample) for k in before.numbers]
         return Update(
             [
                 self._update_column(number, bool(before.sample)) if number in numbers else -1
@@ -125,7 +127,7 @@ class Parameters:
             ],
             before.sizes,
             before.values,
-            _copies(before.views),
+            _copies(views),
         )
 
     def first(self, number: int, role: Role, quantities: Sequence[str]) -> int:
@@ -145,23 +147,28 @@ class Parameters:
     def _part(self, number: int, tensor: torch.Tensor, sample: int) -> torch.Tensor:
         address = tensor.data_ptr() if not hasattr(tensor, "to_local") else -1
         known = self._views.get(number)
-        if known is not None and known[0] == address and address > 0:
+        if known is not None and known[0] == (address, sample) and address > 0:
             return known[1]
         values = measurable(tensor)
         if values is None:
             return torch.zeros(0)
         part = sampled(values, sample or max(values.numel(), 1))
-        self._views[number] = (address, part)
+        if (
+            part.numel()
+            and part.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
+        ):
+            # What had to be copied to be one dimension is no view.
+            self._views[number] = ((address, sample), part)
         return part
 
 
 class Before:
     """Parameters as they were before a step."""
 
-    __slots__ = ("numbers", "sample", "sizes", "values", "views")
+    __slots__ = ("numbers", "sample", "sizes", "values")
 
     def __init__(self, numbers: list[int], views: list[torch.Tensor], sample: int) -> None:
-        self.numbers, self.views, self.sample = numbers, views, sample
+        self.numbers, self.sample = numbers, sample
         self.sizes = [view.numel() for view in views]
         self.values = _copies(views)
 
@@ -214,7 +221,8 @@ def total_norm(found: Mapping[int, float], shares: Sequence[Share]) -> float:
     if not shares:
         return math.nan
     total = 0.0
-    for column, share in shares:
+    # A step that was begun twice, or two optimizers with one parameter, name a norm twice.
+    for column, share in dict(shares).items():
         # Behind a norm stand the counts of NaN and of infinities.
         nan, inf = found[column + 1], found[column + 2]
         norm = math.nan if nan else math.inf if inf else found[column]

@@ -49,7 +49,7 @@ class Watcher:
     Attributes:
         step: the number of the step under way.
         requests: of the screen, put there by another thread.
-        by_hand: whether the weights may be changed without an optimizer of ours.
+        optimizers: whose steps are the steps; none: every one's, and the weights may be changed without any.
         gradients: what reads the gradients of ``parameters``.
         parameters: the model's.
     """
@@ -86,10 +86,11 @@ class Watcher:
         self._begun = self._stepped = False
         self._alarm = 0
         self._steppers: list[int] = []
-        self._groups: dict[int, int] = {}
+        self._groups: dict[tuple[int, int], int] = {}
+        self._update_sample = 0 if settings.exact_updates else settings.sample_n
         self._before: dict[int, Before] = {}
         self._optimizer_seen = False
-        self.by_hand = True
+        self.optimizers: Sequence[Optimizer] = ()
         self._old_factor: Later = 1.0
         self._manual: Before | None = None
         self._values_read = False
@@ -165,13 +166,13 @@ class Watcher:
         self._job = Job(self.step, time.time(), scalars=self._job.scalars)
         self.collector.tokens[TRAIN] += 1
         logged = self.step % self.settings.log_freq == 0 or self._alarm > 0
-        self._alarm -= self._alarm > 0
+        if self._alarm:  # Else it is not touched: the writer's thread may set it at any time.
+            self._alarm -= 1
         if self.requests:
             self._take_requests()
         if logged or self.keeping.is_asked:
             self._log_in_full()
         if self._scaler is not None:
-            self._scaler.begin()
             self._old_factor = self._scaler.factor()
 
     def _take_requests(self) -> None:
@@ -206,9 +207,9 @@ class Watcher:
         """A backward pass has begun to make gradients."""
         if not self._begun or self._stepped:
             self._begin()
-        if self.by_hand and not self._optimizer_seen and self._manual is None:
+        if not self.optimizers and not self._optimizer_seen and self._manual is None:
             everything = range(len(self.parameters.owned))
-            self._manual = self.parameters.before_step(everything, self.settings.sample_n, True)
+            self._manual = self.parameters.before_step(everything, self._update_sample, True)
 
     # ---- the optimizer
 
@@ -221,6 +222,8 @@ class Watcher:
             numbers = self.parameters.numbers_of(
                 [p for group in optimizer.param_groups for p in group["params"]]
             )
+            if self._scaler is not None:
+                self._scaler.steps(optimizer, is_ours=bool(numbers))
             if not numbers:
                 return
             if self._stepped and id(optimizer) in self._steppers:
@@ -230,11 +233,11 @@ class Watcher:
             self._optimizer_seen, self._manual = True, None
             if not has_closure:
                 self._read_step(optimizer, numbers)
-            sample = (
-                0 if self.settings.exact_updates else min(self.settings.sample_n, UPDATE_SAMPLE)
-            )
+            sample = min(self._update_sample, UPDATE_SAMPLE)
             self._before[id(optimizer)] = self.parameters.before_step(numbers, sample, has_closure)
-            self._read_rates(optimizer)
+            self._job.scalars.update(rates_of(optimizer, self._groups, self._late))
+            if self._scaler is not None:
+                self._job.scalars["scale"] = self._scaler.scale()
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed("before the optimizer's step", error)
 
@@ -271,8 +274,6 @@ class Watcher:
             broken = getattr(optimizer, "found_inf", None)
             if broken is not None:
                 self._job.skips.append(self._late.scalar(broken))
-            if self._scaler is not None:
-                self._scaler.turn()
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.failed("after the optimizer's step", error)
 
@@ -301,26 +302,9 @@ class Watcher:
             self.parameters.log_values(collected)
             self.keeping.take_parameters()
 
-    def _read_rates(self, optimizer: Optimizer) -> None:
-        first = self._groups.setdefault(
-            id(optimizer), sum(self._groups.values()) if self._groups else 0
-        )
-        self._job.scalars.update(rates_of(optimizer, first, self._late))
-        if self._scaler is not None:
-            self._job.scalars["scale"] = self._scaler.scale()
-
     def _look_for_other_steps(self) -> None:
         """A backward pass and no optimizer's hook: was the step skipped, or made by hand?"""
-        if self._scaler is not None and self._scaler.skipped():
-            found: dict[int, Later] = {}
-            self.gradients.as_accumulated(found, self._old_factor, "raw gradient")
-            self._job.gradients.update(found)
-            self._job.raw_norms = self.parameters.norms_in(found, "raw gradient")
-            self._sentinel_events()
-            bad = self._job.events[0].text if self._job.events else "the gradients"
-            text = f"the scaler skipped this step: {bad}"
-            self._job.events.append(Event("skipped", text))
-            self._job.scalars["scale"] = self._scaler.scale()
+        if self._look_for_a_skip():
             self._stepped = True
         elif self._manual is not None:
             update = self.parameters.after_step(self._manual, self.gradients.readings)
@@ -328,6 +312,20 @@ class Watcher:
                 self._take_accumulated()
                 self._job.updates.append(update.promised(self._late))
                 self._stepped = True
+
+    def _look_for_a_skip(self) -> bool:
+        """Whether the scaler skipped this step, or that of one of several optimizers."""
+        if self._scaler is None or not self._scaler.skipped(self.optimizers):
+            return False
+        found: dict[int, Later] = {}
+        self.gradients.as_accumulated(found, self._old_factor, "raw gradient")
+        self._job.gradients.update(found)
+        self._job.raw_norms = self.parameters.norms_in(found, "raw gradient")
+        self._sentinel_events()
+        bad = self._job.events[0].text if self._job.events else "the gradients"
+        self._job.events.append(Event("skipped", f"the scaler skipped this step: {bad}"))
+        self._job.scalars["scale"] = self._scaler.scale()
+        return True
 
     def _take_accumulated(self) -> None:
         """The gradients as the backward pass left them, where no optimizer is there to use them."""
@@ -360,6 +358,7 @@ class Watcher:
 
     def finish_step(self) -> None:
         """The step is over: what it found goes to the writer."""
+        self._look_for_a_skip()
         job, collected = self._job, self.collector.collected
         self.collector.finish_step()
         self._sentinel_events()

@@ -10,6 +10,7 @@ import torch
 from kit.watched import Watched
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.optimizer import _global_optimizer_pre_hooks
 from torch.utils.checkpoint import checkpoint
 
 
@@ -219,6 +220,75 @@ def test_our_failures_step_aside(monkeypatch):
     assert len(watched.events("fault")) == 3
     assert "of ours" in watched.events("fault")[0][1].fields["traceback"]
     assert len(watched.events("aside")) == 1
+
+
+def test_to_step_aside_within_an_optimizers_step(monkeypatch):
+    """Hooks of another watcher stand behind ours in the optimizer's list, which is being gone through."""
+    from gradtui.torch.watching.watcher import Watcher
+
+    models = nn.ModuleList([nn.Linear(2, 1), nn.Linear(2, 1)])
+    optimizer = torch.optim.SGD(models.parameters(), 0.1)
+    watched = [Watched(model) for model in models]
+    read_step = Watcher._read_step
+
+    def broken(self, *args):
+        if self is watched[0].handle._watcher:
+            raise ArithmeticError("of ours")
+        read_step(self, *args)
+
+    monkeypatch.setattr(Watcher, "_read_step", broken)
+    for _ in range(5):
+        optimizer.zero_grad()
+        sum(model(torch.ones(1, 2)) for model in models).sum().backward()
+        optimizer.step()
+    for each in watched:
+        each.handle.close()
+    assert [len(each.problems) for each in watched] == [3, 0]
+    assert watched[1].handle.step == 5
+    assert not _global_optimizer_pre_hooks
+
+
+@pytest.mark.usefixtures("where")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_watched_model_is_traced_as_a_bare_one():
+    """What a tracer sees becomes a part of its graph: nothing of ours may."""
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    x = torch.ones(2, 3)
+    bare = torch.jit.trace(model, x)
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    with Watched(model, optimizer) as watched:
+        for _ in range(2):
+            model(x).sum().backward()
+            optimizer.step()
+            traced = torch.jit.trace(model, x)
+    assert not watched.problems
+    kinds = [[node.kind() for node in each.inlined_graph.nodes()] for each in (bare, traced)]
+    assert kinds[0] == kinds[1]
+    assert torch.equal(traced(x), bare(x))
+
+
+@pytest.mark.usefixtures("where")
+@pytest.mark.parametrize("log_freq", [1, 5])
+def test_gradients_of_each_sample_beside_the_training(log_freq):
+    """Under ``vmap`` no tensor has a number: what runs there is not the training."""
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    x = torch.randn(4, 3)
+
+    def loss(parameters, x):
+        return torch.func.functional_call(model, parameters, (x,)).square().sum()
+
+    with Watched(model, optimizer, log_freq=log_freq) as watched:
+        for _ in range(6):
+            optimizer.zero_grad()
+            model(x).square().sum().backward()
+            parameters = {name: p.detach() for name, p in model.named_parameters()}
+            each = torch.vmap(torch.func.grad(loss), (None, 0))(parameters, x)
+            torch.testing.assert_close(each["weight"].sum(0), model.weight.grad)
+            optimizer.step()
+    assert not watched.problems
+    assert watched.handle.step == 6
+    assert watched.stats(0, "", "output")["count"] == 8
 
 
 def test_ctrl_c_reaches_the_user():
