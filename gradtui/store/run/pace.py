@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 # Seconds between two views, at least: a record waits for half of them, and each view costs the screen some milliseconds.
-_SHORTEST = 0.2
+_SHORTEST = 0.22
 _LONGEST = 1.0
 # The share of a core that following may take while the run goes on; a large model is told less often.
 _SHARE = 0.03
@@ -15,7 +15,7 @@ _EARLY = 0.001
 _READING = 0.25
 # Looking at a quiet folder costs a few stats: the longer it was quiet, the less often.
 _QUIET_AFTER = 2.0
-_QUIET_LONGEST = 0.2
+_QUIET_LONGEST = 0.25
 
 
 class Pace:

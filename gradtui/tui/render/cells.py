@@ -28,7 +28,7 @@ COLOR_SYSTEMS: Final = {
 }
 SHORT_GAP: Final = 4
 """Unchanged cells of the same pen that are cheaper to write again than to jump over."""
-AHEAD: Final = 24
+AHEAD: Final = 12
 """Among so many runs the one to be written next is chosen."""
 MANY_RUNS: Final = 48
 """More runs than that are written in the order of the screen: choosing would take longer than sending."""

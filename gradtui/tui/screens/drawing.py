@@ -83,11 +83,17 @@ class Drawing:
         width = shell.size.width
         if not width or not work.views.is_attached:
             return
-        shell.header.show(self._header(width))
+        self.draw_header()
         shell.headline.show(self._headline(width))
         height = shell.detail.size.height or 2
         shell.detail.show(*self._detail(width)[:height])
         shell.keys.show(self._keys(width))
+
+    def draw_header(self) -> None:
+        """Draw the first line alone: a run that grows tells its newest step there."""
+        shell = self._workspace.shell
+        if shell.size.width:
+            shell.header.show(self._header(shell.size.width))
 
     def _log_lines(self) -> tuple[str, ...]:
         """Notes about the folder, then what the adapter's process printed, or the traceback that it left."""

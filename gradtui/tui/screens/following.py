@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 GAP: Final = 0.1
 """Seconds between two pictures of a run that grows."""
 CHART_GAP: Final = 1.0
-"""The same of a chart, which costs more and moves less; the lines around it go on."""
+"""The same of a chart and the lines that tell of it, which cost more and move less; the newest step goes on."""
 SHARE: Final = 0.1
 """Of the time that drawing may take: a run of very many modules is drawn less often, and keys come first."""
 WARM_AFTER: Final = 0.15
@@ -128,7 +128,7 @@ class Following:
             self._timer = self._work.shell.set_timer(gap - (now - self._drawn), self._late)
         if is_chart and now - self._around >= GAP:
             self._around = now
-            self._work.drawing.draw_around()
+            self._work.drawing.draw_header()
         return True
 
     def drew(self, seconds: float) -> None:
