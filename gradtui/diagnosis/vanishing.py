@@ -159,7 +159,7 @@ def _finding(
         since(table, int(case.spell.start[columns].min())),
         f"{gradients_of(key.path, also)} {_verb(zero=zero, fell=case.fell, over=over, many=bool(also))}.",
         f"|grad|2 {short(now[worst])} {'was' if over else 'is'} {short(shares[worst])} of {against}; the bound is "
-        f"{case.bound:g}, and {len(below)} of {len(layers)} layers {'were' if over else 'are'} below it",
+        f"{case.bound:g}, and {len(below)} of {len(layers)} layers with a weight matrix {'were' if over else 'are'} below it",
         advice,
         until=int(table.ends[-1]) if over else -1,
         also=also,

@@ -43,8 +43,7 @@ def status_of_run(adapter: AdapterState, writer: str) -> Status:
     if adapter.alive:
         words = adapter.message or adapter.state
         text = _last_line(adapter.error) if adapter.error else words
-        runs = "training runs" if writer == "training" else writer
-        return Status("live", f"{runs}: {text}" if text else runs, now)
+        return Status("live", f"{writer}: {text}" if text else f"{writer} runs", now)
     if adapter.pid:
         return _ended(adapter, now, writer)
     return Status("finished", "nobody writes here", now)

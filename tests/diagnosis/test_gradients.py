@@ -95,7 +95,7 @@ def test_findings_of_several_layers_speak_of_several():
     (found,) = only(training.run(), "vanishing")
     assert found.what == "The gradients of body.1 and body.2 are exactly zero."
     # A layer is one, however many weights it has.
-    assert "2 of 8 layers are below it" in found.why
+    assert "2 of 8 layers with a weight matrix are below it" in found.why
 
 
 def test_what_stays_while_others_explode_does_not_vanish():

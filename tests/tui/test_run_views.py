@@ -282,7 +282,7 @@ async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder
             assert "no tensor of embed is kept" in d.work.asking.text
             await d.keys("k")
             assert "asked the run to keep embed" in d.notice
-            await d.wait(lambda: "training runs" in d.text(), "the status")
+            await d.wait(lambda: "training: watching GPT" in d.text(), "the status")
         await d.wait(lambda: "training ended" in d.text(), "the end")
 
 

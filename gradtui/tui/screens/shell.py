@@ -50,6 +50,7 @@ class Shell(Screen[Any]):
         self._is_tall = False
         self._early: list[str] = []
         """Keys that came before there was anything to act on."""
+        self._is_behind = True
         self.header = LineView(id="header", palette=palette)
         self.headline = LineView(id="headline", palette=palette)
         self.body = Container(id="body")
@@ -102,41 +103,49 @@ class Shell(Screen[Any]):
     async def on_key(self, event: events.Key) -> None:
         """Hand the key on; before there is anything to act on, it quits, or waits until there is."""
         key = event.character if event.is_printable and event.character != " " else event.key
-        if self.workspace is not None and self.workspace.is_typing:
-            # Keys that came before the prompt had the focus; the rest are bindings of its own, further up.
-            if self.workspace.prompt is not None and event.character and event.is_printable:
-                event.stop()
-                self.workspace.prompt.insert(event.character)
-            return
-        if self.workspace is not None:
+        key = key or event.key
+        if self._is_behind:
+            if self.workspace is None and key in ("q", "ctrl+c"):
+                self.app.exit(0)
+            elif len(self._early) < MOST_EARLY:
+                self._early.append(key)
             event.stop()
             event.prevent_default()
-            await self.workspace.pressed(key or event.key)
-            await self.workspace.open_prompt()
-            self.paint_now()
-        elif key in ("q", "ctrl+c"):
-            self.app.exit(0)
-        elif len(self._early) < MOST_EARLY:
-            self._early.append(key or event.key)
-
-    async def catch_up(self) -> None:
-        """Act on the keys that came while the folder was read, but for those that edit: nothing was seen to edit yet."""
-        early, self._early = self._early, []
+            return
         work = self.workspace
         if work is None:
             return
-        for key in early:
-            if work.is_typing and work.prompt is not None:
-                text = " " if key == "space" else key
-                if len(text) > 1:
-                    # Enter, say: what it would accept was not seen either.
-                    return
-                work.prompt.insert(text)
-                continue
+        if work.is_typing:
+            # Keys that came before the prompt had the focus; the rest are bindings of its own, further up.
+            if work.prompt is not None and event.character and event.is_printable:
+                event.stop()
+                work.prompt.insert(event.character)
+            return
+        event.stop()
+        event.prevent_default()
+        await work.pressed(key)
+        await work.open_prompt()
+        self.paint_now()
+
+    async def catch_up(self) -> None:
+        """Act on the keys that came while the folder was read, but for those that edit: nothing was seen to edit yet.
+
+        Keys that come meanwhile wait for their turn. A line that was begun is not typed on: it says so.
+        """
+        work = self.workspace
+        while work is not None and self._early:
+            key = self._early.pop(0)
             binding = work.keys.keymap.find(work.desk.selection.view, key)
             if binding is None or binding.group != "editing":
                 await work.pressed(key)
-                await work.open_prompt()
+            if work.ask is not None:
+                work.ask = None
+                self._early.clear()
+                work.desk.say(
+                    f"{key} and what followed came too early: please type it again", "warn"
+                )
+                work.draw()
+        self._is_behind = False
 
     def paint_now(self) -> None:
         """Show what a key did without waiting for the next tick of a timer."""

@@ -86,7 +86,7 @@ def test_the_status_of_a_run_is_its_trainings(keeper, folder, seen):
     keeper.start()
     with AdapterWriter(folder) as writer:
         writer.set_state("training", message="step 9")
-        view = seen.wait(lambda view: view.status.text == "training runs: step 9")
+        view = seen.wait(lambda view: view.status.text == "training: step 9")
         assert view.status.kind == "live"
     seen.wait(lambda view: view.status.text == "training ended" and view.run.last_step == 9)
 
