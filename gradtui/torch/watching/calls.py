@@ -19,6 +19,7 @@ from torch import nn
 
 from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.views import Written, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -256,10 +257,13 @@ class Clock:
         self.own += perf_counter() - since
 
 
-def on_gradient(tensor: torch.Tensor, hook: Callable[[Any], None]) -> Any:
+def on_gradient(
+    tensor: torch.Tensor, hook: Callable[[Any], None], failed: Callable[[Exception], None]
+) -> Any:
     """Have a hook called with the gradients of a tensor's autograd node; returns a handle where it must be removed.
 
-    A tensor without a node (a leaf) gives its own gradient as a tuple of one.
+    A tensor without a node (a leaf) gives its own gradient as a tuple of one, and so does a view whose memory is
+    written to later. ``failed`` is called with an error of ours, which must not end the backward pass.
     """
     node = tensor.grad_fn
     if node is None:
@@ -267,6 +271,9 @@ def on_gradient(tensor: torch.Tensor, hook: Callable[[Any], None]) -> Any:
             lambda gradient: hook((gradient,))
         )
     node.register_prehook(hook)
+    region = region_of(tensor)
+    if region is not None:
+        region.node.register_prehook(Written(tensor, region, hook, failed))
     return None
 
 

@@ -18,7 +18,7 @@ from gradtui.torch.watching.calls import (
     on_gradient,
 )
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
-from gradtui.torch.watching.consumers import Share, now, place_of, watch_shares
+from gradtui.torch.watching.consumers import Share, now, places_of, watch_shares
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.nesting import inputs_of, outputs_of
 from gradtui.torch.watching.replays import Replays
@@ -126,7 +126,7 @@ class Collector:
                         frame.broken.append((frame.name("input", slot), seen.stats))
                 self.edges.consumed(frame.name("input", slot), tensor)
             if self._io_grad and self.mode == TRAIN:
-                frame.places = [place_of(tensor) for _, tensor in named]
+                frame.places = [places_of(tensor) for _, tensor in named]
                 frame.since = now()
         self.clock.charge(began)
         is_on_device = self.settings.time_log and any(tensor.is_cuda for _, tensor in named)
@@ -251,7 +251,7 @@ class Collector:
         waiting = Waiting(self, collected, tensor.output_nr, (frame, slot))
         if seen is not None:
             seen.watched = waiting
-        handle = on_gradient(tensor, waiting)
+        handle = on_gradient(tensor, waiting, waiting.failed)
         if handle is not None:
             self._handles.append(handle)
 
@@ -358,5 +358,10 @@ class Waiting:
         try:
             collector.output_gradient(self.collected, self.names, gradient)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            collector.guard.failed(f"gradient of {self.names[0][0].site.path or '(root)'}", error)
+            self.failed(error)
         collector.clock.charge(began)
+
+    def failed(self, error: Exception) -> None:
+        """An error of ours."""
+        path = self.names[0][0].site.path
+        self.collector.guard.failed(f"gradient of {path or '(root)'}", error)
