@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -110,7 +111,8 @@ class _Hook:
         return type(self)()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), ())
+        # Python's own, so that a pickled model is read where we are not installed; it does nothing.
+        return getattr, (nullcontext(), "__exit__")
 
 
 class _Before(_Hook):

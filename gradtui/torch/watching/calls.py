@@ -11,6 +11,7 @@ non-finite value at the step, the module and the call where it is born.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,23 +93,19 @@ class Site:
         return call
 
 
-class Nothing:
-    """What our hooks become in a copy or a pickle of the model: it does nothing."""
-
-    def __call__(self, *_: object) -> None:
-        """Do nothing."""
-
-
 class _Silent:
-    """A hook that does not go along when its module is copied or pickled."""
+    """A hook that does not go along when its module is copied or pickled: there it is one that does nothing.
+
+    That is Python's own, so that a pickled model is read where we are not installed.
+    """
 
     __slots__ = ()
 
-    def __deepcopy__(self, _: object) -> Nothing:
-        return Nothing()
+    def __deepcopy__(self, _: object) -> Callable[..., None]:
+        return nullcontext().__exit__
 
-    def __reduce__(self) -> tuple[type[Nothing], tuple[()]]:
-        return Nothing, ()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")
 
 
 class Before(_Silent):
@@ -170,6 +167,25 @@ class After(_Silent):
                 collector.end_root(output)
         except Exception as error:  # noqa: BLE001 - as above
             collector.guard.failed(f"after {site.path or '(root)'}", error)
+
+
+class Left(_Silent):
+    """Runs when the model's forward pass is over in whatever way: one that raised has not ended otherwise."""
+
+    __slots__ = ("collector", "site")
+
+    def __init__(self, site: Site, collector: Collector) -> None:
+        self.site, self.collector = site, collector
+
+    def __call__(self, module: nn.Module, *_: object) -> None:
+        """See the class."""
+        collector = self.collector
+        if not collector.in_root or id(module) != self.site.ident or is_elsewhere():
+            return
+        try:
+            collector.end_root(None)
+        except Exception as error:  # noqa: BLE001 - as above
+            collector.guard.failed("after (root)", error)
 
 
 def _guard(

@@ -150,7 +150,7 @@ class Collector:
             self.edges.produced(frame.name("output", slot), tensor)
             if seen is not None:
                 self._look(frame, slot, seen)
-            if self.mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
+            if self.mode == TRAIN and tensor.requires_grad:
                 self._await(collected, frame, slot, tensor, seen)
         places, frame.places = frame.places, []
         if places:
@@ -307,7 +307,7 @@ class Collector:
                 return
             frame = Frame(site, call, parent)
             seen = self._values(collected, frame, "output", "", tensor) if self._io else None
-            if mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
+            if mode == TRAIN and tensor.requires_grad:
                 self._await(collected, frame, "", tensor, seen)
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed(f"attached {path}", error)
@@ -317,6 +317,8 @@ class Collector:
         for share in self._shares:
             share.finish()
         self._shares.clear()
+        if self.collected is not None:
+            self.collected.forget()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -333,7 +335,7 @@ class Collector:
             return
         frame = Frame(site, call, module)
         for slot, tensor in outputs_of(output):
-            if tensor.requires_grad and tensor.is_floating_point():
+            if tensor.requires_grad:
                 self._await(collected, frame, slot, tensor, None)
 
 
