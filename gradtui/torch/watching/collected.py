@@ -77,10 +77,6 @@ class Collected:
             return None
         return found
 
-    def forget(self) -> None:
-        """The step is over, and its tensors are gone."""
-        self._seen.clear()
-
     def measure(self, tensor: torch.Tensor) -> Seen | None:
         """Measure a tensor, or recall it; None for one that has no values here."""
         return self._measured(tensor, 1.0, is_gradient=False)

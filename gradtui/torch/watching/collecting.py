@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -154,11 +155,12 @@ class Collector:
                 self._await(collected, frame, slot, tensor, seen)
         places, frame.places = frame.places, []
         if places:
+            reference = weakref.ref(collected)
             self._shares += watch_shares(
                 places,
                 named,
                 frame.since,
-                lambda number, share: self.share(collected, frame, number, share),
+                lambda number, share: self.share(reference, frame, number, share),
                 lambda error: self.guard.failed(f"gradient of {site.path or '(root)'}", error),
             )
         self.clock.charge(began)
@@ -185,10 +187,15 @@ class Collector:
                 sentinel.fine_named(frame.name("input", place))
 
     def share(
-        self, collected: Collected, frame: Frame, number: int, gradient: torch.Tensor
+        self,
+        reference: weakref.ref[Collected],
+        frame: Frame,
+        number: int,
+        gradient: torch.Tensor,
     ) -> None:
         """The gradient that reached an input through a call is known."""
-        if self.active and self.collected is collected:
+        collected = reference()
+        if self.active and collected is not None and self.collected is collected:
             self._gradient(collected, frame, "input gradient", frame.slots[number], gradient)
 
     def _frame_of(self, site: Site) -> Frame | None:
@@ -317,8 +324,6 @@ class Collector:
         for share in self._shares:
             share.finish()
         self._shares.clear()
-        if self.collected is not None:
-            self.collected.forget()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -340,25 +345,31 @@ class Collector:
 
 
 class Waiting:
-    """The hook on an output's autograd node."""
+    """The hook on an output's autograd node.
+
+    It lives as long as the graph, which some keep with their losses: what a step found must not.
+    """
 
     __slots__ = ("collected", "collector", "names", "number")
 
     def __init__(
         self, collector: Collector, collected: Collected, number: int, name: tuple[Frame, str]
     ) -> None:
-        self.collector, self.collected = collector, collected
+        self.collector, self.collected = collector, weakref.ref(collected)
         self.number, self.names = number, [name]
 
     def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
         """Measure; never an error, never a value."""
         collector = self.collector
         gradient = gradients[self.number if len(gradients) > self.number else 0]
-        if gradient is None or not collector.active or collector.collected is not self.collected:
+        collected = self.collected()
+        if gradient is None or not collector.active or collected is None:
+            return
+        if collector.collected is not collected:
             return
         began = perf_counter()
         try:
-            collector.output_gradient(self.collected, self.names, gradient)
+            collector.output_gradient(collected, self.names, gradient)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             self.failed(error)
         collector.clock.charge(began)

@@ -176,17 +176,23 @@ for name in ("model", "copy"):
 
 
 @pytest.mark.usefixtures("where")
-def test_what_a_step_found_is_freed_without_the_garbage_collector():
+@pytest.mark.parametrize("keeps_losses", [False, True])
+def test_what_a_step_found_is_freed_without_the_garbage_collector(keeps_losses):
+    """Also where the graphs of all steps live on with their losses."""
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    losses = []
     gc.collect()
     gc.disable()
     try:
         with Watched(model, optimizer) as watched:
             for _ in range(10):
                 optimizer.zero_grad()
-                model(torch.ones(2, 3)).sum().backward()
+                loss = model(torch.ones(2, 3)).sum()
+                loss.backward()
                 optimizer.step()
+                if keeps_losses:
+                    losses.append(loss)
             watched.handle.flush()
             # The step under way, and the last one in the writer's hands.
             assert sum(type(each) is Collected for each in gc.get_objects()) <= 2
