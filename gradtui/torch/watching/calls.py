@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import nn
 
+from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.views import Written, region_of
@@ -291,18 +292,6 @@ def on_gradient(
     if region is not None:
         region.node.register_prehook(Written(tensor, region, hook, failed))
     return None
-
-
-def is_elsewhere() -> bool:
-    """Whether a module runs for something else than a training: to be compiled, traced, or under ``torch.func``.
-
-    What a tracer sees becomes a part of its graph, and under ``vmap`` no tensor has a number.
-    """
-    return (
-        torch.compiler.is_compiling()
-        or torch._C._get_tracing_state() is not None  # noqa: SLF001 - what torch.jit.is_tracing asks, but in scripts
-        or torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001 - the only way to know
-    )
 
 
 def in_backward() -> bool:

@@ -329,6 +329,20 @@ def test_a_watched_model_is_traced_as_a_bare_one():
     assert torch.equal(traced(x), bare(x))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_model_is_traced_before_its_first_step(tmp_path):
+    """The hooks that wait for the first pass, to draw the model, look away as well."""
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    x = torch.ones(2, 3)
+    with watch(model, folder=tmp_path / "run") as handle:
+        traced = torch.jit.trace(model, x)
+        parameters = {name: p.detach() for name, p in model.named_parameters()}
+        torch.vmap(lambda x: torch.func.functional_call(model, parameters, (x,)))(x)
+        model(x).sum().backward()
+    assert not handle.problems
+    assert torch.equal(traced(x), model(x))
+
+
 @pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("log_freq", [1, 5])
 def test_gradients_of_each_sample_beside_the_training(log_freq):
