@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.tracing.arguments import Arguments, names_of, outputs_of
 from gradtui.torch.tracing.finish import finished
 from gradtui.torch.tracing.ledger import Ledger
@@ -33,7 +35,7 @@ def architecture_of(model: nn.Module) -> ModuleGraph:
 class FirstPass:
     """Hooks that record the next forward pass of a model in training mode, and then are gone.
 
-    Nothing is recorded where looking could change what runs: under ``torch.compile``, in a distributed run, and
+    Nothing is recorded where looking could change what runs: where it is compiled or traced, in a distributed run, and
     inside of somebody's dispatch mode. A pass that fails is not told: the training's own error is. Copies of the model
     (deepcopy, pickle) get hooks that do nothing.
 
@@ -110,12 +112,13 @@ class _Hook:
         return type(self)()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), ())
+        # Python's own, so that a pickled model is read where we are not installed; it does nothing.
+        return getattr, (nullcontext(), "__exit__")
 
 
 class _Before(_Hook):
     def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if torch.compiler.is_compiling():
+        if is_elsewhere():
             return
         if self.owner is not None:
             try:
@@ -126,7 +129,7 @@ class _Before(_Hook):
 
 class _After(_Hook):
     def __call__(self, model: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
-        if torch.compiler.is_compiling():
+        if is_elsewhere():
             return
         if self.owner is not None:
             try:

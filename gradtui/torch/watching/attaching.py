@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gradtui.torch.watching.calls import is_elsewhere
+from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.handle import live_handles
 
 if TYPE_CHECKING:

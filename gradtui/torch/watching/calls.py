@@ -11,14 +11,17 @@ non-finite value at the step, the module and the call where it is born.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
 
+from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.views import Written, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,23 +94,19 @@ class Site:
         return call
 
 
-class Nothing:
-    """What our hooks become in a copy or a pickle of the model: it does nothing."""
-
-    def __call__(self, *_: object) -> None:
-        """Do nothing."""
-
-
 class _Silent:
-    """A hook that does not go along when its module is copied or pickled."""
+    """A hook that does not go along when its module is copied or pickled: there it is one that does nothing.
+
+    That is Python's own, so that a pickled model is read where we are not installed.
+    """
 
     __slots__ = ()
 
-    def __deepcopy__(self, _: object) -> Nothing:
-        return Nothing()
+    def __deepcopy__(self, _: object) -> Callable[..., None]:
+        return nullcontext().__exit__
 
-    def __reduce__(self) -> tuple[type[Nothing], tuple[()]]:
-        return Nothing, ()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")
 
 
 class Before(_Silent):
@@ -169,6 +168,25 @@ class After(_Silent):
                 collector.end_root(output)
         except Exception as error:  # noqa: BLE001 - as above
             collector.guard.failed(f"after {site.path or '(root)'}", error)
+
+
+class Left(_Silent):
+    """Runs when the model's forward pass is over in whatever way: one that raised has not ended otherwise."""
+
+    __slots__ = ("collector", "site")
+
+    def __init__(self, site: Site, collector: Collector) -> None:
+        self.site, self.collector = site, collector
+
+    def __call__(self, module: nn.Module, *_: object) -> None:
+        """See the class."""
+        collector = self.collector
+        if not collector.in_root or id(module) != self.site.ident or is_elsewhere():
+            return
+        try:
+            collector.end_root(None)
+        except Exception as error:  # noqa: BLE001 - as above
+            collector.guard.failed("after (root)", error)
 
 
 def _guard(
@@ -256,10 +274,13 @@ class Clock:
         self.own += perf_counter() - since
 
 
-def on_gradient(tensor: torch.Tensor, hook: Callable[[Any], None]) -> Any:
+def on_gradient(
+    tensor: torch.Tensor, hook: Callable[[Any], None], failed: Callable[[Exception], None]
+) -> Any:
     """Have a hook called with the gradients of a tensor's autograd node; returns a handle where it must be removed.
 
-    A tensor without a node (a leaf) gives its own gradient as a tuple of one.
+    A tensor without a node (a leaf) gives its own gradient as a tuple of one, and so does a view whose memory is
+    written to later. ``failed`` is called with an error of ours, which must not end the backward pass.
     """
     node = tensor.grad_fn
     if node is None:
@@ -267,19 +288,10 @@ def on_gradient(tensor: torch.Tensor, hook: Callable[[Any], None]) -> Any:
             lambda gradient: hook((gradient,))
         )
     node.register_prehook(hook)
+    region = region_of(tensor)
+    if region is not None:
+        region.node.register_prehook(Written(tensor, region, hook, failed))
     return None
-
-
-def is_elsewhere() -> bool:
-    """Whether a module runs for something else than a training: to be compiled, traced, or under ``torch.func``.
-
-    What a tracer sees becomes a part of its graph, and under ``vmap`` no tensor has a number.
-    """
-    return (
-        torch.compiler.is_compiling()
-        or torch._C._get_tracing_state() is not None  # noqa: SLF001 - what torch.jit.is_tracing asks, but in scripts
-        or torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001 - the only way to know
-    )
 
 
 def in_backward() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from gradtui.torch.watching.calls import (
     on_gradient,
 )
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
-from gradtui.torch.watching.consumers import Share, now, place_of, watch_shares
+from gradtui.torch.watching.consumers import Share, now, places_of, watch_shares
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.nesting import inputs_of, outputs_of
 from gradtui.torch.watching.replays import Replays
@@ -126,7 +127,7 @@ class Collector:
                         frame.broken.append((frame.name("input", slot), seen.stats))
                 self.edges.consumed(frame.name("input", slot), tensor)
             if self._io_grad and self.mode == TRAIN:
-                frame.places = [place_of(tensor) for _, tensor in named]
+                frame.places = [places_of(tensor) for _, tensor in named]
                 frame.since = now()
         self.clock.charge(began)
         is_on_device = self.settings.time_log and any(tensor.is_cuda for _, tensor in named)
@@ -150,15 +151,16 @@ class Collector:
             self.edges.produced(frame.name("output", slot), tensor)
             if seen is not None:
                 self._look(frame, slot, seen)
-            if self.mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
+            if self.mode == TRAIN and tensor.requires_grad:
                 self._await(collected, frame, slot, tensor, seen)
         places, frame.places = frame.places, []
         if places:
+            reference = weakref.ref(collected)
             self._shares += watch_shares(
                 places,
                 named,
                 frame.since,
-                lambda number, share: self.share(collected, frame, number, share),
+                lambda number, share: self.share(reference, frame, number, share),
                 lambda error: self.guard.failed(f"gradient of {site.path or '(root)'}", error),
             )
         self.clock.charge(began)
@@ -185,10 +187,15 @@ class Collector:
                 sentinel.fine_named(frame.name("input", place))
 
     def share(
-        self, collected: Collected, frame: Frame, number: int, gradient: torch.Tensor
+        self,
+        reference: weakref.ref[Collected],
+        frame: Frame,
+        number: int,
+        gradient: torch.Tensor,
     ) -> None:
         """The gradient that reached an input through a call is known."""
-        if self.active and self.collected is collected:
+        collected = reference()
+        if self.active and collected is not None and self.collected is collected:
             self._gradient(collected, frame, "input gradient", frame.slots[number], gradient)
 
     def _frame_of(self, site: Site) -> Frame | None:
@@ -251,7 +258,7 @@ class Collector:
         waiting = Waiting(self, collected, tensor.output_nr, (frame, slot))
         if seen is not None:
             seen.watched = waiting
-        handle = on_gradient(tensor, waiting)
+        handle = on_gradient(tensor, waiting, waiting.failed)
         if handle is not None:
             self._handles.append(handle)
 
@@ -307,7 +314,7 @@ class Collector:
                 return
             frame = Frame(site, call, parent)
             seen = self._values(collected, frame, "output", "", tensor) if self._io else None
-            if mode == TRAIN and tensor.requires_grad and tensor.is_floating_point():
+            if mode == TRAIN and tensor.requires_grad:
                 self._await(collected, frame, "", tensor, seen)
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed(f"attached {path}", error)
@@ -333,30 +340,41 @@ class Collector:
             return
         frame = Frame(site, call, module)
         for slot, tensor in outputs_of(output):
-            if tensor.requires_grad and tensor.is_floating_point():
+            if tensor.requires_grad:
                 self._await(collected, frame, slot, tensor, None)
 
 
 class Waiting:
-    """The hook on an output's autograd node."""
+    """The hook on an output's autograd node.
+
+    It lives as long as the graph, which some keep with their losses: what a step found must not.
+    """
 
     __slots__ = ("collected", "collector", "names", "number")
 
     def __init__(
         self, collector: Collector, collected: Collected, number: int, name: tuple[Frame, str]
     ) -> None:
-        self.collector, self.collected = collector, collected
+        self.collector, self.collected = collector, weakref.ref(collected)
         self.number, self.names = number, [name]
 
     def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
         """Measure; never an error, never a value."""
         collector = self.collector
         gradient = gradients[self.number if len(gradients) > self.number else 0]
-        if gradient is None or not collector.active or collector.collected is not self.collected:
+        collected = self.collected()
+        if gradient is None or not collector.active or collected is None:
+            return
+        if collector.collected is not collected:
             return
         began = perf_counter()
         try:
-            collector.output_gradient(self.collected, self.names, gradient)
+            collector.output_gradient(collected, self.names, gradient)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            collector.guard.failed(f"gradient of {self.names[0][0].site.path or '(root)'}", error)
+            self.failed(error)
         collector.clock.charge(began)
+
+    def failed(self, error: Exception) -> None:
+        """An error of ours."""
+        path = self.names[0][0].site.path
+        self.collector.guard.failed(f"gradient of {path or '(root)'}", error)

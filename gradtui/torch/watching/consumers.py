@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.autograd.graph import get_gradient_edge
 
+from gradtui.torch.watching.views import region_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gradtui.torch.watching.nesting import Named
+    from gradtui.torch.watching.views import Region
 
 # A call with more graph nodes than this gives no share: half of a sum would be worse than none.
 MOST_NODES: Final = 5_000
@@ -22,16 +25,23 @@ MOST_NODES: Final = 5_000
 Place = tuple[Any, int]
 """A tensor's place in the graph: its node, and which of the node's outputs it is."""
 
+Places = dict[Place, "Region | None"]
+"""The places by which a tensor can be reached; by that of the tensor whose memory it is a region of, where it is a view."""
 
-def place_of(tensor: torch.Tensor) -> Place | None:
-    """Where a tensor stands in the graph now; None where it carries no gradient."""
+
+def places_of(tensor: torch.Tensor) -> Places:
+    """Where a tensor stands in the graph now; nowhere if it carries no gradient."""
     if not tensor.requires_grad:
-        return None
-    node = tensor.grad_fn
-    if node is not None:
-        return node, tensor.output_nr
-    edge = get_gradient_edge(tensor)
-    return edge.node, edge.output_nr
+        return {}
+    if tensor.grad_fn is None:
+        edge = get_gradient_edge(tensor)
+        return {(edge.node, edge.output_nr): None}
+    found: Places = {(tensor.grad_fn, tensor.output_nr): None}
+    region = region_of(tensor)
+    if region is not None:
+        # An operation in place within the call goes on from there.
+        found.setdefault((region.node, region.number), region)
+    return found
 
 
 def now() -> int:
@@ -40,7 +50,7 @@ def now() -> int:
 
 
 def watch_shares(
-    places: Sequence[Place | None],
+    places: Sequence[Places],
     outputs: Named,
     since: int,
     told: Callable[[int, torch.Tensor], None],
@@ -49,7 +59,7 @@ def watch_shares(
     """Read the share of each input as the backward pass goes by.
 
     Args:
-        places: of the inputs, as they were before the call; one that stands twice is told at its first number.
+        places: of each input, as they were before the call; one that stands twice is told at its first number.
         outputs: the tensors that the call returned.
         since: `now` as it was before the call.
         told: called with an input's number and its share, once a backward pass has made it whole.
@@ -58,13 +68,15 @@ def watch_shares(
     Returns:
         Shares that are sums of several parts: `Share.finish` tells those of which a part never came.
     """
-    wanted: dict[Place, int] = {}
-    for number, place in enumerate(places):
-        if place is not None:
-            wanted.setdefault(place, number)
+    wanted: dict[Place, tuple[int, Region | None]] = {}
+    for is_region in (False, True):
+        for number, ways in enumerate(places):
+            for place, region in ways.items():
+                if (region is not None) is is_region:
+                    wanted.setdefault(place, (number, region))
     if not wanted:
         return []
-    found: dict[Place, list[tuple[Any, tuple[int, ...]]]] = {}
+    found: dict[int, list[tuple[Any, tuple[int, ...], Region | None]]] = {}
     met: set[Any] = set()
     queue = [tensor.grad_fn for _, tensor in outputs if tensor.grad_fn is not None]
     ends = {place[0] for place in wanted}
@@ -75,21 +87,22 @@ def watch_shares(
         met.add(node)
         if len(met) > MOST_NODES:
             return []
-        ways: dict[Place, list[int]] = {}
+        there: dict[Place, list[int]] = {}
         for position, place in enumerate(node.next_functions):
             if place[0] is None:
                 continue
             if place in wanted:
-                ways.setdefault(place, []).append(position)
+                there.setdefault(place, []).append(position)
             else:
                 queue.append(place[0])
-        for place, positions in ways.items():
-            found.setdefault(place, []).append((node, tuple(positions)))
+        for place, positions in there.items():
+            number, region = wanted[place]
+            found.setdefault(number, []).append((node, tuple(positions), region))
     shares = []
-    for place, sources in found.items():
-        share = Share(wanted[place], sum(len(at) for _, at in sources), told, failed)
-        for node, at in sources:
-            node.register_hook(_Part(share, at))
+    for number, sources in found.items():
+        share = Share(number, sum(len(at) for _, at, _ in sources), told, failed)
+        for node, at, region in sources:
+            node.register_hook(_Part(share, at, region))
         if share.parts > 1:
             shares.append(share)
     return shares
@@ -98,7 +111,7 @@ def watch_shares(
 class Share:
     """The sum of what several places hand on to one tensor."""
 
-    __slots__ = ("failed", "number", "parts", "told", "total")
+    __slots__ = ("awaited", "failed", "number", "parts", "run", "told", "total")
 
     def __init__(
         self,
@@ -109,14 +122,19 @@ class Share:
     ) -> None:
         self.number, self.parts, self.told, self.failed = number, parts, told, failed
         self.total: torch.Tensor | None = None
+        self.awaited, self.run = parts, -1
 
     def add(self, part: torch.Tensor | None) -> None:
         """Take one part; the last one makes it whole."""
+        run = torch._C._current_graph_task_id()  # noqa: SLF001 - the only way to know
+        if run != self.run:
+            # Another backward pass through the same graph: the last one's is told.
+            self.run, self.awaited, self.total = run, self.parts, None
         if part is not None:
             # Alone it stays the graph's own tensor, which may be measured at its producer, too.
             self.total = part if self.total is None else self.total.detach() + part.detach()
-        self.parts -= 1
-        if self.parts == 0:
+        self.awaited -= 1
+        if self.awaited == 0:
             self.finish()
 
     def finish(self) -> None:
@@ -129,16 +147,19 @@ class Share:
 class _Part:
     """A hook on one node that hands something on to the tensor."""
 
-    __slots__ = ("positions", "share")
+    __slots__ = ("positions", "region", "share")
 
-    def __init__(self, share: Share, positions: tuple[int, ...]) -> None:
-        self.share, self.positions = share, positions
+    def __init__(self, share: Share, positions: tuple[int, ...], region: Region | None) -> None:
+        self.share, self.positions, self.region = share, positions, region
 
     def __call__(
         self, handed_on: Sequence[torch.Tensor | None], _: Sequence[torch.Tensor | None]
     ) -> None:
         try:
             for position in self.positions:
-                self.share.add(handed_on[position])
+                part = handed_on[position]
+                if part is not None and self.region is not None:
+                    part = self.region.of(part)
+                self.share.add(part)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             self.share.failed(error)

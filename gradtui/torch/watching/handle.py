@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gradtui.core.run.records import Entry, Event, Start
-from gradtui.torch.watching.calls import After, Before, Site
+from gradtui.torch.watching.calls import After, Before, Left, Site
 from gradtui.torch.watching.collecting import Collector
 from gradtui.torch.watching.edges import EdgeFinder
 from gradtui.torch.watching.guard import Guard
@@ -90,6 +90,9 @@ class WatchHandle:
                 module.register_forward_pre_hook(Before(site, self._collector), with_kwargs=True)
             )
             self._hooks.append(module.register_forward_hook(After(site, self._collector)))
+            if not path:
+                left = Left(site, self._collector)
+                self._hooks.append(module.register_forward_hook(left, always_call=True))
         self.problems += self._watcher.keeping.choose(self._collector.sites)
         _live.add(self)
         # Again behind the writer's own, so that it runs before that.
@@ -141,9 +144,14 @@ class WatchHandle:
             try:
                 found[name] = self._late.scalar(value)
             except Exception as error:  # noqa: BLE001 - never in a user's step
-                self.problems.append(f"log({name}=...): {error}")
-        if found:
-            self._watcher.log(found)
+                problem = f"log({name}=...): {error}"
+                if problem not in self.problems:
+                    self.problems.append(problem)
+        try:
+            if found:
+                self._watcher.log(found)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._guard.failed("log", error)
 
     def epoch(self, number: int | None = None) -> None:
         """Say that an epoch ends here: ``number``, else one more than the last. The next step is the next epoch's."""

@@ -41,7 +41,7 @@ class ReducedGradients(Gradients):
         for _, tensor in outputs_of(output):
             if tensor.requires_grad:
                 self._let_go()
-                self._output = on_gradient(tensor, self._begins)
+                self._output = on_gradient(tensor, self._begins, self._failed)
                 return
 
     def accumulated(self, number: int, gradient: torch.Tensor) -> None:  # noqa: ARG002 - as inherited
@@ -67,7 +67,10 @@ class ReducedGradients(Gradients):
             self.on_first()
             after_backward(self._is_over)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            self._guard.failed("backward", error)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._guard.failed("backward", error)
 
     def _is_over(self) -> None:
         self._is_awaited = False

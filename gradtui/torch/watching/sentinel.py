@@ -97,9 +97,8 @@ class Sentinel:
                 for place, _ in inputs_of(args, {}):
                     self.fine(site, call, module, "input", place)
         if tensor.requires_grad and not forward_only:
-            handle = on_gradient(
-                tensor, _Gradient(self, site, call, module, slot, tensor.output_nr)
-            )
+            hook = _Gradient(self, site, call, module, slot, tensor.output_nr)
+            handle = on_gradient(tensor, hook, hook.failed)
             if handle is not None:
                 self._handles.append(handle)
 
@@ -264,7 +263,11 @@ class _Gradient:
             elif sentinel.bad:
                 sentinel.fine(self.site, self.call, self.module, "output gradient", self.slot)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            sentinel.guard.failed(f"gradient of {self.site.path or '(root)'}", error)
+            self.failed(error)
+
+    def failed(self, error: Exception) -> None:
+        """An error of ours."""
+        self.sentinel.guard.failed(f"gradient of {self.site.path or '(root)'}", error)
 
 
 def _is_broken(data: torch.Tensor) -> bool:

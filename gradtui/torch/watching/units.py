@@ -58,7 +58,10 @@ def dead(
             return units, torch.zeros(())
         if stats.minimum >= 0 and not stats.nan:
             return units, (values.amax(others) == 0).sum() if others else (values == 0).sum()
-    largest = values.abs().amax(others) if others else values
+    if not values.is_signed():
+        largest = values.amax(others) if others else values
+    else:
+        largest = values.abs().amax(others) if others else values
     return units, (largest == 0).sum()
 
 

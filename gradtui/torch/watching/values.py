@@ -90,6 +90,9 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
         tensor = tensor.coalesce().values()
     if tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         return None
+    if tensor.is_floating_point() and tensor.dtype.itemsize == 1:
+        # Of eight bits torch reckons little more than other floats.
+        tensor = tensor.float()
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
     return tensor

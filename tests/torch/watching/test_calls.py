@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from kit.watched import Watched
+from kit.watched import Watched, assert_same
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -197,6 +197,55 @@ def test_parameters_that_get_their_shape_at_the_first_step():
     assert not watched.problems
     assert watched.start.parameters[0].shape == (4, 3)
     assert watched.number(1, "0", "gradient", "l2", "weight") == pytest.approx(norm, rel=1e-5)
+
+
+@pytest.mark.parametrize("log_freq", [1, 10])
+def test_tensors_of_every_type(log_freq):
+    class Net(nn.Linear):
+        def forward(self, x):
+            y = super().forward(x).relu()
+            return y, y > 0, y.argmax(-1), y.to(torch.uint8), y.to(torch.float8_e4m3fn), y.int()
+
+    torch.manual_seed(0)
+    model = Net(3, 4)
+    model.frozen = nn.Parameter(torch.ones(4).to(torch.float8_e4m3fn), requires_grad=False)
+    optimizer = torch.optim.SGD([model.weight, model.bias], 0.1)
+    for given in (optimizer, None):
+        with Watched(model, given, log_freq=log_freq) as watched:
+            for _ in range(4):
+                optimizer.zero_grad()
+                x = torch.randn(5, 3)
+                outputs = model(x)
+                if watched.handle.step == 0:
+                    first = outputs
+                outputs[0].sum().backward()
+                optimizer.step()
+        assert not watched.problems
+        for place, tensor in enumerate(first):
+            found = watched.stats(0, "", "output", str(place))
+            assert_same(found, tensor.float())
+        assert watched.stats(0, "", "parameter", "frozen")["l2"] == 2
+
+
+def test_complex_outputs_have_gradients():
+    class Mixes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 3, dtype=torch.complex64))
+
+        def forward(self, x):
+            return x @ self.weight
+
+    torch.manual_seed(0)
+    model = nn.Sequential(Mixes(), Mixes())
+    x = torch.randn(2, 3, dtype=torch.complex64)
+    with Watched(model, torch.optim.SGD(model.parameters(), 0.1)) as watched:
+        model(x).abs().square().sum().backward()
+    middle = model[0](x)
+    (gradient,) = torch.autograd.grad(model[1](middle).abs().square().sum(), middle)
+    assert not watched.problems
+    assert_same(watched.stats(0, "0", "output gradient"), torch.view_as_real(gradient))
+    assert_same(watched.stats(0, "1", "input gradient"), torch.view_as_real(gradient))
 
 
 def test_inference_mode_and_graphs_of_gradients():

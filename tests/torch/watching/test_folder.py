@@ -1,6 +1,7 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
 """`watch` with a real folder: what a reader finds there, who owns it, and what a bad disk does."""
 
+import errno
 import json
 import os
 import subprocess
@@ -191,6 +192,34 @@ def test_a_full_disk_does_not_end_the_training(tmp_path):
         handle.flush()
     assert handle.step == 5
     assert moved.exists()
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_what_a_full_disk_has_dropped_is_counted(tmp_path, monkeypatch, more):
+    """There is room again before the end: for a few more steps, or only for the count."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    with watch(model, optimizer, folder=tmp_path / "run", log_freq=1) as handle:
+        writer = handle._place.writer
+        steps(model, optimizer, handle, 2)
+        handle.flush()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            steps(model, optimizer, handle, 3)
+            handle.flush()
+            assert writer.dropped > 0
+            assert "no space" in writer.problem
+        for _ in range(more):
+            steps(model, optimizer, handle, 1)
+            handle.flush()
+    assert handle.step == 5 + more
+    assert not handle.problems
+    told = [e.event for e in read(tmp_path / "run").events if e.event.kind == "dropped"]
+    assert sum(event.fields["records"] for event in told) == writer.dropped
 
 
 def test_a_forked_worker_is_silent(tmp_path):

@@ -2,8 +2,11 @@
 """A watched training is the bare one, bit for bit; and nothing of ours ends it."""
 
 import copy
+import gc
 import io
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,6 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.optimizer import _global_optimizer_pre_hooks
 from torch.utils.checkpoint import checkpoint
+
+from gradtui.torch import watch
+from gradtui.torch.watching.collected import Collected
 
 
 class Dropped(nn.Module):
@@ -150,6 +156,62 @@ def test_copies_and_pickles_do_not_log():
     assert pickle.loads(pickle.dumps(model[0].weight)).shape == (4, 3)
 
 
+def test_a_pickled_model_is_read_where_we_are_not_installed(tmp_path):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    with watch(model, folder=tmp_path / "run"):
+        torch.save(model, tmp_path / "model.pt")
+        torch.save(copy.deepcopy(model), tmp_path / "copy.pt")
+    code = f"""
+import sys
+sys.modules["gradtui"] = None
+import torch
+for name in ("model", "copy"):
+    model = torch.load({str(tmp_path)!r} + f"/{{name}}.pt", weights_only=False)
+    print(model(torch.ones(1, 3)).sum().backward())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "None\nNone\n"), done.stderr
+
+
+@pytest.mark.usefixtures("where")
+@pytest.mark.parametrize("keeps_losses", [False, True])
+def test_what_a_step_found_is_freed_without_the_garbage_collector(keeps_losses):
+    """Also where the graphs of all steps live on with their losses."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    losses = []
+    gc.collect()
+    gc.disable()
+    try:
+        with Watched(model, optimizer) as watched:
+            for _ in range(10):
+                optimizer.zero_grad()
+                loss = model(torch.ones(2, 3)).sum()
+                loss.backward()
+                optimizer.step()
+                if keeps_losses:
+                    losses.append(loss)
+            watched.handle.flush()
+            # The step under way, and the last one in the writer's hands.
+            assert sum(type(each) is Collected for each in gc.get_objects()) <= 2
+    finally:
+        gc.enable()
+
+
+def test_scalars_that_are_none(monkeypatch):
+    """Each is told once; and what goes wrong on our side is told, too."""
+    model = nn.Linear(2, 1)
+    with Watched(model) as watched:
+        for _ in range(5):
+            watched.handle.log(accuracy=None, loss=1.0)
+        assert len(watched.problems) == 1
+        monkeypatch.setattr(watched.handle._watcher, "log", None)
+        watched.handle.log(loss=1.0)
+    assert len(watched.problems) == 2
+
+
 def test_several_models_and_several_watchers():
     torch.manual_seed(0)
     one, two = nn.Linear(2, 2), nn.Linear(2, 1)
@@ -265,6 +327,20 @@ def test_a_watched_model_is_traced_as_a_bare_one():
     kinds = [[node.kind() for node in each.inlined_graph.nodes()] for each in (bare, traced)]
     assert kinds[0] == kinds[1]
     assert torch.equal(traced(x), bare(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_model_is_traced_before_its_first_step(tmp_path):
+    """The hooks that wait for the first pass, to draw the model, look away as well."""
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    x = torch.ones(2, 3)
+    with watch(model, folder=tmp_path / "run") as handle:
+        traced = torch.jit.trace(model, x)
+        parameters = {name: p.detach() for name, p in model.named_parameters()}
+        torch.vmap(lambda x: torch.func.functional_call(model, parameters, (x,)))(x)
+        model(x).sum().backward()
+    assert not handle.problems
+    assert torch.equal(traced(x), model(x))
 
 
 @pytest.mark.usefixtures("where")

@@ -246,6 +246,38 @@ def test_evaluation_is_marked_and_does_not_count():
     assert watched.stats(2, "0", "input", phase="eval")["count"] == 2
 
 
+def test_an_evaluation_that_raises_leaves_the_step_as_it_is():
+    class Net(nn.Linear):
+        raises = False
+
+        def forward(self, x):
+            if self.raises:
+                raise ValueError("of the user")
+            return super().forward(x)
+
+    model = nn.Sequential(nn.Linear(3, 2), Net(2, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer, log_freq=2) as watched:
+        for step in range(5):
+            optimizer.zero_grad()
+            out = model(torch.ones(1, 3))
+            if step in (1, 2):
+                model.eval()
+                model[1].raises = True
+                with torch.no_grad(), pytest.raises(ValueError, match="user"):
+                    model(torch.ones(1, 3))
+                model[1].raises = False
+                model.train()
+            out.sum().backward()
+            optimizer.step()
+    assert not watched.problems
+    for step in range(5):
+        is_logged = step % 2 == 0
+        assert bool(watched.stats(step, "1", "output")) is is_logged
+        assert bool(watched.stats(step, "1", "output gradient")) is is_logged
+        assert bool(watched.stats(step, "0", "parameter", "weight")) is is_logged
+
+
 def test_a_fused_optimizer_that_unscales_and_skips_by_itself():
     torch.manual_seed(0)
     model = nn.Linear(3, 2)

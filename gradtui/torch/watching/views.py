@@ -1,0 +1,92 @@
+"""Outputs that are views: what is written to their memory later takes their node out of the graph.
+
+An output of `nn.Linear` of three dimensions is a view, and so is one of `nn.Flatten`. An operation in place on it
+hangs the graph on to the tensor that owns the memory, as that was before: what would have been the view's gradient is a
+region of that tensor's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """Where a view lies in the tensor that owns its memory.
+
+    Attributes:
+        node: of the owner, as it was when the region was looked for; ``number`` is which of its outputs it is.
+    """
+
+    node: Any
+    number: int
+    owner_shape: tuple[int, ...]
+    owner_stride: tuple[int, ...]
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+
+    def of(self, gradient: torch.Tensor) -> torch.Tensor | None:
+        """The view's part of the owner's gradient; None of one that is not dense."""
+        gradient = gradient.detach()
+        if gradient.layout is not torch.strided or tuple(gradient.shape) != self.owner_shape:
+            return None
+        if gradient.stride() != self.owner_stride:
+            laid_out = torch.empty_strided(
+                self.owner_shape, self.owner_stride, dtype=gradient.dtype, device=gradient.device
+            )
+            gradient = laid_out.copy_(gradient)
+        return gradient.as_strided(self.shape, self.stride, gradient.storage_offset() + self.offset)
+
+
+def region_of(tensor: torch.Tensor) -> Region | None:
+    """The region of a view; None of a tensor that owns its memory, or is of a kind of its own."""
+    owner = tensor._base  # noqa: SLF001 - the only way to know
+    if owner is None or owner.grad_fn is None or type(tensor) is not torch.Tensor:
+        return None
+    return Region(
+        owner.grad_fn,
+        owner.output_nr,
+        tuple(owner.shape),
+        owner.stride(),
+        tuple(tensor.shape),
+        tensor.stride(),
+        int(tensor.storage_offset() - owner.storage_offset()),
+    )
+
+
+class Written:
+    """A hook on the owner's node: tells a view's gradient where its memory was written to since."""
+
+    __slots__ = ("failed", "hook", "region", "trace", "version")
+
+    def __init__(
+        self,
+        tensor: torch.Tensor,
+        region: Region,
+        hook: Callable[[tuple[torch.Tensor]], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.region, self.hook, self.failed = region, hook, failed
+        # It counts with the tensor how often that is written to, and has nothing of its memory.
+        self.trace = tensor.detach()
+        self.trace.data = tensor.new_empty(0)
+        self.version = self.trace._version  # noqa: SLF001 - as above
+
+    def __call__(self, gradients: Sequence[torch.Tensor | None]) -> None:
+        """Tell it; never an error, never a value."""
+        if self.trace._version == self.version:  # noqa: SLF001 - as above
+            return
+        try:
+            gradient = gradients[self.region.number]
+            part = self.region.of(gradient) if gradient is not None else None
+            if part is not None:
+                self.hook((part,))
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            self.failed(error)
