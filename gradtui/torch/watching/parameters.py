@@ -153,13 +153,14 @@ class Parameters:
         if values is None:
             return torch.zeros(0)
         part = sampled(values, sample or max(values.numel(), 1))
-        if (
-            part.numel()
-            and part.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
-        ):
-            # What had to be copied to be one dimension is no view.
+        # What had to be copied to be one dimension is no view; a sharded parameter has no address.
+        if address > 0 and part.numel() and _shares_memory(part, tensor):
             self._views[number] = ((address, sample), part)
         return part
+
+
+def _shares_memory(part: torch.Tensor, whole: torch.Tensor) -> bool:
+    return part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
 
 
 class Before:

@@ -120,16 +120,8 @@ def test_a_watched_run_has_its_graph_and_the_same_numbers(tmp_path, log_freq):
     assert graph.totals.flops == 2 * 5 * (4 * 8 + 8 * 2)
 
 
-@pytest.fixture
-def nothing_compiled():
-    """Forget afterwards what a test compiled: for this package all of a process counts."""
-    yield
-    torch._dynamo.reset()
-    torch._dynamo.eval_frame.cached_backends.clear()
-
-
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
-def test_where_something_is_compiled_nothing_is_looked_at(nothing_compiled):
+def test_where_something_is_compiled_nothing_is_looked_at():
     found: list[ModuleGraph] = []
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     first = FirstPass(model, found.append)

@@ -21,14 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute")
 STEPS = 6
 
 
-@pytest.fixture(scope="module", autouse=True)
-def nothing_compiled_afterwards():
-    """Other tests look at models that nothing of their process is compiled beside."""
-    yield
-    dynamo.reset()
-    dynamo.eval_frame.cached_backends.clear()
-
-
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
