@@ -60,10 +60,10 @@ def test_python_2_headers() -> None:
 def test_strangers_are_refused_quickly(name: str, data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "input_representation.npy"
     path.write_bytes(data)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(UnreadableFile) as caught:
         read_npy(path)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 

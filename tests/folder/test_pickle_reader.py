@@ -186,7 +186,7 @@ FAMILIES = ["bad_arrays", "bombs", "broken_pickles"]
 def test_hostile_bytes_are_refused_quickly(name: str, data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "flow_info.pkl"
     path.write_bytes(data)
-    started = time.perf_counter()
+    started = time.process_time()
     if name in ("float-keys", "encode-often"):
         # These are plain data after all: what counts is that they take no time.
         read_pickle(data)
@@ -196,7 +196,7 @@ def test_hostile_bytes_are_refused_quickly(name: str, data: bytes, tmp_path: Pat
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
         assert str(caught.value).isascii()
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_no_family_of_opcodes_runs_code(tmp_path: Path) -> None:
@@ -240,14 +240,14 @@ def test_truncation_at_every_byte(protocol: int) -> None:
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_every_flipped_bit_is_read_or_refused(protocol: int) -> None:
     data = bytearray(pickle.dumps(hostile.plain_flow_info(2, 2), protocol))
-    started = time.perf_counter()
+    started = time.process_time()
     for place in range(len(data)):
         for bit in (1, 8, 64):
             data[place] ^= bit
             with contextlib.suppress(Refused):
                 read_pickle(bytes(data))
             data[place] ^= bit
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 @settings(max_examples=300, deadline=None)

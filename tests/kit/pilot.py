@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
     from gradtui.tui.screens.workspace import Workspace
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Driven:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class TimedOut(AssertionError):

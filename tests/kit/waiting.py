@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+def until(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
     """The first true value of ``condition``; fails, naming ``what``, when it takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
