@@ -147,17 +147,14 @@ class Parameters:
     def _part(self, number: int, tensor: torch.Tensor, sample: int) -> torch.Tensor:
         address = tensor.data_ptr() if not hasattr(tensor, "to_local") else -1
         known = self._views.get(number)
-        if known is not None and known[0] == (address, sample) and address > 0:
+        if known is not None and known[0] == (address, sample):
             return known[1]
         values = measurable(tensor)
         if values is None:
             return torch.zeros(0)
         part = sampled(values, sample or max(values.numel(), 1))
-        if (
-            part.numel()
-            and part.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
-        ):
-            # What had to be copied to be one dimension is no view.
+        # What had to be copied to be one dimension is no view.
+        if address > 0 and part.numel() and _same_storage(part, tensor):
             self._views[number] = ((address, sample), part)
         return part
 
@@ -202,6 +199,10 @@ class Update:
             for part in (self.before, self.after)
         )
         return Update(self.columns, self.sizes, before, after)
+
+
+def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def _copies(views: Sequence[torch.Tensor]) -> list[torch.Tensor]:
