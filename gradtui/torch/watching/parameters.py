@@ -147,20 +147,16 @@ class Parameters:
     def _part(self, number: int, tensor: torch.Tensor, sample: int) -> torch.Tensor:
         address = tensor.data_ptr() if not hasattr(tensor, "to_local") else -1
         known = self._views.get(number)
-        if known is not None and known[0] == (address, sample) and address > 0:
+        if known is not None and known[0] == (address, sample):
             return known[1]
         values = measurable(tensor)
         if values is None:
             return torch.zeros(0)
         part = sampled(values, sample or max(values.numel(), 1))
-        # What had to be copied to be one dimension is no view; a sharded parameter has no address.
-        if address > 0 and part.numel() and _shares_memory(part, tensor):
+        # What had to be copied to be one dimension is no view.
+        if address > 0 and part.numel() and _same_storage(part, tensor):
             self._views[number] = ((address, sample), part)
         return part
-
-
-def _shares_memory(part: torch.Tensor, whole: torch.Tensor) -> bool:
-    return part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
 
 
 class Before:
@@ -203,6 +199,10 @@ class Update:
             for part in (self.before, self.after)
         )
         return Update(self.columns, self.sizes, before, after)
+
+
+def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def _copies(views: Sequence[torch.Tensor]) -> list[torch.Tensor]:
