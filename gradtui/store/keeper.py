@@ -376,7 +376,8 @@ class Keeper:
         self._published.folder(adapter=adapter, status=status)
 
     def _writer(self, adapter: AdapterState) -> str:
-        return writer_of(adapter, watched=self._following.is_there)
+        is_traced = self.view.graph is not None and not self._has_session
+        return writer_of(adapter, watched=self._following.is_there, is_traced=is_traced)
 
     @property
     def _has_session(self) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def status_of_load(loaded: Loaded, adapter: AdapterState, writer: str) -> Status:
-    """The status of a folder that was read whole, from what its ``writer`` says: "adapter" or "training"."""
+    """The status of a folder that was read whole, from what its ``writer`` says: "adapter", "training" or "trace"."""
     now = time.time()
     if adapter.alive:
         if writer == "training":

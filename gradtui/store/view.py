@@ -81,7 +81,8 @@ class FolderView:
     @property
     def writer(self) -> str:
         """What writes the folder, in a word; see `writer_of`."""
-        return writer_of(self.adapter, watched=self.watched is not None)
+        is_traced = self.graph is not None and not self.loaded.parts
+        return writer_of(self.adapter, watched=self.watched is not None, is_traced=is_traced)
 
     @property
     def run(self) -> Run:
@@ -94,13 +95,15 @@ class FolderView:
         return Run.empty()
 
 
-def writer_of(adapter: AdapterState, *, watched: bool) -> str:
+def writer_of(adapter: AdapterState, *, watched: bool, is_traced: bool) -> str:
     """Return what writes a folder, in a word: the training whose history is there, else the adapter.
+
+    Where there is an architecture and nothing else, that is the trace.
 
     An adapter that serves a folder is one, whatever was recorded there before.
     """
     is_training = watched and adapter.state not in ("starting", "serving", "computing")
-    return "training" if is_training else "adapter"
+    return "training" if is_training else "trace" if is_traced else "adapter"
 
 
 def is_same_but_nan(left: object, right: object) -> bool:

@@ -159,7 +159,9 @@ def test_a_file_that_cannot_be_read_leaves_the_graph_and_is_told_with_its_line(n
         # A forward pass that fails is a graph that says where.
         pane.wait_for(shows("AttributeError", "self.bodies(x)", "316 parameters"), timeout=60)
         net.write_text("import nothing_of_that_name\n" + NET)
-        pane.wait_for(shows("net.py:1: ModuleNotFoundError", "316 parameters"), timeout=60)
+        pane.wait_for(
+            shows("net.py:1: ModuleNotFoundError", "316 parameters", "trace failed"), timeout=60
+        )
         net.write_text(NET)
         pane.wait_for(shows("307 parameters", "output"), timeout=60)
         assert "failed" not in pane.text
