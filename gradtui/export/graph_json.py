@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from gradtui.core.run.norms import newest_norms, norm_of_all
 from gradtui.errors import FolderMissing, UnreadableFile
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ class Node:
 
     Attributes:
         id: unique in its graph: the module path where it is known.
-        norm: ‖weight.grad‖₂; NaN where it has none.
+        norm: ‖weight.grad‖₂; NaN where it has none, or where that is lost.
         kind: its class; "" where that is not known.
+        is_lost: whether the norm is NaN because no value of the gradient is finite.
     """
 
     id: str
     norm: float = math.nan
     kind: str = ""
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +71,34 @@ def graph_of(run: Run) -> Graph:
     ``weight``. An edge has the gradient of the input that it leads to: what crosses it on the way back, root of the
     sum of squares where modules are joined more than once. Modules without parameters and edges are left out.
     """
-    gradient = run.column("gradient", "l2")
-    squares: dict[str, float] = {}
+    own: dict[str, list[float]] = {}
     weights: dict[str, float] = {}
-    for key, norm in zip(gradient.keys, gradient.values.tolist(), strict=True):
-        if not math.isnan(norm):
-            squares[key.path] = squares.get(key.path, 0.0) + norm * norm
-            if key.slot == "weight":
-                weights[key.path] = norm
-    norms = {path: weights.get(path, math.sqrt(square)) for path, square in squares.items()}
+    for key, norm in newest_norms(run, "gradient").items():
+        own.setdefault(key.path, []).append(norm)
+        if key.slot == "weight":
+            weights[key.path] = norm
+    norms = {path: weights.get(path, norm_of_all(some)) for path, some in own.items()}
     edges = _edges(run)
     used = {info.path for info in run.parameters}
     used.update(path for edge in edges for path in (edge.source, edge.target))
     nodes = tuple(
-        Node(module.path, norms.get(module.path, math.nan), module.kind)
+        Node(
+            module.path,
+            norms.get(module.path, math.nan),
+            module.kind,
+            math.isnan(norms.get(module.path, 0.0)),
+        )
         for module in run.modules
         if module.path in used
     )
-    steps = gradient.steps
+    steps = run.column("gradient", "l2").steps
     return Graph(nodes, edges, int(steps.max()) if len(steps) else run.last_step)
 
 
 def _edges(run: Run) -> tuple[Edge, ...]:
     crossing: dict[tuple[str, str, int], float] = {}
     for role in ("output gradient", "input gradient"):
-        column = run.column(role, "l2")
-        for key, norm in zip(column.keys, column.values.tolist(), strict=True):
+        for key, norm in newest_norms(run, role).items():
             crossing[f"{role} {key.path}", key.slot, key.call] = norm
     squares: dict[tuple[str, str], float] = {}
     for source, target in run.edges.pairs:
@@ -117,7 +122,11 @@ def graph_text(graph: Graph) -> str:
         "schema": SCHEMA,
         "step": graph.step if graph.step >= 0 else None,
         "nodes": [
-            {"id": node.id, "gradient_norm": _plain(node.norm), "class": node.kind}
+            {
+                "id": node.id,
+                "gradient_norm": "nan" if node.is_lost else _plain(node.norm),
+                "class": node.kind,
+            }
             for node in graph.nodes
         ],
         "edges": [
@@ -202,7 +211,10 @@ def _node(item: Any, place: int) -> Node:
         raise _Wrong(f'node {place} has no "id"')
     kind = item.get("class")
     return Node(
-        str(item["id"]), _norm(item, f"node {place}"), kind if isinstance(kind, str) else ""
+        str(item["id"]),
+        _norm(item, f"node {place}"),
+        kind if isinstance(kind, str) else "",
+        item.get("gradient_norm") == "nan",
     )
 
 

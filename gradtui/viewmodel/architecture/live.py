@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from gradtui.core.run.norms import newest_norms, norm_of_all
 from gradtui.viewmodel.architecture.table import Live
 from gradtui.viewmodel.findings import sign, word
 
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
 def live_of(run: Run, findings: tuple[Finding, ...]) -> Mapping[str, Live]:
     """Each module's last gradient norm (√Σ‖g‖² of its own parameters), time a call, and worst finding.
 
-    A module without a number or a finding is left out; NaN stands for a number that there is none of.
+    A module without a number or a finding is left out; NaN stands for a number that there is none of, and for the norm
+    of gradients of which nothing is finite.
     """
     if run.is_empty:
         return {}
-    squares: dict[str, float] = {}
-    column = run.column("gradient", "l2")
-    for key, value in zip(column.keys, column.values.tolist(), strict=True):
-        if value == value:
-            squares[key.path] = squares.get(key.path, 0.0) + value * value
+    norms: dict[str, list[float]] = {}
+    for key, norm in newest_norms(run, "gradient").items():
+        norms.setdefault(key.path, []).append(norm)
     seconds: dict[str, float] = {}
     times = run.column("module", "seconds")
     for key, value in zip(times.keys, times.values.tolist(), strict=True):
@@ -38,11 +38,13 @@ def live_of(run: Run, findings: tuple[Finding, ...]) -> Mapping[str, Live]:
             # Worst first: the first one told stays.
             worst.setdefault(path, (sign(finding), word(finding)))
     nothing = ("", "")
+    totals = {path: norm_of_all(some) for path, some in norms.items()}
     return {
         path: Live(
-            math.sqrt(squares[path]) if path in squares else math.nan,
+            totals.get(path, math.nan),
             seconds.get(path, math.nan),
             *worst.get(path, nothing),
+            is_lost=math.isnan(totals.get(path, 0.0)),
         )
-        for path in {*squares, *seconds, *worst}
+        for path in {*totals, *seconds, *worst}
     }

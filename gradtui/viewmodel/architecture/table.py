@@ -27,13 +27,14 @@ _HOT_CELLS: Final = 6
 class Live:
     """What a watched run knows of a module: its gradient's norm, its time, and its worst finding.
 
-    NaN says that it is not known.
+    NaN says that it is not known; ``is_lost``: the norm is NaN, for no value of the gradient is finite.
     """
 
     gradient: float = float("nan")
     seconds: float = float("nan")
     flag: str = ""
     word: str = ""
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -357,6 +358,8 @@ def _cell(
             return f"{known.flag} {known.word}"[
                 : column.width
             ], "bad" if known.flag in "!X" else "dim"
+        if known.is_lost:
+            return "nan", "bad"
         return (f"{known.gradient:.1e}" if known.gradient == known.gradient else "-"), "value"
     value = {"params": row.parameters, "FLOPs": row.flops, "bytes": row.bytes}[column.sort]
     if column.sort == "params" and not value and row.shared:

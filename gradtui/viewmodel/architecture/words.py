@@ -113,7 +113,9 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
             second.insert(
                 0, line((f"{known.flag} {known.word}", "bad" if known.flag in "!X" else "warn"))
             )
-        if known.gradient == known.gradient:
+        if known.is_lost:
+            second.append(line(("|grad|2 nan", "bad")))
+        elif known.gradient == known.gradient:
             second.append(line((f"|grad|2 {known.gradient:.3g}", "value")))
         if known.seconds == known.seconds:
             second.append(line((f"{known.seconds * 1e3:.3g} ms a call", "value")))

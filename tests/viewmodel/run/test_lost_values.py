@@ -8,6 +8,8 @@ import numpy as np
 from kit.runs import Training as Made
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.export.graph_json import graph_of, graph_text
+from gradtui.viewmodel.architecture.live import live_of
 from gradtui.viewmodel.run.detail import module_detail
 from gradtui.viewmodel.run.document import run_parts
 from gradtui.viewmodel.run.headline import scalars
@@ -122,3 +124,14 @@ def test_the_document_says_nan():
 
 def test_a_norm_of_the_run_that_is_nan_stands_in_the_headline():
     assert "grad_norm nan" in "  ".join(plain(part) for part in scalars(run()))
+
+
+def test_the_architecture_and_the_graph_say_nan():
+    live = live_of(run(), ())
+    assert np.isnan(live["a"].gradient)
+    assert (live["a"].is_lost, live["b"].is_lost) == (True, False)
+    assert live["b"].gradient > 0
+    assert live_of(run(0.5), ())["a"].gradient > 0
+    nodes = {node["id"]: node for node in json.loads(graph_text(graph_of(run())))["nodes"]}
+    assert nodes["a"]["gradient_norm"] == "nan"
+    assert nodes["b"]["gradient_norm"] > 0
