@@ -177,12 +177,11 @@ def _nearest(
         exact = ordered.astype(np.float64)
         if drop:
             median = 0.5 * exact[(size - 1) // 2] + 0.5 * exact[size // 2]
-            # The nearest are neighbours: the window moves on while what it leaves behind is the farther one.
-            begin = int(np.count_nonzero(median - exact[:drop] > exact[size - drop :] - median))
-            ordered = ordered[begin : begin + size - drop]
-            lower = int(np.searchsorted(exact, median))
-            below[row] = min(begin, lower) + max(lower - (begin + size - drop), 0)
+            # Of equally far ones the smaller comes first, for they come in order.
+            nearest = np.argsort(np.abs(exact - median), kind="stable")
+            below[row] = np.count_nonzero(exact[nearest[size - drop :]] < median)
             above[row] = drop - below[row]
+            ordered = ordered[nearest[: size - drop]]
         left[row] = len(ordered)
         kept.append(ordered)
     return np.concatenate(kept), left, below, above

@@ -181,6 +181,7 @@ class Collector:
             sentinel.found_named(name, stats.nan, stats.inf, "all")
             return
         sentinel.after = path
+        sentinel.usual.update(given for given, _ in frame.broken)
         if sentinel.bad:
             sentinel.fine_named(name)
             for place in frame.slots:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -46,7 +46,7 @@ class Check:
     inf: Later
     path: str | None = None
     inputs: str = ""
-    given: Sequence[tuple[Name, Stats | LateStats]] = ()
+    given: Sequence[tuple[Name, Stats | LateStats | Check]] = ()
     counted: bool = True
 
 
@@ -57,6 +57,7 @@ class Sentinel:
         events: of this step, in order.
         checks: of this step, of tensors on devices, for `look_back` to look at.
         bad: what is not finite now.
+        usual: inputs that were not finite where the output was: masks, which are no news.
         turned: whether anything turned non-finite in this step.
         after: the module whose output was looked at last in this forward pass, and was finite; "" before the first.
     """
@@ -71,6 +72,7 @@ class Sentinel:
         self.active = True
         self.guard = guard
         self.bad: dict[Name, bool] = {}
+        self.usual: set[Name] = set()
         self._handles: list[Any] = []
 
     def forward(
@@ -86,7 +88,8 @@ class Sentinel:
         """Look at an output, and wait for its gradient; where it is bad, look at what the call was given first."""
         data = tensor.detach()
         if self.late.is_remote(data):
-            self.check(site, call, module, "output", slot, data, site.path)
+            given = [] if site.path else self._given(call, module, args)
+            self.check(site, call, module, "output", slot, data, site.path, given)
         elif _is_broken(data):
             inputs = self._inputs(site, call, module, args, data)
             self.suspect(site, call, module, "output", slot, data, inputs)
@@ -151,15 +154,31 @@ class Sentinel:
         slot: str,
         data: torch.Tensor,
         path: str | None = None,
+        given: Sequence[tuple[Name, Check]] = (),
     ) -> None:
         """Have a device look at a tensor."""
         values = measurable(data)
         if values is not None:
-            norm = self.late.norm(values)
             phase: Phase = "train" if module.training else "eval"
             name = (site.path, role, slot, call, phase)
-            nan, inf = norm.of_kind("nan"), norm.of_kind("inf")
-            self.checks.append(Check(name, nan, inf, path, counted=False))
+            self.checks.append(replace(self._checked(name, values), path=path, given=given))
+
+    def _checked(self, name: Name, values: torch.Tensor) -> Check:
+        norm = self.late.norm(values)
+        return Check(name, norm.of_kind("nan"), norm.of_kind("inf"), counted=False)
+
+    def _given(
+        self, call: int, module: nn.Module, args: tuple[object, ...]
+    ) -> list[tuple[Name, Check]]:
+        """Have a device look at what the whole model was given: a batch that is not finite is to be named."""
+        phase: Phase = "train" if module.training else "eval"
+        found = []
+        for slot, tensor in inputs_of(args, {}):
+            values = measurable(tensor) if tensor.is_floating_point() else None
+            if values is not None and self.late.is_remote(values):
+                name: Name = ("", "input", slot, call, phase)
+                found.append((name, self._checked(name, values)))
+        return found
 
     def look_back(self, checks: Sequence[Check]) -> list[Event]:
         """What devices saw in a step, in the order in which they looked; waits for them.
@@ -169,18 +188,21 @@ class Sentinel:
         for check in checks:
             nan, inf = int(number_of(check.nan)), int(number_of(check.inf))
             if nan or inf:
-                for given, stats in check.given:
-                    amounts = int(number_of(stats.nan)), int(number_of(stats.inf))
+                for given, found in check.given:
+                    amounts = int(number_of(found.nan)), int(number_of(found.inf))
                     if any(amounts):
-                        self.found_named(given, *amounts)
+                        counted = not isinstance(found, Check)
+                        self.found_named(given, *amounts, counted=counted)
                 self.found_named(check.name, nan, inf, check.inputs, check.counted)
                 continue
             if check.path is not None:
                 self.after = check.path
             if self.bad:
                 self.fine_named(check.name)
-                for given, _ in check.given:
-                    self.fine_named(given)
+            for given, found in check.given:
+                self.fine_named(given)
+                if number_of(found.nan) or number_of(found.inf):
+                    self.usual.add(given)
         return self.take()
 
     def found_named(
@@ -195,15 +217,17 @@ class Sentinel:
             inputs: of an output, which inputs of its call were looked at: "all", "positional", or "" for none.
             counted: whether the amounts are counts, and not only 1 for some.
         """
-        known = name in self.bad
+        known = name in self.bad or name in self.usual
         self.bad[name] = True
         if known:
             return
         if not self.turned:
             self.turned = True
             self.on_turn()
-        if len(self.events) < MOST_NAMED:
-            order = len(self.events)
+        # What the whole model is given was there before all else, though it is looked at last.
+        is_batch = not name[0] and name[1] == "input"
+        if len(self.events) < MOST_NAMED or is_batch:
+            order = -1 if is_batch else len(self.events)
             self.events.append(_event(name, nan, inf, order, self.after, inputs, counted))
 
     def fine(self, site: Site, call: int, module: nn.Module, role: Role, slot: str) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradtui.core.run.histogram import (
@@ -105,6 +105,7 @@ def test_a_common_grid_keeps_every_count(parts, bins):
     st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=30),
     st.floats(0, 1),
 )
+@example([0.0, 0.0, 1.0, 1.0, 1.0, 4.344025239406933e-44], 0.75)
 @settings(max_examples=200, deadline=None)
 def test_the_farthest_from_the_median_are_rejected(values, share):
     samples = np.array([values], np.float32)
