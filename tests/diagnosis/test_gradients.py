@@ -324,3 +324,55 @@ def test_an_explosion_that_ended_in_nan_stays_told_when_its_steps_are_joined():
     found = {f.rule: f for f in diagnose(training.run())}
     assert found["exploding"].severity == "bad"
     assert abs(found["exploding"].since - 184) <= 4
+
+
+def with_a_head_that_has_no_gradient(zero_from: int = 300) -> Training:
+    """A linear layer whose output is added equally to all logits: rounding is all that comes back, or not even that."""
+    training = deep(6).layer("conf", gradient=1e-9, shape=(1, 32))
+    training.of("conf", "gradient", "l2", "weight")[zero_from:] = 0
+    training.of("conf", "update", "l2", "weight")[:] = 0
+    return training
+
+
+@pytest.mark.parametrize("zero_from", [300, 200, 0])
+def test_a_head_whose_gradient_is_zero_by_mathematics_is_told_once_and_why(zero_from):
+    (found,) = only(with_a_head_that_has_no_gradient(zero_from).run(), "update ratio")
+    assert (found.path, found.severity, found.also) == ("conf", "warn", ())
+    assert "its |grad|2 is" in found.why
+    assert "No gradient arrives" in found.advice
+    assert "optimizer" not in found.advice
+
+
+def test_steps_that_are_lost_with_and_without_a_gradient_are_apart():
+    training = with_a_head_that_has_no_gradient()
+    training.of("body.1", "update", "l2", "weight")[100:] = 0
+    found = only(training.run(), "update ratio")
+    assert {(f.path, "optimizer" in f.advice) for f in found} == {("conf", False), ("body.1", True)}
+
+
+def test_a_gradient_that_grows_from_layer_to_layer_is_told_beside_a_head_without_one():
+    training = deep(8, decay=20.0).layer("conf", gradient=1e-9, shape=(1, 32))
+    (found,) = (f for f in diagnose(training.run()) if f.rule == "exploding")
+    assert found.path == "body.0"
+    factor = float(found.why.split(" is x")[1].split()[0])
+    assert 20**7 / 3 < factor < 20**8 * 3
+
+
+def test_growth_at_one_layer_is_told_by_the_ratio_that_was_judged():
+    training = Training().layer("first", gradient=1e5)
+    for i in range(8):
+        training.layer(f"after.{i}")
+    # What is next to the loss is of two sizes: only the smaller, their lower median, is judged by.
+    training.of("after.6", "gradient", "l2", "weight")[:] *= 1e3
+    (found,) = (f for f in diagnose(training.run()) if "back" in f.what)
+    assert found.path == "first"
+    factor = float(found.why.split(" is x")[1].split()[0])
+    assert 3e4 < factor < 3e5
+
+
+def test_a_layer_that_fell_to_zero_is_told_in_plain_words():
+    training = deep(6)
+    training.of("head", "gradient", "l2", "weight")[200:] = 0
+    (found,) = only(training.run(), "vanishing")
+    assert found.why.startswith("|grad|2 is 0, usually 0.")
+    assert "; the bound is 0.001 of its usual share beside the others, and 1 of" in found.why
