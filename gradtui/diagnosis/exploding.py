@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.learning_rate import rise_of_rate
 from gradtui.diagnosis.rounding import is_rounding
 from gradtui.diagnosis.table import lasting, middle, newest, ongoing
 from gradtui.diagnosis.words import and_more, gradients_of, others, place, short, since, times
@@ -192,7 +193,7 @@ def _grown(
         + (", and came back." if over else ", before clipping." if clipped else "."),
         f"|grad|2 reached {short(worst.peak)} in {steps} steps, {times(worst.factor)} the largest before "
         f"({short(worst.before)}); the bound is {times(worst.bound)}"
-        + ("" if over else evidence.runaway_rate),
+        + rise_of_rate(evidence, int(table.ends[begin]), int(table.ends[worst.end])),
         "Try a lower learning rate or a longer warm-up"
         + ("." if clipped else ", or clip the gradient norm.")
         + (" Look at the batch of that step." if over else ""),
