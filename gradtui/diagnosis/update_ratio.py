@@ -51,6 +51,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         ]
     start, count = ongoing(behind, ~np.isnan(high), bounds.gap)
     small = np.flatnonzero(count >= bounds.update_rows)
+    if not len(small):
+        return
     gradient = newest(evidence.aligned(evidence.gradients, step).last, bounds.update_rows)
     unreached = is_rounding(gradient, bounds)
     for reached in (True, False):
