@@ -40,6 +40,9 @@ class Bounds:
             spread of healthy networks stays below a hundred.
         explode_calm: it is over below this share of the bound that was crossed: a gradient that hovers at its bound
             is one explosion, not many.
+        rounding_gap: a gradient norm over the next larger one, below which it may be the rounding of a zero: float32
+            resolves 1e-7, and a head whose gradient is zero by mathematics was measured at 1e-8 of its neighbours.
+        rounding_level: and such a norm by itself: losses are means, whose gradient begins at about 1.
         update_large: step over weight. Above, a tenth of the layer is replaced at every step; Adam with a
             usual rate gives 1e-4 to 5e-2, the latter for weights of a new small transformer.
         update_bad: a layer that is replaced at every step.
@@ -96,6 +99,8 @@ class Bounds:
     explode_level: float = 3.0
     explode_profile: float = 1e4
     explode_calm: float = 0.3
+    rounding_gap: float = 1e-6
+    rounding_level: float = 1e-7
     update_large: float = 0.1
     update_bad: float = 1.0
     update_rows: int = 20

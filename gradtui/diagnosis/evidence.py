@@ -9,7 +9,6 @@ import numpy as np
 
 from gradtui.diagnosis.structure import structure_of
 from gradtui.diagnosis.table import Table, bounded, joined
-from gradtui.diagnosis.words import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,27 +131,6 @@ class Evidence:
                     if len(values) > 1 and values[-1] > values[-2] and values[-1] == values.max():
                         return True
         return False
-
-    @cached_property
-    def runaway_rate(self) -> str:
-        """What to say of a learning rate that grows without end; "" where none does.
-
-        Its newest value is its largest, and more than ten times all of the run's first half: no warm-up goes on so.
-        """
-        for block in self.run.blocks("run", "value"):
-            for column, key in enumerate(block.keys):
-                if key.slot == "lr" or key.slot.startswith("lr."):
-                    values = np.asarray(block.last[:, column], np.float64)
-                    values = values[np.isfinite(values)]
-                    if len(values) < 4:
-                        continue
-                    before = float(values[: len(values) // 2].max())
-                    if values[-1] >= values.max() and values[-1] > 10 * before > 0:
-                        return (
-                            f"; the learning rate grows all the time: {key.slot} is {short(float(values[-1]))}, "
-                            f"in the first half of the run at most {short(before)}"
-                        )
-        return ""
 
     @cached_property
     def watched_parameters(self) -> frozenset[tuple[str, str]]:

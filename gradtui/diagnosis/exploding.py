@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.learning_rate import rise_of_rate
+from gradtui.diagnosis.rounding import is_rounding
 from gradtui.diagnosis.table import lasting, middle, newest, ongoing
 from gradtui.diagnosis.words import and_more, gradients_of, others, place, short, since, times
 
@@ -50,7 +52,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     The first is judged at every step against all that the norm was up to a window before (prefix
     maximum), so that neither the warm-up nor a restart that returns to a former level counts, and
     against the network's usual level, so that what begins at zero may grow. The second needs no past: a
-    weight whose gradient is 10⁴ times that of the weights behind it that are next to the loss.
+    weight whose gradient is 10⁴ times that of the weights behind it that are next to the loss. Weights that no
+    gradient arrives at (`is_rounding`) are nothing to compare with.
 
     Special values: non-finite steps are passed over, so that an explosion is told that ended in NaN.
     """
@@ -190,7 +193,7 @@ def _grown(
         + (", and came back." if over else ", before clipping." if clipped else "."),
         f"|grad|2 reached {short(worst.peak)} in {steps} steps, {times(worst.factor)} the largest before "
         f"({short(worst.before)}); the bound is {times(worst.bound)}"
-        + ("" if over else evidence.runaway_rate),
+        + rise_of_rate(evidence, int(table.ends[begin]), int(table.ends[worst.end])),
         "Try a lower learning rate or a longer warm-up"
         + ("." if clipped else ", or clip the gradient norm.")
         + (" Look at the batch of that step." if over else ""),
@@ -215,38 +218,43 @@ def _profile(evidence: Evidence, table: Table, bounds: Bounds) -> Iterator[Findi
     table = evidence.weights_of(table)
     depth = evidence.structure.depths(table.keys)
     now = newest(table.last, bounds.rows)
-    positive = now[now > 0]
-    if not len(positive):
+    arrives = (now > 0) & ~is_rounding(now, bounds)
+    if not arrives.any():
         return
     # The medians behind each candidate are costly: nothing can be far above one of them that is not far
     # above the smallest gradient of all.
-    candidates = np.flatnonzero(now > bounds.explode_profile * positive.min())
-    found: list[tuple[int, int, float]] = []
+    candidates = np.flatnonzero(now > bounds.explode_profile * now[arrives].min())
+    found: list[tuple[int, int, float, float]] = []
     for column in candidates[np.argsort(-now[candidates])][: bounds.most].tolist():
-        behind = np.flatnonzero((depth > depth[column]) & (now > 0))
+        behind = np.flatnonzero((depth > depth[column]) & arrives)
         if not len(behind):
             continue
         # Those next to the loss: a weak branch beside it says nothing about this one.
         nearest = behind[np.argsort(-depth[behind], kind="stable")][: max(len(behind) // 4, 1)]
         median = middle(table.last[:, nearest], axis=1)
-        with np.errstate(invalid="ignore"):
-            mask = table.low[:, column] > bounds.explode_profile * median
-        start, count = ongoing(mask[:, None], table.known[:, [column]], bounds.gap)
+        norm = np.where(median > 0, table.low[:, column], np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = norm / median
+        mask = ratio > bounds.explode_profile
+        start, count = ongoing(mask[:, None], ~np.isnan(ratio)[:, None], bounds.gap)
         if count[0] >= bounds.rows:
-            found.append((column, int(start[0]), float(now[column] / np.median(now[nearest]))))
+            # Told is what was judged: the newest rows that confirm it.
+            told = np.where(mask[:, None], np.stack([norm, ratio], axis=1), np.nan)
+            size, factor = newest(told, bounds.rows).tolist()
+            found.append((column, int(start[0]), size, factor))
     if not found:
         return
-    column, _, factor = max(found, key=lambda item: item[2])
+    column, _, size, factor = max(found, key=lambda item: item[3])
     key = table.keys[column]
-    also = others([table.keys[each].path for each, _, _ in found], key.path)
+    also = others([table.keys[each].path for each, *_ in found], key.path)
     yield Finding(
         "exploding",
         "bad",
         key.path,
         key.slot,
-        since(table, min(start for _, start, _ in found)),
+        since(table, min(start for _, start, *_ in found)),
         f"The gradient grows on its way back to {place(key.path)}{and_more(also)}.",
-        f"|grad|2 {short(now[column])} is {times(factor)} that of the layers next to the loss; the bound is "
+        f"|grad|2 {short(size)} is {times(factor)} that of the layers next to the loss; the bound is "
         f"{times(bounds.explode_profile)}",
         "Try smaller initial weights (orthogonal ones for recurrent layers) or a normalisation.",
         also=also,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.learning_rate import rise_of_rate
 from gradtui.diagnosis.words import short
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         values = values[-MOST_POINTS:]
         if len(values) >= bounds.spike_past // 2 + AROUND:
             for finding in _spikes(series, steps, values, first, bounds):
-                told = evidence.runaway_rate if finding.ongoing else ""
+                end = evidence.run.last_step if finding.ongoing else finding.until
+                told = rise_of_rate(evidence, finding.since, end)
                 yield replace(finding, why=finding.why + told)
 
 

@@ -57,7 +57,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield where non-finite values came from, whether the loss is one, and whether steps are skipped for them.
 
     The first tensor of the first step tells where they were born; others of that step and later ones
-    are named with it. Infinities alone that nothing follows (a mask of -inf) are no finding, nor are
+    are named with it, and all that are not finite at the newest measurement. Infinities alone that nothing follows (a mask of -inf) are no finding, nor are
     gradients that overflow in a step that a scaler skips, unless it skips many.
 
     Special values: runs without events are judged by their counts of ``nan`` and ``inf``.
@@ -162,10 +162,12 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
     way = "forward" if key.role in FORWARD else "back"
     if key.role == "parameter":
         way = ""
-    also = others([s.key.path for s in spoilt], key.path)
+    also = others([*(s.key.path for s in spoilt), *_spoilt_now(evidence, first.step)], key.path)
     here = f"{_own(key)} of {place(key.path)}"
     amount = first.nan + first.inf
-    whole = f", {short(amount)} values" if amount and first.counted else ""
+    whole = (
+        f", {short(amount)} value{'' if amount == 1 else 's'}" if amount and first.counted else ""
+    )
     rank = f" on rank {first.rank}" if evidence.run.world > 1 and first.rank >= 0 else ""
     entered = _entered(spoilt, first)
     return Finding(
@@ -175,12 +177,24 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
         called(key),
         first.step,
         f"{first.word} first in the {here}" + (f", on the way {way}." if way else "."),
-        f"step {first.step}{rank}{whole}{entered}; {len(also)} more modules at that step or later",
+        f"step {first.step}{rank}{whole}{entered}; {len(also)} more module{'' if len(also) == 1 else 's'} at that step or later",
         _advice(first),
         also=also,
         series=(key,),
         rank=first.rank if evidence.run.world > 1 else -1,
     )
+
+
+def _spoilt_now(evidence: Evidence, since: int) -> Iterator[str]:
+    """Yield the modules whose newest counts, of that step or later, are not 0: events name the first few of a step.
+
+    Infinities alone on the way forward may be a mask's, and are passed over.
+    """
+    for role in SCAN:
+        for kind in ("nan",) if role in FORWARD else ("nan", "inf"):
+            counts = evidence.run.column(role, kind)
+            for at in np.flatnonzero((counts.values > 0) & (counts.steps >= since)).tolist():
+                yield counts.keys[at].path
 
 
 def _own(key: SeriesKey) -> str:

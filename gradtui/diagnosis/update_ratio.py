@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.rounding import is_rounding
 from gradtui.diagnosis.table import middle, newest, ongoing
 from gradtui.diagnosis.words import and_more, others, place, short, since
 
@@ -25,7 +26,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     The ratio is ‖w_after − w_before‖₂ / ‖w_before‖₂ of matrices and kernels alone: biases and
     scales begin at zero and move by their own size. Weights that are zero themselves are passed over.
     Small ratios count against the other weights of the same step, or over the whole run: a learning rate that
-    was brought to zero makes all of them small, and that is how a training ends.
+    was brought to zero makes all of them small, and that is how a training ends. Weights that make no steps
+    because no gradient arrives (0, or `is_rounding`) are told apart from those that have one.
 
     Special values: a ratio over a weight of 0 is NaN; skipped steps are passed over.
     """
@@ -49,8 +51,15 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         ]
     start, count = ongoing(behind, ~np.isnan(high), bounds.gap)
     small = np.flatnonzero(count >= bounds.update_rows)
-    if len(small):
-        yield _small(step, high, usual, small, start, bounds)
+    if not len(small):
+        return
+    gradient = newest(evidence.aligned(evidence.gradients, step).last, bounds.update_rows)
+    unreached = is_rounding(gradient, bounds)
+    for reached in (True, False):
+        columns = small[unreached[small] != reached]
+        if len(columns):
+            norms = np.zeros(0) if reached else gradient
+            yield _small(step, high, usual, columns, start, norms, bounds)
 
 
 def _large(step: Table, ratio: Floats, columns: Indices, start: Indices, bounds: Bounds) -> Finding:
@@ -74,14 +83,25 @@ def _large(step: Table, ratio: Floats, columns: Indices, start: Indices, bounds:
 
 
 def _small(
-    step: Table, ratio: Floats, usual: Floats, columns: Indices, start: Indices, bounds: Bounds
+    step: Table,
+    ratio: Floats,
+    usual: Floats,
+    columns: Indices,
+    start: Indices,
+    gradient: Floats,
+    bounds: Bounds,
 ) -> Finding:
+    """Steps that are too small; ``gradient``: the norms of all [n] where none arrives at these, else empty."""
     now = newest(ratio[:, columns], bounds.update_rows)
     worst = int(np.nanargmin(now))
     key = step.keys[columns[worst]]
     also = others([step.keys[i].path for i in columns.tolist()], key.path)
     others_now = float(newest(usual[:, None], bounds.update_rows)[0])
     none = now[worst] == 0
+    without = ""
+    if len(gradient):
+        most = float(middle(gradient))
+        without = f"; its |grad|2 is {short(float(gradient[columns[worst]]))}, that of the others {short(most)}"
     return Finding(
         "update ratio",
         "warn",
@@ -90,8 +110,11 @@ def _small(
         since(step, int(start[columns].min())),
         f"The steps of {place(key.path)}{and_more(also)} {'change nothing' if none else 'stay far behind the others'}.",
         f"|step| / |weight| is {short(now[worst])}, that of the others {short(others_now)}; the bound is "
-        f"{bounds.update_share:g} of it, for {bounds.update_rows} steps in a row",
-        "Check that the optimizer holds it, its group's learning rate, and whether its dtype can hold so small a step."
+        f"{bounds.update_share:g} of it, for {bounds.update_rows} steps in a row{without}",
+        "No gradient arrives: look for what the loss does not depend on (a number added to all logits of a softmax), "
+        "or what multiplies by zero."
+        if without
+        else "Check that the optimizer holds it, its group's learning rate, and whether its dtype can hold so small a step."
         if none
         else "Check the learning rate of its parameter group, and what its gradient is lost to.",
         also=also,

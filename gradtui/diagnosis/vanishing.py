@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.arrays import no_floats
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.rounding import is_rounding
 from gradtui.diagnosis.table import Spell, middle, newest, spell_of, upper
 from gradtui.diagnosis.words import gradients_of, others, short, since
 
@@ -44,12 +46,13 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         share = table.high / middle(table.last, axis=1)[:, None]
         half = max(len(share) // 2, 1)
         usual = middle(share[:half])
-        # What stays as it was while the others explode has not fallen.
-        fell = table.high < bounds.vanish_own * middle(table.last[:half])
+        own = middle(table.last[:half])
+        # What stays as it was while the others explode has not fallen, nor what never had a gradient.
+        fell = (table.high < bounds.vanish_own * own) & ~is_rounding(own, bounds)
         past = share / usual
     cases = (
         _Case(_spell(table, far < bounds.vanish_below, bounds), far, bounds.vanish_below),
-        _Case(_spell(table, (past < bounds.vanish_past) & fell, bounds), past, bounds.vanish_past, True),
+        _Case(_spell(table, (past < bounds.vanish_past) & fell, bounds), past, bounds.vanish_past, own),
     )  # fmt: skip
     told: list[int] = []
     for over in (False, True):
@@ -65,12 +68,20 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Case:
-    """One of the two ways to vanish: when, the shares [k, n] that are below the bound then, and the bound."""
+    """One of the two ways to vanish: when, the shares [k, n] that are below the bound then, and the bound.
+
+    ``usual``: of what fell, the norms that it fell from [n]; none of what was always far below the others.
+    """
 
     spell: Spell
     shares: Floats
     bound: float
-    fell: bool = False
+    usual: Floats = field(default_factory=no_floats)
+
+    @property
+    def fell(self) -> bool:
+        """Whether it fell, and was not always so."""
+        return len(self.usual) > 0
 
 
 def _spell(table: Table, mask: Flags, bounds: Bounds) -> Spell:
@@ -142,7 +153,6 @@ def _finding(
     key = table.keys[columns[worst]]
     also = others(paths, key.path)
     zero = bool(now[worst] == 0)
-    against = "its own usual share of the others" if case.fell else "the network's large ones"
     layers, below = (
         {table.keys[i].path for i in part} for part in (range(len(table.keys)), columns.tolist())
     )
@@ -158,13 +168,25 @@ def _finding(
         key.slot,
         since(table, int(case.spell.start[columns].min())),
         f"{gradients_of(key.path, also)} {_verb(zero=zero, fell=case.fell, over=over, many=bool(also))}.",
-        f"|grad|2 {short(now[worst])} {'was' if over else 'is'} {short(shares[worst])} of {against}; the bound is "
-        f"{case.bound:g}, and {len(below)} of {len(layers)} layers with a weight matrix {'were' if over else 'are'} below it",
+        f"{_compared(case, int(columns[worst]), float(now[worst]), float(shares[worst]), over=over)}, and "
+        f"{len(below)} of {len(layers)} layers with a weight matrix {'were' if over else 'are'} below it",
         advice,
         until=int(table.ends[-1]) if over else -1,
         also=also,
         series=(key,),
     )
+
+
+def _compared(case: _Case, column: int, norm: float, share: float, *, over: bool) -> str:
+    """What the norm is held against, and the bound."""
+    told = f"|grad|2 {'was' if over else 'is'} {short(norm)}"
+    against = "the network's large ones"
+    if case.fell:
+        told += f", usually {short(float(case.usual[column]))}"
+        against = "its usual share beside the others"
+    if not norm:
+        return f"{told}; the bound is {case.bound:g} of {against}"
+    return f"{told}: {short(share)} of {against}; the bound is {case.bound:g}"
 
 
 def _verb(*, zero: bool, fell: bool, over: bool, many: bool) -> str:

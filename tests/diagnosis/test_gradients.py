@@ -302,18 +302,6 @@ def test_a_layer_whose_bias_still_gets_a_gradient_is_not_named():
     assert found.paths == ("body.2",)
 
 
-def test_a_learning_rate_without_end_is_named():
-    training = deep(6)
-    for i in range(3):
-        values = training.of(f"body.{i}", "gradient", "l2", "weight")
-        values[220:] *= np.exp(0.4 * np.arange(80))
-    training.of("", "run", "value", "loss")[220:] *= 1.6
-    rate = np.where(training.t < 200, 0.1, 0.1 * 1.05 ** (training.t - 200))
-    training.numbers[SeriesKey("", "run", "value", "lr")] = rate
-    found = [f for f in diagnose(training.run()) if f.rule == "exploding"]
-    assert "the learning rate grows all the time" in found[0].why
-
-
 def test_an_explosion_that_ended_in_nan_stays_told_when_its_steps_are_joined():
     training = deep(4, steps=1000)
     for key in training.numbers:
@@ -324,3 +312,23 @@ def test_an_explosion_that_ended_in_nan_stays_told_when_its_steps_are_joined():
     found = {f.rule: f for f in diagnose(training.run())}
     assert found["exploding"].severity == "bad"
     assert abs(found["exploding"].since - 184) <= 4
+
+
+def test_growth_at_one_layer_is_told_by_the_ratio_that_was_judged():
+    training = Training().layer("first", gradient=1e5)
+    for i in range(8):
+        training.layer(f"after.{i}")
+    # What is next to the loss is of two sizes: only the smaller, their lower median, is judged by.
+    training.of("after.6", "gradient", "l2", "weight")[:] *= 1e3
+    (found,) = (f for f in diagnose(training.run()) if "back" in f.what)
+    assert found.path == "first"
+    factor = float(found.why.split(" is x")[1].split()[0])
+    assert 3e4 < factor < 3e5
+
+
+def test_a_layer_that_fell_to_zero_is_told_in_plain_words():
+    training = deep(6)
+    training.of("head", "gradient", "l2", "weight")[200:] = 0
+    (found,) = only(training.run(), "vanishing")
+    assert found.why.startswith("|grad|2 is 0, usually 0.")
+    assert "; the bound is 0.001 of its usual share beside the others, and 1 of" in found.why

@@ -237,3 +237,31 @@ def test_ways_on_of_which_one_counts():
     (found,) = only(training.run(), "dominated merge")
     assert found.path == "body.act0"
     assert "left" in found.name
+
+
+def test_what_is_not_finite_now_is_named_though_no_event_did():
+    """A step names its first few tensors alone; what is no longer broken, or holds a mask, is not added."""
+    training = deep(4)
+    training.happens(120, "non-finite", "", "body.1", role="output", nan=7, inf=0, order=0)
+    broken = training.t >= 120
+    training.set("body.1", "output", "nan", np.where(broken, 7, 0))
+    training.set("head", "output", "nan", np.where(broken, 7, 0))
+    training.set("body.3", "gradient", "inf", np.where(broken, 7, 0), slot="weight")
+    training.set("body.0", "output", "nan", np.where(broken & (training.t < 200), 7, 0))
+    training.set("body.2", "input", "inf", np.full(300, 7.0))
+    (found,) = only(training.run(), "non-finite")
+    assert found.paths == ("body.1", "head", "body.3")
+    assert "2 more modules" in found.why
+
+
+def test_a_batch_that_is_not_finite_is_told_as_such():
+    training = deep(4)
+    training.happens(
+        135, "non-finite", "", "body.1", role="input", slot="0", nan=32, inf=0, order=0
+    )
+    training.happens(135, "non-finite", "", "", role="input", slot="1", nan=0, inf=1, order=-1)
+    (found,) = only(training.run(), "non-finite")
+    assert found.what == "Inf first in the input 1 of the model, on the way forward."
+    assert found.why == "step 135, 1 value; 1 more module at that step or later"
+    assert found.advice == "Check the batch of that step: the data themselves are not finite."
+    assert found.paths == ("", "body.1")

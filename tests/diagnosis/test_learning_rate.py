@@ -1,0 +1,77 @@
+"""A learning rate that rose before a gradient or the loss did, and rates that have nothing to do with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from kit.runs import deep
+
+from gradtui.core.run.keys import SeriesKey
+from gradtui.diagnosis.diagnose import diagnose
+
+if TYPE_CHECKING:
+    from gradtui.core.run.run import Run
+
+
+def only(run: Run, rule: str):
+    found = diagnose(run)
+    assert {finding.rule for finding in found} == {rule}, found
+    return found
+
+
+def test_a_learning_rate_without_end_is_named():
+    training = deep(6)
+    for i in range(3):
+        values = training.of(f"body.{i}", "gradient", "l2", "weight")
+        values[220:] *= np.exp(0.4 * np.arange(80))
+    training.of("", "run", "value", "loss")[220:] *= 1.6
+    rate = np.where(training.t < 200, 0.1, 0.1 * 1.05 ** (training.t - 200))
+    training.numbers[SeriesKey("", "run", "value", "lr")] = rate
+    found = [f for f in diagnose(training.run()) if f.rule == "exploding"]
+    assert "the learning rate grows all the time" in found[0].why
+
+
+@pytest.mark.parametrize("steps", [250, 300, 500, 1500])
+def test_a_jump_of_the_learning_rate_is_named_as_long_as_the_explosion_stands(steps):
+    training = deep(6, steps=steps)
+    for i in range(3):
+        values = training.of(f"body.{i}", "gradient", "l2", "weight")
+        values[220:] *= 1e6
+    training.of("", "run", "value", "loss")[220:] += 3
+    rate = np.where(training.t < 218, 0.05, 5.0)
+    training.numbers[SeriesKey("", "run", "value", "lr.0")] = rate
+    (found,) = (f for f in diagnose(training.run()) if f.rule == "exploding")
+    assert found.ongoing
+    assert abs(found.since - 220) <= 4
+    assert found.why.endswith("; lr.0 rose from 0.05 to 5 at step 218")
+
+
+@pytest.mark.parametrize("back", [240, 300])
+def test_a_loss_that_jumped_with_the_learning_rate_names_it(back):
+    training = deep(6)
+    training.of("", "run", "value", "loss")[220:back] += 3
+    rate = np.where(training.t < 218, 0.05, 5.0)
+    training.numbers[SeriesKey("", "run", "value", "lr.0")] = rate
+    (found,) = only(training.run(), "loss spike")
+    assert found.ongoing == (back == 300)
+    assert found.why.endswith("; lr.0 rose from 0.05 to 5 at step 218")
+
+
+@pytest.mark.parametrize("kind", ["steady", "warm-up", "long ago", "restart", "not finite"])
+def test_a_learning_rate_that_did_not_rise_before_the_explosion_is_not_named(kind):
+    training = deep(6)
+    training.of("body.1", "gradient", "l2", "weight")[220:] *= 1e6
+    training.of("", "run", "value", "loss")[220:] += 3
+    t = training.t
+    rate = {
+        "steady": np.full(300, 0.1),
+        "warm-up": 0.1 * np.minimum(t / 210, 1),
+        "long ago": np.where(t < 20, 0.01, 0.1),
+        "restart": np.where((t % 100 < 50), 0.1, 0.001),
+        "not finite": np.where(t < 210, np.nan, 0.1),
+    }[kind]
+    training.numbers[SeriesKey("", "run", "value", "lr.0")] = rate
+    (found,) = (f for f in diagnose(training.run()) if f.rule == "exploding")
+    assert "lr.0" not in found.why
