@@ -109,7 +109,10 @@ def test_ascii_is_ascii(folder: DebugFolder, env: dict[str, str]) -> None:
     with opened(folder.root, "--ascii", size=(120, 40), env=env) as terminal:
         for key in ("l", " ", "f", "o", "v", "?", "?", "X", "X", "T", "\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f", "z", "s", "i", "c", "d"):  # fmt: skip
             terminal.send(key)
-            terminal.settle(0.05)
+            if key == "T":
+                # Keys that edit a line are for the one that has the focus.
+                terminal.wait_for("threshold (")
+            terminal.settle(0.2)
         shown = SEQUENCE.sub(b"", bytes(terminal.log))
         odd = sorted({bytes(shown[max(at - 20, 0) : at + 20]) for at, byte in enumerate(shown) if byte > 0x7E})  # fmt: skip
         assert not odd, odd[:5]
@@ -198,3 +201,14 @@ def select_ready(descriptor: int) -> bool:
     import select
 
     return bool(select.select([descriptor], [], [], 0)[0])
+
+
+@pytest.mark.parametrize("ahead", [12 * "\x7f", "0.3\r", "\x1b[D\x7f0\r"])
+def test_keys_that_are_typed_ahead_of_a_prompt_s_end(folder: DebugFolder, ahead: str) -> None:
+    """Those that come before it has closed are the view's, as if they had come after."""
+    with opened(folder.root) as terminal:
+        terminal.send("T")
+        terminal.wait_for("threshold (")
+        terminal.settle()
+        terminal.send(ahead + "q")
+        assert terminal.wait_exit(8) == 0, terminal.text

@@ -36,9 +36,6 @@ class PromptInput(Input):
     A value that it opens with is selected: what is typed first takes its place, any other key edits it.
     """
 
-    class Left(Message):
-        """The person left without an answer."""
-
     class Completed(Message):
         """Tab was pressed: the next completion is wanted."""
 
@@ -60,9 +57,16 @@ class PromptInput(Input):
     """
 
     _is_offered = False
+    _is_done = False
+
+    def __init__(self, answer: Callable[[str], None], leave: Callable[[], None]) -> None:
+        """Call ``answer`` with what was typed, or ``leave``: at once, for the next keys are the view's."""
+        super().__init__(select_on_focus=False)
+        self._answer, self._leave = answer, leave
 
     def offer(self, value: str) -> None:
         """Put a value on the line that the first character typed takes the place of."""
+        self._is_done = False
         self.value = value
         self.selection = Selection(0, len(value))
         self._is_offered = True
@@ -73,23 +77,32 @@ class PromptInput(Input):
         self.replace(text, *self.selection)
 
     async def _on_key(self, event: events.Key) -> None:
+        if self._is_done:
+            # It was typed ahead, while the prompt closes: it is the view's.
+            event.prevent_default()
+            return
         if self._is_offered and not event.is_printable:
             # Home, arrows, backspace: they are for the value as it stands, from its end.
             self.cursor_position = len(self.value)
         self._is_offered = False
         message: Message | None = None
         if event.key in ("escape", "ctrl+c") or (event.key == "backspace" and not self.value):
-            message = self.Left()
+            self._is_done = True
+            self._leave()
         elif event.key in ("tab", "shift+tab"):
             message = self.Completed(event.key == "shift+tab")
         elif event.key in ("up", "down"):
             message = self.Recalled(-1 if event.key == "up" else 1)
-        if message is None:
+        elif event.key == "enter":
+            self._is_done = True
+            self._answer(self.value)
+        else:
             await super()._on_key(event)
             return
         event.stop()
         event.prevent_default()
-        self.post_message(message)
+        if message is not None:
+            self.post_message(message)
 
 
 class Prompt(Horizontal):
@@ -145,7 +158,7 @@ class Prompt(Horizontal):
     def compose(self) -> ComposeResult:
         """Lay out the label, the input and the completions."""
         yield Static(id="label")
-        yield PromptInput(select_on_focus=False)
+        yield PromptInput(self.answer, self.leave)
         yield Static(id="completions")
 
     def ask(self, ask: Ask) -> None:
@@ -180,9 +193,12 @@ class Prompt(Horizontal):
             self.post_message(self.Changed(self._kind, event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Accept the line."""
+        """Accept the line: the key came before it had the focus."""
         event.stop()
-        text = event.value
+        self.answer(event.value)
+
+    def answer(self, text: str) -> None:
+        """Close with an answer."""
         past = self._history.setdefault(self._kind, [])
         if text and (not past or past[-1] != text):
             past.append(text)
@@ -190,9 +206,8 @@ class Prompt(Horizontal):
         self.close()
         self.post_message(self.Answered(self._kind, text))
 
-    def on_prompt_input_left(self, event: PromptInput.Left) -> None:
-        """Leave without an answer."""
-        event.stop()
+    def leave(self) -> None:
+        """Close without an answer."""
         self.close()
         self.post_message(self.Left(self._kind))
 
