@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gradtui.tui.actions.editing import typed_number
 from gradtui.tui.actions.moving import PAGE
-from gradtui.viewmodel.architecture.choices import COLUMNS, HOTS
+from gradtui.viewmodel.architecture.choices import HOTS, merge_of
+from gradtui.viewmodel.architecture.columns import sorting
 from gradtui.viewmodel.architecture.figures import short
 from gradtui.viewmodel.architecture.table import architecture_tsv, row_names
 from gradtui.viewmodel.text import printable
@@ -133,23 +133,39 @@ def fold_all(desk: Desk, _count: int) -> None:
     choose(desk, choices.at_depth(-1 if folded else 0))
 
 
-def _deeper(step: int) -> Callable[[Desk, int], None]:
-    def change(desk: Desk, count: int) -> None:
-        choices = desk.selection.architecture
-        deepest = max(desk.plan.graph.depths, default=0)
-        depth = choices.depth if choices.depth >= 0 else deepest
-        depth = min(max(depth + step * max(count, 1), 0), deepest)
-        choose(desk, choices.at_depth(-1 if depth >= deepest else depth))
-        desk.say("everything open" if depth >= deepest else f"depth {depth}")
+def deeper(desk: Desk, count: int) -> None:
+    """Open one depth more than is folded away."""
+    choices = desk.selection.architecture
+    deepest = desk.plan.deepest
+    depth = (choices.depth if choices.depth >= 0 else deepest) + max(count, 1)
+    choose(desk, choices.at_depth(-1 if depth >= deepest else depth))
+    desk.say("everything open" if depth >= deepest else f"depth {depth}")
 
-    return change
+
+def shallower(desk: Desk, count: int) -> None:
+    """Fold the deepest calls that stand open, whatever the depth was."""
+    opened = shown(desk).layout.deepest_open
+    if opened <= 0:
+        desk.say("nothing more to fold")
+        return
+    depth = max(opened - max(count, 1), 0)
+    choose(desk, desk.selection.architecture.at_depth(depth))
+    desk.say(f"depth {depth}")
 
 
 def sort(desk: Desk, count: int) -> None:
-    """Sort by the next column, or by column ``count``; the first is the dataflow's order."""
+    """Sort by the next column, or by column ``count`` as they stand; after the last in dataflow's order again."""
     choices = desk.selection.architecture
-    place = count - 1 if count else COLUMNS.index(choices.sort) + 1
-    column = COLUMNS[place % len(COLUMNS)]
+    columns = sorting(desk.room.graph_columns, live=bool(desk.live))
+    if count > len(columns):
+        desk.say(f"columns 1 to {len(columns)} sort: {', '.join(columns)}", "warn")
+        return
+    if count:
+        column = columns[count - 1]
+    else:
+        order = ("dataflow", *columns)
+        here = order.index(choices.sort) if choices.sort in order else 0
+        column = order[(here + 1) % len(order)]
     choose(desk, choices.sorted_by(column))
     desk.say("in the order of dataflow" if column == "dataflow" else f"sorted by {column}")
 
@@ -215,12 +231,16 @@ def open_row(desk: Desk, count: int) -> None:
 def ask_merge(desk: Desk, _count: int) -> None:
     """Ask for the merge threshold."""
     value = f"{desk.selection.architecture.merge:g}"
-    desk.room.ask("merge", "merge below this share of parameters (-1: nothing): ", value)
+    desk.room.ask("merge", "merge below this share of parameters, 0 to 1 (-1: nothing): ", value)
 
 
 def merge_typed(desk: Desk, text: str) -> None:
-    """Take the merge threshold."""
-    choose(desk, replace(desk.selection.architecture, merge=typed_number(text)))
+    """Take the merge threshold; what is none leaves the one that was.
+
+    Raises:
+        UsageError: when it is no finite number.
+    """
+    choose(desk, replace(desk.selection.architecture, merge=merge_of(text)))
 
 
 def ask_filter(desk: Desk, _count: int) -> None:
@@ -360,8 +380,8 @@ ARCHITECTURE_ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "open": _of_row(open_row),
     "fold.toggle": _of_row(fold),
     "fold.all": _of_graph(fold_all),
-    "depth.more": _of_graph(_deeper(1)),
-    "depth.less": _of_graph(_deeper(-1)),
+    "depth.more": _of_graph(deeper),
+    "depth.less": _of_graph(shallower),
     "sort.next": _of_graph(sort),
     "hot.next": _of_graph(hot),
     "merge.type": _of_graph(ask_merge),

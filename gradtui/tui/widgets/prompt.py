@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 KEPT_HISTORY: Final = 100
+SIGNS: Final = ("&", "/")
+"""Labels that are the key itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class Prompt(Horizontal):
     def __init__(self) -> None:
         super().__init__()
         self._kind = ""
+        self._sign = ""
         self._complete: Callable[[str], tuple[str, ...]] = _nothing
         self._history: dict[str, list[str]] = {}
         self._recall = 0
@@ -151,6 +154,7 @@ class Prompt(Horizontal):
     def ask(self, ask: Ask) -> None:
         """Open the prompt."""
         self._kind = ask.kind
+        self._sign = ask.label if ask.label in SIGNS else ""
         self._complete = ask.complete or _nothing
         self._recall = 0
         self._drop_offers()
@@ -182,7 +186,8 @@ class Prompt(Horizontal):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Accept the line."""
         event.stop()
-        text = event.value
+        # Who did not see that the key opened the line types it once more.
+        text = event.value.removeprefix(self._sign)
         past = self._history.setdefault(self._kind, [])
         if text and (not past or past[-1] != text):
             past.append(text)

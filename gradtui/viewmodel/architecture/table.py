@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
+from gradtui.viewmodel.architecture.columns import HOT_CELLS, columns_of
 from gradtui.viewmodel.architecture.figures import bar, shape_text, short
 from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from gradtui.core.architecture.graph import GraphNode, ModuleGraph
     from gradtui.core.architecture.lanes import LaneRow
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+    from gradtui.viewmodel.architecture.columns import Column
     from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
     from gradtui.viewmodel.text import TextLine
-
-_HOT_CELLS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,36 +192,9 @@ def node_mark(row: ArchitectureRow, inputs: int, *, turns: bool, ascii: bool) ->
     return "o" if ascii else "◆"
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    title: str
-    sort: str
-    width: int
-
-
-_COLUMNS: Final = (
-    _Column("out", "out", 17),
-    _Column("params", "params", 7),
-    _Column("FLOPs", "FLOPs", 7),
-    _Column("bytes", "bytes", 7),
-    _Column("hot", "hot", _HOT_CELLS),
-)
-_LIVE: Final = (_Column("|g|2", "gradient", 8), _Column("flag", "flag", 8))
-_DROPPED: Final = ("bytes", "flag", "out", "gradient", "hot", "FLOPs", "params")
-
-
-def _columns(width: int, live: bool) -> list[_Column]:
-    columns = [*_COLUMNS, *(_LIVE if live else ())]
-    for name in _DROPPED:
-        if sum(column.width + 1 for column in columns) + 32 <= width:
-            break
-        columns = [column for column in columns if column.sort != name]
-    return columns
-
-
 def architecture_header(view: ArchitectureView, width: int, *, ascii: bool = False) -> TextLine:
     """The line above the rows; the column that sorts is marked."""
-    columns = _columns(width, bool(view.live))
+    columns = columns_of(width, live=bool(view.live))
     room = width - sum(column.width + 1 for column in columns)
     choices = view.choices
     down, up = ("v", "^") if ascii else ("▾", "▴")
@@ -253,7 +226,7 @@ def architecture_line(
         return ()
     row = view.row(place)
     node = view.graph.nodes[row.number]
-    columns = _columns(width, bool(view.live))
+    columns = columns_of(width, live=bool(view.live))
     room = width - sum(column.width + 1 for column in columns)
     lead = view.gutter(place, ascii=ascii)
     lead = f" {lead} " if lead else " "
@@ -339,7 +312,7 @@ def _between(first: str, last: str) -> str:
 
 
 def _cell(
-    view: ArchitectureView, row: ArchitectureRow, place: int, column: _Column, *, ascii: bool
+    view: ArchitectureView, row: ArchitectureRow, place: int, column: Column, *, ascii: bool
 ) -> tuple[str, str]:
     node, last = view.graph.nodes[row.number], view.graph.nodes[row.last]
     if column.sort == "out":
@@ -348,7 +321,7 @@ def _cell(
         text = shape_text(last.shape) if last.dtype else (_unreached(view, node))
         return (text if len(text) <= column.width else text[: column.width - 1] + "…"), "dim"
     if column.sort == "hot":
-        return bar(view.heat[place], _HOT_CELLS, ascii=ascii), "highlight"
+        return bar(view.heat[place], HOT_CELLS, ascii=ascii), "highlight"
     if column.sort in ("gradient", "flag"):
         known = view.live.get(node.path)
         if known is None or node.kind != "module":
