@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
     from gradtui.viewmodel.text import TextLine
 
+LEAST_FOR_MARK: Final = 20
+"""Cells for a row's name from which "failed" stands behind it; the name's colour says it too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Live:
@@ -234,6 +237,9 @@ def architecture_line(
         lead = lead[: room // 2]
     name, classes = row_names(view, row)
     space = max(room - len(lead), 1)
+    failed = _has_failed(view, row)
+    mark = (" x failed" if ascii else " ✗ failed") if failed and space > LEAST_FOR_MARK else ""
+    space -= len(mark)
     # Of a path the end tells most, of an operation with what was merged into it the beginning.
     kept: Literal["start", "end"] = "start" if node.kind == "operation" else "end"
     name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep=kept)
@@ -241,10 +247,11 @@ def architecture_line(
     classes = safe_label(classes, left, keep="start") if left > 2 else ""
     spans = [
         Span(lead, "dim"),
-        Span(name, _role_of(_state(view, node), node.guessed)),
+        Span(name, "bad" if failed else _role_of(_state(view, node), node.guessed)),
         Span(" " + classes if classes else "", colours.of(node.name, node.kind)),
+        Span(mark, "bad"),
     ]
-    used = len(lead) + cell_width(name) + (cell_width(classes) + 1 if classes else 0)
+    used = len(lead) + len(mark) + cell_width(name) + (cell_width(classes) + 1 if classes else 0)
     spans.append(Span(" " * max(room - used, 0)))
     for column in columns:
         text, role = _cell(view, row, place, column, ascii=ascii)
@@ -253,6 +260,15 @@ def architecture_line(
         )
         spans.append(Span(" " + padded, role))
     return tuple(span for span in spans if span.text)
+
+
+def _has_failed(view: ArchitectureView, row: ArchitectureRow) -> bool:
+    """Whether the forward pass ended in what the row stands for."""
+    if row.role == "own":
+        # The calls around the failure failed too; where they stand open, the row inside tells it.
+        return view.graph.fault.node == row.number
+    numbers = (row.number, *row.merged, *row.members)
+    return any(view.graph.nodes[number].state == "failed" for number in numbers)
 
 
 def _state(view: ArchitectureView, node: GraphNode) -> str:
@@ -265,8 +281,6 @@ def _unreached(view: ArchitectureView, node: GraphNode) -> str:
 
 
 def _role_of(state: str, guessed: bool) -> str:
-    if state == "failed":
-        return "bad"
     return "dim" if state == "not run" else "warn" if guessed else ""
 
 
