@@ -258,6 +258,13 @@ class TestWords:
         ]
         assert fault_lines(TraceFault(), 80) == ()
 
+    def test_of_a_tree_that_had_no_inputs_the_headline_says_how_to_give_some(self):
+        tree = replace(chain_of(1), stage="static")
+        view = architecture_view(Rows(tree), KEEP)
+        assert "the tree alone, nothing was run" in plain(graph_headline(view, 100))
+        view = architecture_view(Rows(replace(tree, notes=("no inputs",))), KEEP)
+        assert "give --input 1x3x224x224 or like" in plain(graph_headline(view, 100))
+
     def test_minimap_of_a_long_list(self):
         heat = [0.0] * 100
         heat[57] = 1.0
