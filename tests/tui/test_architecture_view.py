@@ -12,7 +12,7 @@ from kit.pilot import driven
 from gradtui.core.architecture.graph import ModuleGraph, TraceFault
 from gradtui.folder.graph_file import write_graph
 from gradtui.folder.location import DebugFolder
-from gradtui.tui.actions.drafting import shown
+from gradtui.tui.actions.graph_rows import shown
 from gradtui.viewmodel.architecture.choices import COLUMNS
 from gradtui.viewmodel.architecture.table import row_names
 
