@@ -6,20 +6,22 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from gradtui.cli import terminal
+from gradtui.cli.exits import UNREADABLE, USAGE, fail
 from gradtui.cli.options import Parser, screen_arguments, screen_options
 from gradtui.cli.output import need_output, write_out
 from gradtui.cli.spec import interpreter, spec_source
-from gradtui.errors import UsageError
+from gradtui.errors import UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from gradtui.core.architecture.categories import Colours
     from gradtui.core.architecture.graph import ModuleGraph
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 
 PARTIAL: Final = 1
+STDOUT: Final = "-"
+"""The name of a file that is none."""
 SORTS: Final = ("dataflow", "layer", "out", "params", "flops", "bytes", "hot")
 HOTS: Final = ("flops", "parameters", "activations")
 STAGES: Final = ("auto", "static", "meta", "fake", "real")
@@ -56,8 +58,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--strict", action="store_true", help="exit 1 when the forward pass failed")
     made.add_argument("--json", action="store_true", help="one JSON document")
     made.add_argument("--text", action="store_true", help="the table as text, also in a terminal")
-    made.add_argument("--html", default="", metavar="OUT", help="one page that needs no network")
-    made.add_argument("--csv", default="", metavar="OUT", help="every node as a line of CSV")
+    made.add_argument(
+        "--html", default="", metavar="OUT", help="one page that needs no network; - prints it"
+    )
+    made.add_argument(
+        "--csv", default="", metavar="OUT", help="every node as a line of CSV; - prints it"
+    )
     made.add_argument("--depth", type=int, default=-1, metavar="N", help="fold what is deeper")
     made.add_argument(
         "--merge",
@@ -94,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Trace the model, show it, and return the exit code."""
     source = spec_source(options.spec)
+    _need_one_output(options)
     python = interpreter(options.python) if options.python else ""
     if not python:
         terminal.need_torch(
@@ -102,6 +109,14 @@ def run(options: argparse.Namespace) -> int:
     if options.json or options.text or options.html or options.csv or not _has_terminal():
         return _headless(options, python)
     return _pane(options, source, python)
+
+
+def _need_one_output(options: argparse.Namespace) -> None:
+    """Refuse two documents on one standard output."""
+    files = [f"{name} -" for name in ("--html", "--csv") if getattr(options, name[2:]) == STDOUT]
+    asked = [*files, *(name for name in ("--json", "--text") if getattr(options, name[2:]))]
+    if files and len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)}: one alone can be written to standard output")
 
 
 def _has_terminal() -> bool:
@@ -118,19 +133,14 @@ def _headless(options: argparse.Namespace, python: str) -> int:
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 
     colours = Colours(**_colours(options))
-    graph, code = _traced(options, python)
+    graph, code, failure = _traced(options, python)
     if code:
-        return code
+        return _told(options, code, failure)
     choices = _choices(options, ArchitectureChoices())
-    written = _written(options, graph, choices, colours)
-    parts: Iterable[str] = ()
+    written, parts = _written(options, graph, choices, colours)
     if options.json:
-        import json
-
-        from gradtui.core.architecture.document import to_document
-
-        parts = (json.dumps(to_document(graph), allow_nan=False), "\n")
-    elif options.text or not written:
+        parts = _document(graph)
+    elif options.text or not (written or parts):
         from shutil import get_terminal_size
 
         from gradtui.export.graph_table import graph_text
@@ -139,19 +149,41 @@ def _headless(options: argparse.Namespace, python: str) -> int:
             get_terminal_size((TEXT_COLUMNS, 24)).columns if sys.stdout.isatty() else TEXT_COLUMNS
         )
         parts = (graph_text(graph, choices, max(width, 60), ascii=options.ascii),)
-    else:
-        parts = (f"wrote {name}\n" for name in written)
+    elif not parts:
+        parts = tuple(f"wrote {name}\n" for name in written)
     failed = options.strict and bool(graph.fault)
     return write_out(parts, PARTIAL if failed else 0)
 
 
-def _traced(options: argparse.Namespace, python: str) -> tuple[ModuleGraph, int]:
-    """Trace in a process of its own; what the person's file prints goes to standard error."""
+def _document(graph: ModuleGraph) -> tuple[str, ...]:
+    import json
+
+    from gradtui.core.architecture.document import to_document
+
+    return json.dumps(to_document(graph), allow_nan=False), "\n"
+
+
+def _told(options: argparse.Namespace, code: int, failure: str) -> int:
+    """Tell what was no trace at all as JSON where that is wanted; the process has told the person."""
+    if options.json and failure:
+        from gradtui.core.architecture.graph import ModuleGraph, TraceFault
+
+        kind = UsageError if code == USAGE else UnreadableFile
+        write_out(_document(ModuleGraph(fault=TraceFault(kind.__name__, failure))))
+    return code
+
+
+def _traced(options: argparse.Namespace, python: str) -> tuple[ModuleGraph, int, str]:
+    """Trace in a process of its own; what the person's file prints goes to standard error.
+
+    Returns: the graph, the exit code, and what the process failed of; "" for a graph, and where a signal ended it.
+    """
     import subprocess
     from tempfile import TemporaryDirectory
 
     from gradtui.launch import TRACER_MODULE, child_command
-    from gradtui.store.architecture import load_graph
+    from gradtui.signals import EXIT_CODES
+    from gradtui.store.architecture import load_failure, load_graph
 
     with TemporaryDirectory(prefix="gradtui-trace-") as folder:
         command = child_command(
@@ -159,7 +191,13 @@ def _traced(options: argparse.Namespace, python: str) -> tuple[ModuleGraph, int]
         )
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr.fileno()) as child:
             code = child.wait()
-        return load_graph(folder), code
+        graph, failure = load_graph(folder), load_failure(folder)
+    if failure or code in EXIT_CODES.values() or (graph.nodes and not code):
+        return graph, code, failure
+    # The person's code ended the process past every handler.
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    failure = f"{options.spec}: the process that traces {how}, without a graph"
+    return graph, fail(failure, UNREADABLE), failure
 
 
 def _tracer_options(options: argparse.Namespace) -> tuple[str, ...]:
@@ -168,12 +206,14 @@ def _tracer_options(options: argparse.Namespace) -> tuple[str, ...]:
 
 def _written(
     options: argparse.Namespace, graph: ModuleGraph, choices: ArchitectureChoices, colours: Colours
-) -> list[str]:
+) -> tuple[list[str], tuple[str, ...]]:
+    """Write the files that are wanted; returns their names, and what goes to standard output in place of one."""
     from pathlib import Path
 
     from gradtui.errors import SaveFailed
 
     written: list[str] = []
+    printed: tuple[str, ...] = ()
     for name, kind in ((options.html, "html"), (options.csv, "csv")):
         if not name:
             continue
@@ -185,12 +225,16 @@ def _written(
             from gradtui.export.graph_table import graph_csv
 
             text = graph_csv(graph)
+        if name == STDOUT:
+            printed = (text,)
+            continue
         try:
             Path(name).write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
         except OSError as error:
-            raise SaveFailed(name, error.strerror or str(error)) from None
+            reason = f"cannot be written: {error.strerror or error}"
+            raise SaveFailed(name, reason) from None
         written.append(name)
-    return written
+    return written, printed
 
 
 def _choices(options: argparse.Namespace, usual: ArchitectureChoices) -> ArchitectureChoices:

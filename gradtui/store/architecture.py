@@ -28,6 +28,14 @@ def load_graph(location: str) -> ModuleGraph:
         return read_graph(DebugFolder.at(location).graph)
 
 
+def load_failure(location: str) -> str:
+    """What the process that traced into a folder says it failed of, in one line; "" where it says nothing."""
+    from gradtui.folder.adapter_state import read_adapter
+
+    adapter = read_adapter(DebugFolder.at(location))
+    return adapter.message if adapter.state == "failed" else ""
+
+
 class GraphLook:
     """Looks at the graph's file, and publishes what it holds; the last good graph stays where it is broken."""
 

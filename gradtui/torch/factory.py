@@ -90,5 +90,13 @@ def _from_parts(made: object, spec: str) -> DebugAdapter:
     if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):
         return DebugAdapter(made[0], inputs=made[1])
     raise UsageError(
-        f"{spec}: returned a {type(made).__name__}; a DebugAdapter, or a model and its inputs, is needed"
+        f"{spec}: returned {kind_of(made)}; a DebugAdapter, or a model and its inputs, is needed"
     )
+
+
+def kind_of(made: object) -> str:
+    """What a value is, in words: "an int", "a dict", "None"."""
+    if made is None:
+        return "None"
+    name = type(made).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -1,8 +1,8 @@
 """``python -m gradtui.torch.tracer SPEC --folder F``: trace a person's model in a process of its own.
 
 The graph goes into the folder's ``graph.json``, what the person's file prints to where it prints it. Exit codes:
-0 for a graph, also a partial one; 1 for an error of the person's file, 2 for a spec or input that can't be, 3
-for a folder that can't be written.
+0 for a graph, also a partial one; 2 for a spec or input that can't be, 3 for a person's file that raises or can't be
+read, and for a folder that can't be written.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def _trace(options: argparse.Namespace) -> int:
         write_graph(writer.folder, trace(model, *given, stage=options.stage, **named))
     except GradtuiError as error:
         failure, code = str(error), 2 if isinstance(error, (UsageError, FolderMissing)) else 3
-    except Exception as error:  # noqa: BLE001 - the person's file may raise anything; it is told, whole
-        failure, code = _told(error), 1
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the person's file may raise anything; it is told, whole
+        failure, code = _told(error), 3
     if failure:
         say(failure)
         writer.set_state("failed", message=failure.rstrip().rpartition("\n")[2], error=failure)
@@ -66,14 +66,24 @@ def _trace(options: argparse.Namespace) -> int:
     return code
 
 
-def _told(error: Exception) -> str:
-    """The traceback, and as its last line, which is what the screen has room for, the place and what is wrong."""
-    from gradtui.torch.tracing.sources import place_of
+def _told(error: BaseException) -> str:
+    """An error of a person's file as lines: the traceback from the file's first frame on, and what is wrong.
 
-    whole = "".join(traceback.format_exception(error))
+    The last line, which is what the screen has room for, has the place, the class and the first line of the message.
+    """
+    from gradtui.torch.tracing.sources import from_users, place_of
+
+    whole = "".join(traceback.format_exception(type(error), error, from_users(error.__traceback__)))
     place = place_of(error)
+    if not place:
+        return whole.rstrip()
     words = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
-    return f"{whole}{place}: {type(error).__name__}: {words}\n" if place else whole
+    if isinstance(error, SystemExit) or whole.endswith(f"{words}\n"):
+        # The last line says the same, without the place.
+        whole = "".join(whole.splitlines(keepends=True)[:-1])
+    if isinstance(error, SystemExit):
+        words = "the file ended the process" + ("" if error.code is None else f": {error.code}")
+    return f"{whole}{place}: {type(error).__name__}{': ' if words else ''}{words}"
 
 
 def model_and_inputs(made: object, spec: str) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
@@ -88,6 +98,7 @@ def model_and_inputs(made: object, spec: str) -> tuple[nn.Module, tuple[Any, ...
     from torch import nn
 
     from gradtui.torch.adapter import DebugAdapter
+    from gradtui.torch.factory import kind_of
 
     if isinstance(made, DebugAdapter):
         made = made.model
@@ -99,7 +110,7 @@ def model_and_inputs(made: object, spec: str) -> tuple[nn.Module, tuple[Any, ...
             return model, (), {str(name): value for name, value in inputs.items()}
         return model, tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,), {}
     raise UsageError(
-        f"{spec}: returned a {type(made).__name__}; a model, or a model and its inputs, is needed"
+        f"{spec}: returned {kind_of(made)}; a model, or a model and its inputs, is needed"
     )
 
 

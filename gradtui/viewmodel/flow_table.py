@@ -68,6 +68,7 @@ def flow_table(
     width: int,
     header_width: int = 0,
     ascii: bool = False,
+    watched: bool = False,
 ) -> FlowTable:
     """Return the table of the selected node in ``width`` columns of text.
 
@@ -77,6 +78,7 @@ def flow_table(
         width: columns; nothing is wider.
         header_width: columns of the header, where it stands on a line of its own; 0 for ``width``.
         ascii: without box characters.
+        watched: whether the folder holds a watched training, in which nobody measures a flow.
     """
     found = fans(session, selection)
     header = _header(session, selection, found, header_width or width, ascii)
@@ -85,6 +87,8 @@ def flow_table(
     lines: tuple[TextLine, ...] = ()
     if not found:
         words = "no flow from or to this layer" if session.layers else "nothing to show yet"
+        if watched and not session.pairs:
+            words = "a watched training has no flow; gradtui debug and gradtui demo have"
         return FlowTable(header, (), (clip(line((words, "dim")), width),), (), 0, footer)
     if not any(fan.paths for fan in found):
         words = _nothing(session, selection, found)

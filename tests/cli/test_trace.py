@@ -14,6 +14,7 @@ from gradtui import cli
 from gradtui.cli import terminal
 
 NET = """\
+import os, sys
 import torch
 from torch import nn
 
@@ -47,6 +48,18 @@ def broken():
 
 def nothing():
     return 3
+
+def leaves():
+    sys.exit(5)
+
+def dies():
+    os._exit(0)
+
+def wrong():
+    try:
+        broken()
+    except ValueError as error:
+        raise RuntimeError("two\\nlines") from error
 """
 FLOPS = 2 * 2 * (8 * 16 + 16 * 8 + 8 * 3)
 
@@ -97,8 +110,12 @@ def test_other_inputs_than_the_factorys(net):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("broken",), 1, "ValueError: not today"),
-        (("nothing",), 2, "returned a int; a model, or a model and its inputs, is needed"),
+        (("broken",), 3, "ValueError: not today"),
+        (("leaves",), 3, "SystemExit: the file ended the process: 5"),
+        (("dies",), 3, "the process that traces ended with exit code 0, without a graph"),
+        (("wrong",), 3, "ValueError: not today"),
+        (("wrong",), 3, "two\nlines\nnet.py:46: RuntimeError: two\n"),
+        (("nothing",), 2, "returned an int; a model, or a model and its inputs, is needed"),
         (("missing",), 2, "has no function 'missing'"),
         (("make", "--input", "2by8"), 2, "expected a shape such as"),
     ],
@@ -108,6 +125,70 @@ def test_what_is_wrong_with_a_file_is_told(net, arguments, code, words):
     assert done.returncode == code
     assert words in done.stderr
     assert done.stdout == ""
+    # Of the frames of a traceback only the person's, from the first one on.
+    assert "gradtui/torch" not in done.stderr
+
+
+def test_a_broken_file_is_told_once_with_the_persons_frames_alone(net):
+    done = traced(net, "broken")
+    number = 1 + NET.splitlines().index('    raise ValueError("not today")')
+    assert done.stderr.splitlines() == [
+        "printed by the file",
+        "Traceback (most recent call last):",
+        f'  File "{net}", line {number}, in broken',
+        '    raise ValueError("not today")',
+        f"net.py:{number}: ValueError: not today",
+    ]
+    net.write_text("def make(:\n    return 3\n")
+    done = traced(net, "make")
+    assert done.returncode == 3
+    lines = done.stderr.splitlines()
+    assert lines[0] == f'  File "{net}", line 1'
+    assert lines[-1] == "net.py:1: SyntaxError: invalid syntax"
+    assert done.stderr.count("invalid syntax") == 1
+
+
+@pytest.mark.parametrize(
+    ("factory", "code", "kind", "words"),
+    [
+        ("broken", 3, "UnreadableFile", "ValueError: not today"),
+        ("leaves", 3, "UnreadableFile", "SystemExit: the file ended the process: 5"),
+        ("dies", 3, "UnreadableFile", "ended with exit code 0"),
+        ("nothing", 2, "UsageError", "returned an int"),
+    ],
+)
+def test_json_says_what_is_wrong_with_a_file(net, factory, code, kind, words):
+    done = traced(net, factory, "--json", "--html", "net.html")
+    assert done.returncode == code
+    document = json.loads(done.stdout)
+    assert document["error"]["kind"] == kind
+    assert words in document["error"]["text"]
+    assert "\n" not in document["error"]["text"]
+    assert document["nodes"] == []
+    assert not (net.parent / "net.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "first"), [("--csv", "number,path,call"), ("--html", "<!doctype html>")]
+)
+def test_a_dash_is_standard_output(net, option, first):
+    done = traced(net, "make", option, "-")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().startswith(first)
+    assert "body.2" in done.stdout
+    assert "wrote" not in done.stdout
+    assert [path.name for path in net.parent.iterdir() if path.is_file()] == ["net.py"]
+
+
+def test_a_file_that_cannot_be_written_is_not_said_to_be_unreadable(net):
+    done = traced(net, "make", "--html", "/no/such/folder/net.html")
+    assert done.returncode == 3
+    told = "gradtui: /no/such/folder/net.html: cannot be written: No such file or directory"
+    assert done.stderr.splitlines()[-1] == told
+
+
+def test_without_inputs_it_says_how_to_give_some(net):
+    assert "give some, such as --input 1x3x224x224" in traced(net, "alone").stdout
 
 
 @pytest.mark.parametrize(
@@ -120,6 +201,9 @@ def test_what_is_wrong_with_a_file_is_told(net, arguments, code, words):
         ("{net}:make", "--fix", "Linear", "--text"),
         ("{net}:make", "--avoid", "x", "--text"),
         ("{net}:make", "--python", "/no/such/python"),
+        ("{net}:make", "--csv", "-", "--json"),
+        ("{net}:make", "--html", "-", "--csv", "-"),
+        ("{net}:make", "--html", "-", "--text"),
     ],
 )
 def test_wrong_arguments_are_one_line(net, arguments, capsys, monkeypatch):

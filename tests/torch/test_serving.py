@@ -281,7 +281,7 @@ def load_state(folder):
 
 @pytest.mark.parametrize(
     ("name", "code", "words"),
-    [("broken", 1, "no such data"), ("nothing", 2, "returned a int"), ("gone", 2, "'gone'")],
+    [("broken", 1, "no such data"), ("nothing", 2, "returned an int"), ("gone", 2, "'gone'")],
 )
 def test_a_child_that_can_not_start_says_why(tmp_path, name, code, words):
     with child(tmp_path, name) as (process, folder):

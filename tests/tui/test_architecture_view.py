@@ -12,7 +12,7 @@ from kit.pilot import driven
 from gradtui.core.architecture.graph import ModuleGraph, TraceFault
 from gradtui.folder.graph_file import write_graph
 from gradtui.folder.location import DebugFolder
-from gradtui.tui.actions.drafting import shown
+from gradtui.tui.actions.graph_rows import shown
 from gradtui.viewmodel.architecture.choices import COLUMNS
 from gradtui.viewmodel.architecture.table import row_names
 
@@ -82,11 +82,15 @@ async def test_fold_all_and_depth(tmp_path):
         await d.run("merge -1")
         assert names(d) == NAMES_OF_TWO
         await d.keys("-")
-        assert d.notice == "depth 1"
-        assert names(d) == NAMES_OF_TWO
+        assert d.notice == "depth 0"
+        assert names(d) == ["x", "blocks.0", "blocks.1"]
+        await d.keys("-")
+        assert d.notice == "nothing more to fold"
+        # One that was opened by itself is the deepest that stands open.
+        await d.keys("j ")
+        assert names(d) == ["x", *NAMES_OF_TWO[1:4], "blocks.1"]
         await d.keys("-")
         assert names(d) == ["x", "blocks.0", "blocks.1"]
-        await d.keys("+")
         await d.keys("+")
         assert d.notice == "everything open"
         assert names(d) == NAMES_OF_TWO
@@ -109,8 +113,13 @@ async def test_merging_live(tmp_path):
         assert "merge 0.2" in d.text()
         await d.run("merge 0")
         assert names(d) == ["x", "m0", "m1", "m2", "m3", "output"]
-        await d.press("T", *["backspace"] * 3, "~nonsense", "enter")
-        assert d.desk.selection.architecture.merge == 0
+        for nonsense in ("nonsense", "- - + d", "nan", "inf"):
+            await d.press("T")
+            assert on_screen(d, "merge below this share of parameters, 0 to 1 (-1: nothing): 0")
+            await d.press(f"~{nonsense}", "enter")
+            words = f"{nonsense!r} is no share: a number such as 0.01 is expected"
+            assert d.notice.startswith(words)
+            assert d.desk.selection.architecture.merge == 0
 
 
 async def test_find_opens_what_hides_it(tmp_path):
@@ -147,6 +156,18 @@ async def test_filter(tmp_path):
         assert len(names(d)) == 7
 
 
+async def test_the_key_that_opened_the_line_is_not_part_of_what_is_typed(tmp_path):
+    async with on(tmp_path, blocks(2)) as d:
+        await d.run("merge -1")
+        await d.press("&", "~&linear", "enter")
+        assert d.desk.selection.architecture.filter == "linear"
+        assert names(d) == ["blocks.0.1", "blocks.1.1"]
+        await d.press("&", "~&", "enter")
+        assert names(d) == NAMES_OF_TWO
+        await d.press("/", "~/blocks.1.0", "enter")
+        assert here(d) == "blocks.1.0"
+
+
 async def test_sort_by_every_column_and_back(tmp_path):
     graph = unmerged(chain_of(5, 90, 7))
     async with on(tmp_path, graph) as d:
@@ -163,15 +184,33 @@ async def test_sort_by_every_column_and_back(tmp_path):
             assert seen[column][:3] == ["m1", "m2", "m0"], column
         assert seen["bytes"] == ["output", "m2", "m1", "m0", "x"]
         # A count takes a column, and again turns it round; the header marks it.
-        await d.keys("4s")
+        await d.keys("3s")
         assert on_screen(d, "params▾")
-        await d.keys("4s")
+        await d.keys("3s")
         assert on_screen(d, "params▴")
         assert names(d)[-1] == "m1"
         assert "◆" not in "".join(d.screen())
         await d.keys("1s")
+        assert on_screen(d, "layer▴")
+        await d.keys("7s")
+        assert d.notice == "columns 1 to 6 sort: layer, out, params, FLOPs, bytes, hot"
+        assert on_screen(d, "layer▴")
+        await d.keys("6ss")
+        assert d.notice == "in the order of dataflow"
         assert names(d) == flow
         assert on_screen(d, "◆")
+
+
+async def test_a_count_sorts_by_the_column_that_stands_there(tmp_path):
+    graph = unmerged(chain_of(5, 90, 7))
+    async with on(tmp_path, graph, size=(64, 24)) as d:
+        # Without room for out and bytes.
+        await d.keys("2s")
+        assert on_screen(d, "params▾")
+        await d.keys("4s")
+        assert on_screen(d, "hot▾")
+        await d.keys("5s")
+        assert d.notice == "columns 1 to 4 sort: layer, params, FLOPs, hot"
 
 
 async def test_producers_and_consumers(tmp_path):

@@ -269,6 +269,14 @@ async def test_where_nothing_is_kept_and_nobody_could_keep_it_it_says_so(folder)
         assert "no training runs" in d.notice
 
 
+async def test_a_training_has_no_flow_and_it_says_so(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        await d.keys("f")
+        assert "a watched training has no flow; gradtui debug and gradtui demo have" in seen(d)
+        assert "nothing to show yet" not in seen(d)
+
+
 async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder, tmp_path):
     place = tmp_path / "run"
     shutil.copytree(folder, place)

@@ -12,6 +12,7 @@ from kit.graphs import blocks, chain_of
 from gradtui.core.architecture.categories import Colours, category_of
 from gradtui.core.architecture.graph import ModuleGraph, TraceFault
 from gradtui.errors import UsageError
+from gradtui.export.graph_table import graph_text
 from gradtui.viewmodel.architecture.choices import (
     COLUMNS,
     ArchitectureChoices,
@@ -48,6 +49,49 @@ def listed(graph, choices=KEEP, **named):
 def lines(graph, choices=KEEP, width=80, **named):
     view = architecture_view(Rows(graph), choices, **named)
     return [plain(architecture_line(view, k, width, Colours())) for k in range(len(view.shown))]
+
+
+def failing(graph, *numbers):
+    """The graph with these nodes failed; the last of them is the innermost."""
+    nodes = tuple(
+        replace(node, state="failed") if node.number in numbers else node for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes, fault=TraceFault("ValueError", "no", node=numbers[-1]))
+
+
+class TestRowsThatFailed:
+    """Where the forward pass ended is marked on every row that stands for it."""
+
+    def marked(self, graph, choices=KEEP, width=80, **named):
+        view = architecture_view(Rows(graph), choices)
+        drawn = [
+            architecture_line(view, place, width, Colours(), **named)
+            for place in range(len(view.shown))
+        ]
+        assert all(cell_width(plain(line)) == width for line in drawn)
+        spans = [
+            (k, span.text) for k, line in enumerate(drawn) for span in line if span.role == "bad"
+        ]
+        return [k for k, text in spans if text.strip() in ("✗ failed", "x failed")], spans
+
+    def test_a_leaf_the_one_it_merged_into_and_a_folded_call(self):
+        chain = failing(chain_of(900, 1, 97), 1, 3)
+        assert self.marked(chain)[0] == [2]
+        assert (2, "m1") in self.marked(chain)[1]
+        assert self.marked(chain, ArchitectureChoices(merge=0.02))[0] == [1]
+        assert self.marked(failing(blocks(2), 1, 6, 8), KEEP.at_depth(0))[0] == [2]
+
+    def test_in_ascii_and_where_there_is_no_room_by_its_colour_alone(self):
+        chain = failing(chain_of(900, 1, 97), 1, 3)
+        assert (2, " x failed") in self.marked(chain, ascii=True)[1]
+        assert self.marked(chain, width=20)[1] == [(2, "m1")]
+
+    def test_the_table_of_text_says_it(self):
+        table = graph_text(failing(chain_of(900, 1, 97), 1, 3), KEEP, 80)
+        marked = next(line for line in table.splitlines() if "✗" in line)
+        assert marked.split()[1:5] == ["m1", "Class1", "✗", "failed"]
+        assert table.count("✗") == 1
+        assert "failed" not in graph_text(chain_of(900, 1, 97), KEEP, 80)
 
 
 class TestRows:
@@ -213,6 +257,13 @@ class TestWords:
             "at a.b in mm(2×3)   net.py:3  y = f(x)",
         ]
         assert fault_lines(TraceFault(), 80) == ()
+
+    def test_of_a_tree_that_had_no_inputs_the_headline_says_how_to_give_some(self):
+        tree = replace(chain_of(1), stage="static")
+        view = architecture_view(Rows(tree), KEEP)
+        assert "the tree alone, nothing was run" in plain(graph_headline(view, 100))
+        view = architecture_view(Rows(replace(tree, notes=("no inputs",))), KEEP)
+        assert "give --input 1x3x224x224 or like" in plain(graph_headline(view, 100))
 
     def test_minimap_of_a_long_list(self):
         heat = [0.0] * 100

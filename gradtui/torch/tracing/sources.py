@@ -44,6 +44,13 @@ def called_by_watcher() -> bool:
     return False
 
 
+def from_users(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first line of the user's on; None where it has none of theirs."""
+    while trace is not None and not _is_users(trace.tb_frame.f_code):
+        trace = trace.tb_next
+    return trace
+
+
 def raised_at(trace: TracebackType | None) -> tuple[str, str]:
     """The innermost line of the user's in a traceback: "file.py:12", and the line's text; empty where none."""
     found = ("", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gradtui.core.architecture.graph import ModuleGraph, TraceFault
 from gradtui.errors import UsageError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gradtui.core.architecture.graph import Stage
 
 STAGES = ("auto", "static", *RUNNING)
+NO_INPUTS: Final = "no inputs: the tree of modules alone; give some, such as --input 1x3x224x224"
 
 
 def trace(model: nn.Module, *inputs: Any, stage: str = "auto", **kwargs: Any) -> ModuleGraph:
@@ -55,7 +56,7 @@ def trace(model: nn.Module, *inputs: Any, stage: str = "auto", **kwargs: Any) ->
     arguments = arguments_of(_taken(model, inputs, kwargs), kwargs)
     given = bool(arguments.positional or arguments.keywords)
     if stage == "static" or (not given and not needs_none(model)):
-        notes = () if stage == "static" else ("no inputs: the tree of modules alone",)
+        notes = () if stage == "static" else (NO_INPUTS,)
         return finished(model, Ledger(), stage="static", notes=notes)
     if stage in ("auto", "meta") and is_unshaped(model):
         model, stage = with_shapes(model, arguments), "meta"

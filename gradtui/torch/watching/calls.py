@@ -160,9 +160,8 @@ class After(_Silent):
                 return
             mode = collector.mode if collector.in_root else collector.mode_outside()
             if mode != IGNORED:
-                if collector.collected is not None:
-                    collector.close_call(site, args, output)
-                elif mode == TRAIN and site.guarded:
+                is_measured = collector.close_call(site, args, output)
+                if not is_measured and mode == TRAIN and site.guarded:
                     _guard(collector, site, module, args, output)
             if not site.path:
                 collector.end_root(output)

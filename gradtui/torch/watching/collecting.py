@@ -133,13 +133,17 @@ class Collector:
         is_on_device = self.settings.time_log and any(tensor.is_cuda for _, tensor in named)
         self.clock.start(frame, is_on_device=is_on_device)
 
-    def close_call(self, site: Site, args: tuple[object, ...], output: object) -> None:
-        """Measure what came out of a call."""
+    def close_call(self, site: Site, args: tuple[object, ...], output: object) -> bool:
+        """Measure what came out of a call; False for one that began before the step was logged, if it is at all."""
+        collected = self.collected
+        if collected is None:
+            return False
         began = perf_counter()
         frame = self._frame_of(site)
-        collected = self.collected
-        if frame is None or collected is None or frame.call >= self.settings.max_calls:
-            return
+        if frame is None:
+            return False
+        if frame.call >= self.settings.max_calls:
+            return True
         if self.settings.time_log and frame.started:
             entry = collected.columns.entry(frame.name("module", ""), ("seconds",))
             collected.add_value(entry, self.clock.seconds(frame, began))
@@ -164,6 +168,7 @@ class Collector:
                 lambda error: self.guard.failed(f"gradient of {site.path or '(root)'}", error),
             )
         self.clock.charge(began)
+        return True
 
     def _look(self, frame: Frame, slot: str, seen: Seen) -> None:
         """Tell of an output that is not finite, and first of the inputs that were not: a mask alone is no news."""

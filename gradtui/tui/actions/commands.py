@@ -11,7 +11,7 @@ from gradtui.core.region import Region
 from gradtui.core.scale import SCALES
 from gradtui.core.threshold import MODES
 from gradtui.errors import GradtuiError, UsageError
-from gradtui.tui.actions import analyses, drafting, editing, looks, moving, run_commands
+from gradtui.tui.actions import analyses, drafting, editing, graph_rows, looks, moving, run_commands
 from gradtui.viewmodel import choices, moves
 from gradtui.viewmodel.architecture.choices import HOTS
 from gradtui.viewmodel.run.sorts import SORTS
@@ -228,13 +228,13 @@ def _graph(act: Callable[[Desk, str], None]) -> Callable[[Desk, list[str]], None
 
 
 def _depth(desk: Desk, text: str) -> None:
-    drafting.choose(desk, desk.selection.architecture.at_depth(whole(text)))
+    graph_rows.choose(desk, desk.selection.architecture.at_depth(whole(text)))
 
 
 def _hot(desk: Desk, text: str) -> None:
     for name in HOTS:
         if name == text:
-            drafting.choose(desk, replace(desk.selection.architecture, hot=name))
+            graph_rows.choose(desk, replace(desk.selection.architecture, hot=name))
             return
     raise UsageError(f"nothing is hot by {text}: {', '.join(HOTS)}")
 

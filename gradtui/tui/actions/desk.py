@@ -45,6 +45,10 @@ class Room(Protocol):
         """Columns of the field of the chart, as it was last drawn."""
 
     @property
+    def graph_columns(self) -> int:
+        """Columns of a row of the architecture, as it was last drawn."""
+
+    @property
     def is_answered(self) -> bool:
         """Whether an adapter, or a training, lives that answers what is asked."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gradtui.tui.actions.editing import typed_number
+from gradtui.tui.actions.graph_rows import choose, go, length, shown
 from gradtui.tui.actions.moving import PAGE
-from gradtui.viewmodel.architecture.choices import COLUMNS, HOTS
+from gradtui.viewmodel.architecture.choices import HOTS, merge_of
+from gradtui.viewmodel.architecture.columns import sorting
 from gradtui.viewmodel.architecture.figures import short
 from gradtui.viewmodel.architecture.table import architecture_tsv, row_names
 from gradtui.viewmodel.text import printable
@@ -15,59 +16,8 @@ from gradtui.viewmodel.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gradtui.core.architecture.graph import ModuleGraph
     from gradtui.tui.actions.desk import Desk
-    from gradtui.viewmodel.architecture.choices import ArchitectureChoices
     from gradtui.viewmodel.architecture.table import ArchitectureView
-
-
-def shown(desk: Desk) -> ArchitectureView:
-    """The rows as they were last drawn."""
-    return desk.plan.view(desk.selection.architecture, desk.live)
-
-
-def choose(desk: Desk, choices: ArchitectureChoices) -> None:
-    """Take new choices, with the cursor on the row of the same node where there still is one."""
-    before = shown(desk)
-    here = desk.selection.architecture.row
-    number = before.row(here).number if 0 <= here < len(before.shown) else -1
-    desk.selection = replace(desk.selection, architecture=choices)
-    after = shown(desk)
-    place = after.place_of(int(after.layout.row_of[number])) if number >= 0 else -1
-    if place < 0 and number >= 0:
-        # The node has no row now: the first one inside it, else the nearest one before it.
-        rows = [after.row(k).number for k in range(len(after.shown))]
-        end = after.graph.ends[number]
-        inside = [k for k, other in enumerate(rows) if number < other < end]
-        place = min(inside, key=rows.__getitem__, default=-1)
-        if place < 0:
-            place = max((k for k, other in enumerate(rows) if other <= number), default=0)
-    go(desk, max(place, 0))
-
-
-def arrived(desk: Desk, graph: ModuleGraph) -> None:
-    """Take another graph, with the cursor on the row of that name where there still is one, else as far down."""
-    here, key = desk.selection.architecture.row, ""
-    if not desk.plan.empty:
-        before = shown(desk)
-        key = before.row(here).key if 0 <= here < len(before.shown) else ""
-    desk.plan.arrived(graph)
-    if desk.plan.empty:
-        return
-    after = shown(desk)
-    same = (place for place in range(len(after.shown)) if key and after.row(place).key == key)
-    go(desk, next(same, here))
-
-
-def go(desk: Desk, place: int) -> None:
-    """Put the cursor on a row, within the list."""
-    last = _length(desk) - 1
-    choices = replace(desk.selection.architecture, row=min(max(place, 0), max(last, 0)))
-    desk.selection = replace(desk.selection, architecture=choices)
-
-
-def _length(desk: Desk) -> int:
-    return len(desk.plan.difference()) if desk.plan.comparing else len(shown(desk).shown)
 
 
 def _moved(rows: int) -> Callable[[Desk, int], None]:
@@ -85,7 +35,7 @@ def _paged(direction: int) -> Callable[[Desk, int], None]:
 
 
 def _bottom(desk: Desk, count: int) -> None:
-    go(desk, count - 1 if count else _length(desk) - 1)
+    go(desk, count - 1 if count else length(desk) - 1)
 
 
 def _of_graph(act: Callable[[Desk, int], None]) -> Callable[[Desk, int], None]:
@@ -133,23 +83,39 @@ def fold_all(desk: Desk, _count: int) -> None:
     choose(desk, choices.at_depth(-1 if folded else 0))
 
 
-def _deeper(step: int) -> Callable[[Desk, int], None]:
-    def change(desk: Desk, count: int) -> None:
-        choices = desk.selection.architecture
-        deepest = max(desk.plan.graph.depths, default=0)
-        depth = choices.depth if choices.depth >= 0 else deepest
-        depth = min(max(depth + step * max(count, 1), 0), deepest)
-        choose(desk, choices.at_depth(-1 if depth >= deepest else depth))
-        desk.say("everything open" if depth >= deepest else f"depth {depth}")
+def deeper(desk: Desk, count: int) -> None:
+    """Open one depth more than is folded away."""
+    choices = desk.selection.architecture
+    deepest = desk.plan.deepest
+    depth = (choices.depth if choices.depth >= 0 else deepest) + max(count, 1)
+    choose(desk, choices.at_depth(-1 if depth >= deepest else depth))
+    desk.say("everything open" if depth >= deepest else f"depth {depth}")
 
-    return change
+
+def shallower(desk: Desk, count: int) -> None:
+    """Fold the deepest calls that stand open, whatever the depth was."""
+    opened = shown(desk).layout.deepest_open
+    if opened <= 0:
+        desk.say("nothing more to fold")
+        return
+    depth = max(opened - max(count, 1), 0)
+    choose(desk, desk.selection.architecture.at_depth(depth))
+    desk.say(f"depth {depth}")
 
 
 def sort(desk: Desk, count: int) -> None:
-    """Sort by the next column, or by column ``count``; the first is the dataflow's order."""
+    """Sort by the next column, or by column ``count`` as they stand; after the last in dataflow's order again."""
     choices = desk.selection.architecture
-    place = count - 1 if count else COLUMNS.index(choices.sort) + 1
-    column = COLUMNS[place % len(COLUMNS)]
+    columns = sorting(desk.room.graph_columns, live=bool(desk.live))
+    if count > len(columns):
+        desk.say(f"columns 1 to {len(columns)} sort: {', '.join(columns)}", "warn")
+        return
+    if count:
+        column = columns[count - 1]
+    else:
+        order = ("dataflow", *columns)
+        here = order.index(choices.sort) if choices.sort in order else 0
+        column = order[(here + 1) % len(order)]
     choose(desk, choices.sorted_by(column))
     desk.say("in the order of dataflow" if column == "dataflow" else f"sorted by {column}")
 
@@ -215,12 +181,16 @@ def open_row(desk: Desk, count: int) -> None:
 def ask_merge(desk: Desk, _count: int) -> None:
     """Ask for the merge threshold."""
     value = f"{desk.selection.architecture.merge:g}"
-    desk.room.ask("merge", "merge below this share of parameters (-1: nothing): ", value)
+    desk.room.ask("merge", "merge below this share of parameters, 0 to 1 (-1: nothing): ", value)
 
 
 def merge_typed(desk: Desk, text: str) -> None:
-    """Take the merge threshold."""
-    choose(desk, replace(desk.selection.architecture, merge=typed_number(text)))
+    """Take the merge threshold; what is none leaves the one that was.
+
+    Raises:
+        UsageError: when it is no finite number.
+    """
+    choose(desk, replace(desk.selection.architecture, merge=merge_of(text)))
 
 
 def ask_filter(desk: Desk, _count: int) -> None:
@@ -290,16 +260,6 @@ def _opened(desk: Desk, wanted: str) -> list[int]:
     return [place] if place >= 0 else []
 
 
-def go_to_fault(desk: Desk) -> None:
-    """Put the cursor on the row where the forward pass ended."""
-    number = desk.plan.graph.fault.node
-    if number >= 0:
-        view = shown(desk)
-        place = view.place_of(int(view.layout.row_of[number]))
-        if place >= 0:
-            go(desk, place)
-
-
 def _flag(desk: Desk, step: int) -> None:
     view = shown(desk)
     places = [place for place in range(len(view.shown)) if _is_flagged(view, place)]
@@ -360,8 +320,8 @@ ARCHITECTURE_ACTIONS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "open": _of_row(open_row),
     "fold.toggle": _of_row(fold),
     "fold.all": _of_graph(fold_all),
-    "depth.more": _of_graph(_deeper(1)),
-    "depth.less": _of_graph(_deeper(-1)),
+    "depth.more": _of_graph(deeper),
+    "depth.less": _of_graph(shallower),
     "sort.next": _of_graph(sort),
     "hot.next": _of_graph(hot),
     "merge.type": _of_graph(ask_merge),

@@ -68,6 +68,8 @@ class ArchitectureView(ListView):
 
     headline: TextLine = ()
     detail: tuple[TextLine, ...] = ()
+    columns: int = 0
+    """Columns of a row, without the map."""
     _made: _Rows | None = None
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
@@ -90,6 +92,7 @@ class ArchitectureView(ListView):
         page = size.height - 1 - len(fault)
         mapped = size.width >= MAP_FROM and len(view.shown) > page > 4
         width = size.width - (_MAP_WIDTH if mapped else 0)
+        self.columns = width
         if self._made is None or self._made.made_from != (view, width, ascii):
             self._made = _Rows(view, width, self.colours, ascii=ascii)
         row = desk.selection.architecture.row if view.shown else -1

@@ -199,7 +199,9 @@ class Drawing:
         elif selection.view == "architecture" and desk.planning:
             lines = work.views.architecture.detail
         elif not session.layers:
-            lines = self._waiting(width)
+            # Of a training's flow there is nothing to wait for.
+            no_flow = desk.watching and selection.view == "flow"
+            lines = () if no_flow else self._waiting(width)
         elif selection.view in ("values", "flow"):
             lines = (
                 *readout(

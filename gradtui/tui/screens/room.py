@@ -67,6 +67,11 @@ class ScreenRoom:
         """Columns of the field of the chart."""
         return self._work.views.history.columns
 
+    @property
+    def graph_columns(self) -> int:
+        """Columns of a row of the architecture."""
+        return self._work.views.architecture.columns
+
     def act(self, action: str, count: int = 0) -> None:
         """Do what an action does in the view that is shown."""
         from gradtui.tui.actions.table import action_of

@@ -99,6 +99,7 @@ class FlowView(ListView):
             width=size.width,
             header_width=max(whole - NAME_WIDTH, 1),
             ascii=ascii,
+            watched=desk.watching,
         )
         self.headline = table.header
         desk.selection = replace(desk.selection, row=table.cursor)

@@ -161,15 +161,15 @@ class Workspace:
 
     def _took_graph(self, graph: ModuleGraph, *, first: bool) -> None:
         # Here: most folders have no graph.
-        from gradtui.tui.actions import drafting
+        from gradtui.tui.actions import graph_rows
 
         desk = self.desk
-        drafting.arrived(desk, graph)
+        graph_rows.arrived(desk, graph)
         alone = not desk.generations.kept and not desk.watching
         if alone and (desk.selection.view == "log" or (first and self.is_new)):
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:
-            drafting.go_to_fault(desk)
+            graph_rows.go_to_fault(desk)
 
     def _tell(self, before: FolderView | None, view: FolderView) -> None:
         """Say what a person should know of the folder, once, and what the adapter refused."""
@@ -286,9 +286,9 @@ class Workspace:
 
         before = self.desk.selection
         if before.view == "architecture":
-            from gradtui.tui.actions import drafting
+            from gradtui.tui.actions import graph_rows
 
-            drafting.go(self.desk, row)
+            graph_rows.go(self.desk, row)
         elif self.desk.watching and before.view == "overview":
             from gradtui.tui.actions import watching
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 KEPT_HISTORY: Final = 100
+SIGNS: Final = ("&", "/")
+"""Labels that are the key itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class Prompt(Horizontal):
     def __init__(self) -> None:
         super().__init__()
         self._kind = ""
+        self._sign = ""
         self._complete: Callable[[str], tuple[str, ...]] = _nothing
         self._history: dict[str, list[str]] = {}
         self._recall = 0
@@ -164,6 +167,7 @@ class Prompt(Horizontal):
     def ask(self, ask: Ask) -> None:
         """Open the prompt."""
         self._kind = ask.kind
+        self._sign = ask.label if ask.label in SIGNS else ""
         self._complete = ask.complete or _nothing
         self._recall = 0
         self._drop_offers()
@@ -199,6 +203,8 @@ class Prompt(Horizontal):
 
     def answer(self, text: str) -> None:
         """Close with an answer."""
+        # Who did not see that the key opened the line types it once more.
+        text = text.removeprefix(self._sign)
         past = self._history.setdefault(self._kind, [])
         if text and (not past or past[-1] != text):
             past.append(text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from gradtui.core.architecture.merging import DEFAULT
+from gradtui.errors import UsageError
 
 Hot: TypeAlias = Literal["flops", "parameters", "activations", "time", "gradient"]
 HOTS: Final[tuple[Hot, ...]] = ("flops", "parameters", "activations", "time", "gradient")
@@ -68,6 +69,23 @@ class ArchitectureChoices:
 
 
 _KEPT: Final = ("depth", "merge", "sort", "descending", "filter", "hot", "upward")
+
+
+def merge_of(text: str) -> float:
+    """The merge threshold that a person typed.
+
+    Raises:
+        UsageError: when it is no finite number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(
+            f"{text!r} is no share: a number such as 0.01 is expected, or -1 to merge nothing"
+        )
+    return value
 
 
 def to_state(choices: ArchitectureChoices) -> dict[str, object]:

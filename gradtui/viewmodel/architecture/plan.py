@@ -42,6 +42,12 @@ class Plan:
         """Whether no graph has arrived."""
         return not self.graph.nodes
 
+    @property
+    def deepest(self) -> int:
+        """The depth of the deepest call that others are inside of; 0 without any."""
+        graph = self.graph
+        return max((graph.depths[parent] for parent in graph.children if parent >= 0), default=0)
+
     def arrived(self, graph: ModuleGraph) -> None:
         """Take a new graph; the one before becomes the baseline, unless the person chose one."""
         if graph is self.graph:

@@ -92,6 +92,12 @@ class Layout:
         return tuple(self.ends[self.ends[:, 0] == row, 1].tolist())
 
     @cached_property
+    def deepest_open(self) -> int:
+        """The depth of the deepest call that stands open; -1 where none does."""
+        # An open call with a row has it for its own parameters; any other is around a row.
+        return max((row.depth - (row.role != "own") for row in self.rows), default=-1)
+
+    @cached_property
     def turn(self) -> int:
         """The row at which the graph turns, as a UNet does at its bottom: inside the most nested skips; -1 without.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
+from gradtui.viewmodel.architecture.columns import HOT_CELLS, columns_of
 from gradtui.viewmodel.architecture.figures import bar, shape_text, short
 from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from gradtui.core.architecture.graph import GraphNode, ModuleGraph
     from gradtui.core.architecture.lanes import LaneRow
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+    from gradtui.viewmodel.architecture.columns import Column
     from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
     from gradtui.viewmodel.text import TextLine
 
-_HOT_CELLS: Final = 6
+LEAST_FOR_MARK: Final = 20
+"""Cells for a row's name from which "failed" stands behind it; the name's colour says it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,36 +196,9 @@ def node_mark(row: ArchitectureRow, inputs: int, *, turns: bool, ascii: bool) ->
     return "o" if ascii else "◆"
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    title: str
-    sort: str
-    width: int
-
-
-_COLUMNS: Final = (
-    _Column("out", "out", 17),
-    _Column("params", "params", 7),
-    _Column("FLOPs", "FLOPs", 7),
-    _Column("bytes", "bytes", 7),
-    _Column("hot", "hot", _HOT_CELLS),
-)
-_LIVE: Final = (_Column("|g|2", "gradient", 8), _Column("flag", "flag", 8))
-_DROPPED: Final = ("bytes", "flag", "out", "gradient", "hot", "FLOPs", "params")
-
-
-def _columns(width: int, live: bool) -> list[_Column]:
-    columns = [*_COLUMNS, *(_LIVE if live else ())]
-    for name in _DROPPED:
-        if sum(column.width + 1 for column in columns) + 32 <= width:
-            break
-        columns = [column for column in columns if column.sort != name]
-    return columns
-
-
 def architecture_header(view: ArchitectureView, width: int, *, ascii: bool = False) -> TextLine:
     """The line above the rows; the column that sorts is marked."""
-    columns = _columns(width, bool(view.live))
+    columns = columns_of(width, live=bool(view.live))
     room = width - sum(column.width + 1 for column in columns)
     choices = view.choices
     down, up = ("v", "^") if ascii else ("▾", "▴")
@@ -254,7 +230,7 @@ def architecture_line(
         return ()
     row = view.row(place)
     node = view.graph.nodes[row.number]
-    columns = _columns(width, bool(view.live))
+    columns = columns_of(width, live=bool(view.live))
     room = width - sum(column.width + 1 for column in columns)
     lead = view.gutter(place, ascii=ascii)
     lead = f" {lead} " if lead else " "
@@ -262,6 +238,9 @@ def architecture_line(
         lead = lead[: room // 2]
     name, classes = row_names(view, row)
     space = max(room - len(lead), 1)
+    failed = _has_failed(view, row)
+    mark = (" x failed" if ascii else " ✗ failed") if failed and space > LEAST_FOR_MARK else ""
+    space -= len(mark)
     # Of a path the end tells most, of an operation with what was merged into it the beginning.
     kept: Literal["start", "end"] = "start" if node.kind == "operation" else "end"
     name = safe_label(name, max(space - min(cell_width(classes) + 1, space // 3), 1), keep=kept)
@@ -269,10 +248,11 @@ def architecture_line(
     classes = safe_label(classes, left, keep="start") if left > 2 else ""
     spans = [
         Span(lead, "dim"),
-        Span(name, _role_of(_state(view, node), node.guessed)),
+        Span(name, "bad" if failed else _role_of(_state(view, node), node.guessed)),
         Span(" " + classes if classes else "", colours.of(node.name, node.kind)),
+        Span(mark, "bad"),
     ]
-    used = len(lead) + cell_width(name) + (cell_width(classes) + 1 if classes else 0)
+    used = len(lead) + len(mark) + cell_width(name) + (cell_width(classes) + 1 if classes else 0)
     spans.append(Span(" " * max(room - used, 0)))
     for column in columns:
         text, role = _cell(view, row, place, column, ascii=ascii)
@@ -281,6 +261,15 @@ def architecture_line(
         )
         spans.append(Span(" " + padded, role))
     return tuple(span for span in spans if span.text)
+
+
+def _has_failed(view: ArchitectureView, row: ArchitectureRow) -> bool:
+    """Whether the forward pass ended in what the row stands for."""
+    if row.role == "own":
+        # The calls around the failure failed too; where they stand open, the row inside tells it.
+        return view.graph.fault.node == row.number
+    numbers = (row.number, *row.merged, *row.members)
+    return any(view.graph.nodes[number].state == "failed" for number in numbers)
 
 
 def _state(view: ArchitectureView, node: GraphNode) -> str:
@@ -293,8 +282,6 @@ def _unreached(view: ArchitectureView, node: GraphNode) -> str:
 
 
 def _role_of(state: str, guessed: bool) -> str:
-    if state == "failed":
-        return "bad"
     return "dim" if state == "not run" else "warn" if guessed else ""
 
 
@@ -340,7 +327,7 @@ def _between(first: str, last: str) -> str:
 
 
 def _cell(
-    view: ArchitectureView, row: ArchitectureRow, place: int, column: _Column, *, ascii: bool
+    view: ArchitectureView, row: ArchitectureRow, place: int, column: Column, *, ascii: bool
 ) -> tuple[str, str]:
     node, last = view.graph.nodes[row.number], view.graph.nodes[row.last]
     if column.sort == "out":
@@ -349,7 +336,7 @@ def _cell(
         text = shape_text(last.shape) if last.dtype else (_unreached(view, node))
         return (text if len(text) <= column.width else text[: column.width - 1] + "…"), "dim"
     if column.sort == "hot":
-        return bar(view.heat[place], _HOT_CELLS, ascii=ascii), "highlight"
+        return bar(view.heat[place], HOT_CELLS, ascii=ascii), "highlight"
     if column.sort in ("gradient", "flag"):
         known = view.live.get(node.path)
         if known is None or node.kind != "module":

@@ -37,7 +37,10 @@ def graph_headline(view: ArchitectureView, width: int) -> TextLine:
         parts.append(line((words, "value")))
     if graph.guessed:
         parts.append(line(("guessed", "warn")))
-    parts.append(line((STAGE_WORDS[graph.stage], "dim")))
+    if graph.stage == "static" and graph.notes:
+        parts.append(line(("nothing was run: give --input 1x3x224x224 or like", "warn")))
+    else:
+        parts.append(line((STAGE_WORDS[graph.stage], "dim")))
     shown = len(view.shown)
     if choices.filter:
         parts.append(

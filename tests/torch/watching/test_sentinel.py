@@ -330,3 +330,40 @@ def test_a_finding_calls_no_inputs_finite_that_were_not_looked_at():
     for log_freq, which in ((1, ", its inputs were finite"), (100, "its positional inputs were")):
         watched = trained(lambda net, step: setattr(net.bomb, "forward_at", 2), log_freq=log_freq)
         assert which in told(watched.events("non-finite")[0][1])
+
+
+class Weighted(nn.Module):
+    """Takes a batch and a mask that is added to what it makes of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x, mask):
+        return self.second((self.first(x) + mask).softmax(-1))
+
+
+@pytest.mark.usefixtures("where")
+@pytest.mark.parametrize("log_freq", [1, 100])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_batch_that_is_not_finite_is_named_first_and_a_mask_never(log_freq, masked):
+    torch.manual_seed(0)
+    model = Weighted()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    mask = torch.zeros(4)
+    mask[1] = float("-inf") if masked else 0.0
+    with Watched(model, optimizer, log_freq=log_freq) as watched:
+        for step in range(6):
+            x = torch.randn(5, 3)
+            if step == 4:
+                x[2, 1] = float("inf")
+            optimizer.zero_grad()
+            model(x, mask).sum().backward()
+            optimizer.step()
+    assert not watched.problems
+    events = [(step, event) for step, event in watched.events("non-finite") if event.path == ""]
+    inputs = [(step, e.fields["slot"]) for step, e in events if e.fields["role"] == "input"]
+    assert inputs == [(4, "0")]
+    told = [event for step, event in watched.events("non-finite") if step == 4]
+    first = min(told, key=lambda event: event.fields["order"])
+    assert (first.path, first.fields["role"], first.fields["order"]) == ("", "input", -1)
