@@ -65,7 +65,7 @@ def test_born_in_the_forward_pass():
     )
     assert first.fields["inf"] == 6
     outputs = [e.path for s, e in found if s == 2 and e.fields["role"] == "output"]
-    assert outputs == ["bomb", "second", "last"]
+    assert outputs == ["bomb", "second", "last", ""]
     # That step from there on, and the next, are recorded in full; after that no more.
     assert watched.stats(2, "last", "gradient", "weight")["nan"] > 0
     spoiled = watched.stats(3, "first", "output")
