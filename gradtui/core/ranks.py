@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.core.arrays import as_floats
-from gradtui.core.ranking import Ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from gradtui.core.arrays import Array, Floats
 
@@ -39,23 +38,6 @@ def largest(pieces: Iterable[Array], count: int = TOP) -> Floats:
             kept = np.partition(kept, kept.size - count)[kept.size - count :]
             least = float(kept.min())
     return np.sort(kept)[::-1]
-
-
-def kth_largest(pieces: Callable[[], Iterable[Array]], rank: int) -> float:
-    """Return the magnitude that exactly ``rank`` of all magnitudes reach, or more where some tie.
-
-    For several ranks of the same numbers, keep one `Ranking`.
-
-    Args:
-        pieces: gives the arrays anew for every pass.
-        rank: 1 is the largest.
-
-    Returns:
-        Infinity for a rank below 1; 0 where there are fewer numbers than that.
-
-    Special values: infinities rank first, NaN not at all.
-    """
-    return Ranking(pieces).kth(pieces, rank)
 
 
 def largest_products(left: Floats, right: Floats, count: int = TOP) -> Floats:
