@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -98,16 +99,15 @@ def architecture_view(
     """Lay out, filter and sort the rows of a graph, and judge their heat."""
     layout = rows.layout(choices)
     live = live or {}
-    kept = [
-        place for place, row in enumerate(layout.rows) if _fits(rows.graph, row, choices.filter)
-    ]
+    kept = list(range(len(layout.rows)))
+    if choices.filter:
+        kept = [place for place in kept if _fits(rows.graph, layout.rows[place], choices.filter)]
     heats = _heats(rows, layout, choices.hot, live)
     if choices.sort != "dataflow":
+        keys = _sort_keys(rows.graph, layout, heats, kept, choices.sort)
         # Either way round, equal ones stay in the order of dataflow.
-        kept.sort(
-            key=lambda place: _sort_key(rows.graph, layout, heats, place, choices.sort),
-            reverse=choices.descending,
-        )
+        order = sorted(range(len(kept)), key=keys.__getitem__, reverse=choices.descending)
+        kept = [kept[k] for k in order]
         drawn: tuple[LaneRow, ...] = ()
     else:
         if choices.upward:
@@ -147,29 +147,40 @@ def cost(rows: Rows, row: ArchitectureRow, hot: str, live: Mapping[str, Live]) -
 
 
 def _heats(rows: Rows, layout: Layout, hot: str, live: Mapping[str, Live]) -> list[float]:
-    values = [cost(rows, row, hot, live) for row in layout.rows]
+    if hot == "flops":
+        values = [float(row.flops) for row in layout.rows]
+    else:
+        values = [cost(rows, row, hot, live) for row in layout.rows]
     largest = max(values, default=0.0)
     return [value / largest if largest else 0.0 for value in values]
 
 
-def _sort_key(
-    graph: ModuleGraph, layout: Layout, heats: Sequence[float], place: int, column: str
-) -> Any:
-    row = layout.rows[place]
-    node = graph.nodes[row.number]
-    shape = graph.nodes[row.last].shape
-    elements = 1
-    for size in shape:
-        elements *= size
-    return {
-        # Numbers by their value: layer 10 comes after layer 2.
-        "layer": [int(part) if part.isdecimal() else part for part in _DIGITS.split(node.path)],
-        "out": elements if graph.nodes[row.last].dtype else 0,
-        "params": row.parameters,
-        "FLOPs": row.flops,
-        "bytes": row.bytes,
-        "hot": heats[place],
-    }[column]
+def _sort_keys(
+    graph: ModuleGraph, layout: Layout, heats: Sequence[float], kept: Sequence[int], column: str
+) -> Sequence[Any]:
+    """What the rows that are kept are sorted by, in a column."""
+    rows, nodes = layout.rows, graph.nodes
+    match column:
+        case "layer":
+            # Numbers by their value: layer 10 comes after layer 2.
+            return [
+                [
+                    int(part) if part.isdecimal() else part
+                    for part in _DIGITS.split(nodes[rows[place].number].path)
+                ]
+                for place in kept
+            ]
+        case "out":
+            lasts = [nodes[rows[place].last] for place in kept]
+            return [math.prod(node.shape) if node.dtype else 0 for node in lasts]
+        case "params":
+            return [rows[place].parameters for place in kept]
+        case "FLOPs":
+            return [rows[place].flops for place in kept]
+        case "bytes":
+            return [rows[place].bytes for place in kept]
+        case _:
+            return [heats[place] for place in kept]
 
 
 _DIGITS: Final = re.compile(r"(\d+)", re.ASCII)
