@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from gradtui.core.run.keys import Phase, Role
+    from gradtui.core.run.keys import Role
     from gradtui.torch.watching.calls import Site
     from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.guard import Guard
@@ -141,8 +141,7 @@ class Sentinel:
             return
         stats = exact(flat(values))
         if not stats.is_finite:
-            phase: Phase = "train" if module.training else "eval"
-            name = (site.path, role, slot, call, phase)
+            name = _name(site.path, role, slot, call, module)
             self.found_named(name, stats.nan, stats.inf, inputs)
 
     def check(
@@ -159,8 +158,7 @@ class Sentinel:
         """Have a device look at a tensor."""
         values = measurable(data)
         if values is not None:
-            phase: Phase = "train" if module.training else "eval"
-            name = (site.path, role, slot, call, phase)
+            name = _name(site.path, role, slot, call, module)
             self.checks.append(replace(self._checked(name, values), path=path, given=given))
 
     def _checked(self, name: Name, values: torch.Tensor) -> Check:
@@ -171,12 +169,11 @@ class Sentinel:
         self, call: int, module: nn.Module, args: tuple[object, ...]
     ) -> list[tuple[Name, Check]]:
         """Have a device look at what the whole model was given: a batch that is not finite is to be named."""
-        phase: Phase = "train" if module.training else "eval"
         found = []
         for slot, tensor in inputs_of(args, {}):
             values = measurable(tensor) if tensor.is_floating_point() else None
             if values is not None and self.late.is_remote(values):
-                name: Name = ("", "input", slot, call, phase)
+                name = _name("", "input", slot, call, module)
                 found.append((name, self._checked(name, values)))
         return found
 
@@ -233,8 +230,7 @@ class Sentinel:
     def fine(self, site: Site, call: int, module: nn.Module, role: Role, slot: str) -> None:
         """A tensor is finite: the next time that it is not is news."""
         if self.bad:
-            phase: Phase = "train" if module.training else "eval"
-            self.bad.pop((site.path, role, slot, call, phase), None)
+            self.fine_named(_name(site.path, role, slot, call, module))
 
     def fine_named(self, name: Name) -> None:
         """See `fine`."""
@@ -292,6 +288,10 @@ class _Gradient:
     def failed(self, error: Exception) -> None:
         """An error of ours."""
         self.sentinel.guard.failed(f"gradient of {self.site.path or '(root)'}", error)
+
+
+def _name(path: str, role: Role, slot: str, call: int, module: nn.Module) -> Name:
+    return path, role, slot, call, "train" if module.training else "eval"
 
 
 def _is_broken(data: torch.Tensor) -> bool:
