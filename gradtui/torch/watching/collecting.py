@@ -294,6 +294,7 @@ class Collector:
         if isinstance(stats, LateStats):
             self.sentinel.checks.append(Check(name, stats.nan, stats.inf))
         elif not stats.is_finite:
+            self.sentinel.catch_up()
             self.sentinel.found_named(name, stats.nan, stats.inf)
         elif self.sentinel.bad:
             self.sentinel.fine_named(name)

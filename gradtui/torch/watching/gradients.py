@@ -1,9 +1,9 @@
-"""The gradients of a model's parameters: read as they are made, and again where something changed them.
+"""The gradients of a model's parameters: read when the backward pass has made them, and again where something changed them.
 
-A gradient is read in the moment that it is accumulated, while it is still in the processor's cache: a
-later pass over all of them would fetch each from memory again, which costs more than the arithmetic. When the
-optimizer steps, a gradient that was not written to since (its version tells) is known already; one that was,
-by clipping or unscaling, is read a second time, and its first reading is the raw gradient.
+They are read together when the pass is over. In its midst each could be read while the processor's cache has it still,
+but there our code is not in the cache, and to fetch that costs more than to fetch the gradient.
+When the optimizer steps, a gradient that was not written to since it was read (its version tells) is known already;
+one that was, by clipping or unscaling, is read a second time, and its first reading is the raw gradient.
 """
 
 from __future__ import annotations
@@ -20,32 +20,41 @@ from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.sentinel import Check
-from gradtui.torch.watching.values import Stats, measurable
+from gradtui.torch.watching.values import measurable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gradtui.torch.watching.collected import Collected
+    from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.late import Later
     from gradtui.torch.watching.parameters import Parameters
     from gradtui.torch.watching.sentinel import Sentinel
-    from gradtui.torch.watching.values import Meter
+    from gradtui.torch.watching.values import Meter, Stats
 
 RAW = ("l2", "nan", "inf")
 
 
 class Reading:
-    """One gradient as it was at one moment."""
+    """One gradient as it is at one moment; what it is, is filled in."""
 
     __slots__ = ("inf", "nan", "norm", "part", "reference", "stats", "version")
 
-    def __init__(self, gradient: torch.Tensor, norm: Later, nan: Later, inf: Later) -> None:
+    def __init__(self, gradient: torch.Tensor) -> None:
         self.reference = weakref.ref(gradient)
         self.version = int(gradient._version)  # noqa: SLF001 - the only way to know that it was overwritten
-        self.norm, self.nan, self.inf = norm, nan, inf
+        self.norm: Later = math.nan
+        self.nan: Later = 0
+        self.inf: Later = 0
         self.stats: Stats | LateStats | None = None
         self.part: torch.Tensor | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether there is a gradient still of which this is true."""
+        gradient = self.reference()
+        return gradient is not None and self.holds(gradient)
 
     def holds(self, gradient: torch.Tensor) -> bool:
         """Whether this is what a gradient still is."""
@@ -59,25 +68,36 @@ class Gradients:
         readings: of this step, as they were accumulated.
         used: those that the last optimizer stepped with.
         changing: whether anything between backward pass and step ever changed a gradient.
+        at_once: whether gradients are read within the backward pass: where somebody takes or changes them there, and
+            in the first pass, which tells whether somebody does.
         trusting: whether versions tell of every change; not where they were seen to miss one (writes through
             ``.data``), nor with several processes, whose reducers write unseen.
     """
 
     def __init__(
-        self, parameters: Parameters, meter: Meter, sentinel: Sentinel, guard: Guard, sample: int
+        self,
+        parameters: Parameters,
+        meter: Meter,
+        sentinel: Sentinel,
+        guard: Guard,
+        sample: int,
     ) -> None:
         self.parameters = parameters
         self.readings: dict[int, Reading] = {}
         self.used: dict[int, Reading] = {}
         self.changing = False
         self.trusting = True
+        self.at_once = self._is_first = True
         self.active = True
         self.full = False
         self.on_first: Callable[[], None] = lambda: None
         self._meter, self._sentinel, self._guard = meter, sentinel, guard
+        sentinel.catch_up = self.gather
         self._sample = sample
         self._handles: dict[int, Any] = {}
-        self._waiting: list[tuple[int, Reading, torch.Tensor]] = []
+        self._accumulated: dict[int, Reading] = {}
+        self._waiting: list[tuple[Reading, torch.Tensor, Name]] = []
+        self._is_awaited = False
 
     def listen(self) -> None:
         """Set a hook on each parameter that is trained and has none."""
@@ -114,20 +134,64 @@ class Gradients:
         """A step is over."""
         self.readings.clear()
         self.used.clear()
+        self._accumulated.clear()
         self._waiting.clear()
+        self._is_awaited = False
 
     def accumulated(self, number: int, gradient: torch.Tensor) -> None:
         """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
+        self.begins()
+        # Where it comes twice in one backward pass, the second is what counts, and what came after the first came before it.
+        self._accumulated.pop(number, None)
+        self._accumulated[number] = Reading(gradient)
+        if self.at_once:
+            self.gather()
+
+    def begins(self) -> None:
+        """A backward pass makes gradients; called more than once in one."""
+        if self._is_awaited:
+            return
         if not self.readings:
             self.on_first()
-        values = measurable(gradient)
-        if values is not None:
-            # A device cannot be asked whether a gradient is still what it was, so it is read again before the step:
-            # in full, if at all, then.
-            full = self.full and not self._meter.late.is_remote(values)
-            self.readings[number] = self._read(number, gradient, values, full=full)
-            if len(self._waiting) == 1:
-                after_backward(self._read_waiting)
+        self._is_awaited = True
+        after_backward(self._is_over)
+
+    def _is_over(self) -> None:
+        """The backward pass is."""
+        self._is_awaited = False
+        if not self.active:
+            return
+        try:
+            self.read()
+        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
+            self._guard.failed("after the backward pass", error)
+
+    def read(self) -> None:
+        """Read what a backward pass left."""
+        self.gather()
+        if self._is_first and self.readings:
+            self._is_first = False
+            self.at_once = not all(reading.is_current for reading in self.readings.values())
+
+    def were_made(self) -> bool:
+        """Whether there are gradients of this step."""
+        self.gather()
+        return bool(self.readings)
+
+    def gather(self) -> None:
+        """Read what was accumulated and not read yet."""
+        accumulated, self._accumulated = self._accumulated, {}
+        for number, reading in accumulated.items():
+            gradient = reading.reference()
+            values = measurable(gradient) if gradient is not None else None
+            if gradient is None or not reading.holds(gradient):
+                self.at_once = True
+            elif values is not None:
+                # A device cannot be asked whether a gradient is still what it was, so it is read again before the
+                # step: in full, if at all, then.
+                full = self.full and not self._meter.late.is_remote(values)
+                self.readings[number] = self._read(number, reading, values, full=full)
+        self._read_waiting()
 
     def before_step(
         self, numbers: Sequence[int], found: dict[int, Later], factor: Later, raw_factor: Later
@@ -145,7 +209,7 @@ class Gradients:
         """
         used: dict[int, Reading] = {}
         # A step within the backward pass comes before that is over.
-        self._read_waiting()
+        self.gather()
         for number in numbers:
             gradient = self.parameters.owned[number].tensor.grad
             values = measurable(gradient) if gradient is not None else None
@@ -153,10 +217,10 @@ class Gradients:
                 continue
             reading = self.readings.get(number)
             if reading is None or not reading.holds(gradient):
-                used[number] = self._read(number, gradient, values, full=self.full)
+                used[number] = self._read(number, Reading(gradient), values, full=self.full)
                 self.changing = self.changing or reading is not None
             elif not self.trusting or self._was_written(reading, values):
-                used[number] = self._read(number, gradient, values, full=self.full)
+                used[number] = self._read(number, Reading(gradient), values, full=self.full)
             else:
                 used[number] = reading
         self._read_waiting()
@@ -172,6 +236,7 @@ class Gradients:
 
     def as_accumulated(self, found: dict[int, Later], factor: Later, role: Any) -> None:
         """What was read in the backward pass, where no optimizer is known or its step was skipped."""
+        self.gather()
         if self.full:
             for number, reading in self.readings.items():
                 gradient = reading.reference()
@@ -180,7 +245,7 @@ class Gradients:
                     # It was unscaled since, or is gone.
                     continue
                 if reading.stats is None:
-                    self.readings[number] = self._read(number, gradient, values, full=True)
+                    self.readings[number] = self._read(number, Reading(gradient), values, full=True)
         self._read_waiting()
         self.used = dict(self.readings)
         for number, reading in self.readings.items():
@@ -219,34 +284,29 @@ class Gradients:
         found[first] = reading.norm * factor
         found[first + 1], found[first + 2] = reading.nan, reading.inf
 
-    def _read(
-        self, number: int, gradient: torch.Tensor, values: torch.Tensor, *, full: bool
-    ) -> Reading:
-        stats, nan, inf = None, 0, 0
+    def _read(self, number: int, reading: Reading, values: torch.Tensor, *, full: bool) -> Reading:
+        name = self.parameters.name(number, "gradient")
         if full:
             stats = self._meter.measure(values, wants_sum=False, wants_zeros=False)
-            reading = Reading(gradient, stats.l2, stats.nan, stats.inf)
-            if isinstance(stats, Stats):
-                nan, inf = stats.nan, stats.inf
+            reading.stats = stats
+            reading.norm, reading.nan, reading.inf = stats.l2, stats.nan, stats.inf
+            part = sampled(values, self._sample)
+            reading.part = part.clone() if part.dtype == torch.float32 else part.float()
+            if isinstance(stats, LateStats):
+                self._sentinel.checks.append(Check(name, stats.nan, stats.inf))
+                return reading
+            nan, inf = stats.nan, stats.inf
         elif self._meter.late.is_remote(values):
             # All of a backward pass are asked for at once: a call for each would cost more than they take.
-            reading = Reading(gradient, math.nan, 0, 0)
-            self._waiting.append((number, reading, values))
+            self._waiting.append((reading, values, name))
             return reading
         else:
             norm, nan, inf = self._meter.norm(values)
-            reading = Reading(gradient, norm, nan, inf)
-        name = self.parameters.name(number, "gradient")
-        if isinstance(stats, LateStats):
-            self._sentinel.checks.append(Check(name, stats.nan, stats.inf))
-        elif nan or inf:
+            reading.norm, reading.nan, reading.inf = norm, nan, inf
+        if nan or inf:
             self._sentinel.found_named(name, nan, inf)
         elif self._sentinel.bad:
             self._sentinel.fine_named(name)
-        if stats is not None:
-            reading.stats = stats
-            part = sampled(values, self._sample)
-            reading.part = part.clone() if part.dtype == torch.float32 else part.float()
         return reading
 
     def _read_waiting(self) -> None:
@@ -254,11 +314,10 @@ class Gradients:
         waiting, self._waiting = self._waiting, []
         if not waiting or not self.active:
             return
-        norms = self._meter.late.norms([values for _, _, values in waiting])
-        for (number, reading, _), norm in zip(waiting, norms, strict=True):
+        norms = self._meter.late.norms([values for _, values, _ in waiting])
+        for (reading, _, name), norm in zip(waiting, norms, strict=True):
             reading.norm = norm.of_kind("finite")
             reading.nan, reading.inf = norm.of_kind("nan"), norm.of_kind("inf")
-            name = self.parameters.name(number, "gradient")
             self._sentinel.checks.append(Check(name, reading.nan, reading.inf, counted=False))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_WAITING: Final = 256
 MOST_LOGGED_WAITING: Final = 4
 BEAT_SECONDS: Final = 10.0
+# Records of several steps cost little more than those of one, and to wake a thread costs as much as either.
+GATHER_SECONDS: Final = 0.05
 
 
 class Writer(Protocol):
@@ -59,6 +61,7 @@ class Recorder:
         self.requests = requests
         self._scribe, self._failed = scribe, failed
         self._queue: SimpleQueue[Job | threading.Event | None] = SimpleQueue()
+        self._hurry = threading.Event()
         self._dropped = 0
         # Each is written by one thread alone.
         self._logged_put = self._logged_done = 0
@@ -78,11 +81,16 @@ class Recorder:
                 job.collected = []
             else:
                 self._logged_put += 1
+                if 2 * (self._logged_put - self._logged_done) >= MOST_LOGGED_WAITING:
+                    self._hurry.set()
         if self._dropped:
             text = f"{self._dropped} records were dropped: the writer was behind"
             job.events.append(Event("dropped", text, "", {"records": self._dropped}))
             self._dropped = 0
         self._queue.put(job)
+        # What devices saw may be an alarm.
+        if job.checks or 2 * self._queue.qsize() >= MOST_WAITING:
+            self._hurry.set()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all jobs so far are records; whether that was in time."""
@@ -90,37 +98,52 @@ class Recorder:
             return True
         done = threading.Event()
         self._queue.put(done)
+        self._hurry.set()
         return done.wait(timeout)
 
     def close(self, timeout: float) -> None:
         """Finish what waits, and take no more."""
         if self._thread is not None:
             self._queue.put(None)
+            self._hurry.set()
             self._thread.join(timeout)
             self._thread = None
         self.writer.close(timeout)
 
     def _work(self) -> None:
-        while True:
+        is_open = True
+        while is_open:
             try:
                 item = self._queue.get(timeout=BEAT_SECONDS)
             except Empty:
                 self._place.beat()
                 continue
-            if item is None:
-                return
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
+            self._hurry.wait(GATHER_SECONDS)
+            self._hurry.clear()
+            is_open = self._take(item)
+            while is_open and not self._queue.empty():
+                is_open = self._take(self._queue.get())
             try:
-                # What overflows here is told by its numbers; a user who makes warnings errors must not notice.
-                with np.errstate(all="ignore"):
-                    for entry in self._scribe.records(item):
-                        self.writer.write(entry)
-                self._place.publish(item)
                 self.requests.extend(self._place.asked())
                 self._place.beat()
             except Exception as error:  # noqa: BLE001 - told by the guard; the thread goes on
-                self._failed("making records", error)
-            finally:
-                self._logged_done += bool(item.collected)
+                self._failed("requests", error)
+
+    def _take(self, item: Job | threading.Event | None) -> bool:
+        """Do what was put into the queue; False when that was its end."""
+        if item is None:
+            return False
+        if isinstance(item, threading.Event):
+            item.set()
+            return True
+        try:
+            # What overflows here is told by its numbers; a user who makes warnings errors must not notice.
+            with np.errstate(all="ignore"):
+                for entry in self._scribe.records(item):
+                    self.writer.write(entry)
+            self._place.publish(item)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed("making records", error)
+        finally:
+            self._logged_done += bool(item.collected)
+        return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradtui.torch.watching.calls import on_gradient
-from gradtui.torch.watching.gradients import Gradients, after_backward
+from gradtui.torch.watching.gradients import Gradients, Reading
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.values import measurable
 
@@ -30,7 +30,6 @@ def is_reduced(owned: Sequence[Owned], world: int) -> bool:
 class ReducedGradients(Gradients):
     """Reads all gradients at the end of each backward pass."""
 
-    _is_awaited = False
     _output: Any = None
 
     def after_forward(self, output: object) -> None:
@@ -45,14 +44,23 @@ class ReducedGradients(Gradients):
                 return
 
     def accumulated(self, number: int, gradient: torch.Tensor) -> None:  # noqa: ARG002 - as inherited
-        """See `Gradients`; nothing is read yet."""
-        self._begins(None)
+        """See `Gradients`; it is read with all others."""
+        self.begins()
 
     def forget(self) -> None:
         """See `Gradients`."""
         super().forget()
-        self._is_awaited = False
         self._let_go()
+
+    def read(self) -> None:
+        """See `Gradients`; all are read, as reducers leave them."""
+        for number, item in enumerate(self.parameters.owned):
+            gradient = item.tensor.grad
+            values = measurable(gradient) if gradient is not None else None
+            if gradient is not None and values is not None:
+                reading = Reading(gradient)
+                self.readings[number] = self._read(number, reading, values, full=self.full)
+        self.gather()
 
     def _let_go(self) -> None:
         if self._output is not None:
@@ -60,28 +68,12 @@ class ReducedGradients(Gradients):
             self._output = None
 
     def _begins(self, _: object) -> None:
-        if self._is_awaited or not self.active:
+        if not self.active:
             return
         try:
-            self._is_awaited = True
-            self.on_first()
-            after_backward(self._is_over)
+            self.begins()
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         self._guard.failed("backward", error)
-
-    def _is_over(self) -> None:
-        self._is_awaited = False
-        if not self.active:
-            return
-        try:
-            for number, item in enumerate(self.parameters.owned):
-                gradient = item.tensor.grad
-                values = measurable(gradient) if gradient is not None else None
-                if gradient is not None and values is not None:
-                    self.readings[number] = self._read(number, gradient, values, full=self.full)
-            self._read_waiting()
-        except Exception as error:  # noqa: BLE001 - as above
-            self._guard.failed("after the backward pass", error)

@@ -60,6 +60,7 @@ class Sentinel:
         usual: inputs that were not finite where the output was: masks, which are no news.
         turned: whether anything turned non-finite in this step.
         after: the module whose output was looked at last in this forward pass, and was finite; "" before the first.
+        catch_up: looks at what waits to be looked at: it came before, and is told before.
     """
 
     def __init__(self, guard: Guard, late: Late) -> None:
@@ -69,6 +70,7 @@ class Sentinel:
         self.turned = False
         self.after = ""
         self.on_turn: Callable[[], None] = lambda: None
+        self.catch_up: Callable[[], None] = lambda: None
         self.active = True
         self.guard = guard
         self.bad: dict[Name, bool] = {}
@@ -91,6 +93,7 @@ class Sentinel:
             given = [] if site.path else self._given(call, module, args)
             self.check(site, call, module, "output", slot, data, site.path, given)
         elif _is_broken(data):
+            self.catch_up()
             inputs = self._inputs(site, call, module, args, data)
             self.suspect(site, call, module, "output", slot, data, inputs)
         else:
@@ -277,6 +280,7 @@ class _Gradient:
                     self.site, self.call, self.module, "output gradient", self.slot, data
                 )
             elif _is_broken(data):
+                sentinel.catch_up()
                 sentinel.suspect(
                     self.site, self.call, self.module, "output gradient", self.slot, data
                 )

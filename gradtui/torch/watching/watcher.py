@@ -154,7 +154,7 @@ class Watcher:
 
     def _begin(self) -> None:
         """A forward pass of the training begins: a new step, or one more of the same."""
-        if self._begun and not self._stepped and self.gradients.readings:
+        if self._begun and not self._stepped and self.gradients.were_made():
             self._look_for_other_steps()
         if self._stepped:
             self.finish_step()
@@ -383,7 +383,7 @@ class Watcher:
 
     def close(self) -> None:
         """Nothing comes any more: what the last step found goes to the writer."""
-        if self._begun and not self._stepped and self.gradients.readings:
+        if self._begun and not self._stepped and self.gradients.were_made():
             self._look_for_other_steps()
             if not self._stepped:
                 self._take_accumulated()

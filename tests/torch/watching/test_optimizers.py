@@ -183,3 +183,49 @@ def test_a_skipped_step_that_is_recorded_in_full_has_the_gradients_as_they_were(
             scaler.update()
     assert [step for step, _ in watched.events("skipped")] == [0]
     assert watched.stats(0, "b", "raw gradient", "weight")["l2"] == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize("log_freq", [1, 10])
+def test_a_gradient_that_is_used_up_within_the_backward_pass(log_freq):
+    """A step of each parameter as soon as its gradient is there, which is given back at once."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    norms = []
+
+    def use(parameter):
+        norms[-1][id(parameter)] = parameter.grad.norm().item()
+        with torch.no_grad():
+            parameter -= 0.1 * parameter.grad
+        parameter.grad = None
+
+    with Watched(model, log_freq=log_freq) as watched:
+        for parameter in model.parameters():
+            parameter.register_post_accumulate_grad_hook(use)
+        for _ in range(5):
+            norms.append({})
+            model(torch.ones(1, 3)).sum().backward()
+    for step, wanted in enumerate(norms):
+        for path, part in enumerate(model):
+            found = watched.number(step, str(path), "gradient", "l2", "weight")
+            assert found == pytest.approx(wanted[id(part.weight)], rel=1e-5)
+
+
+@pytest.mark.parametrize("log_freq", [1, 10])
+def test_a_gradient_that_is_clipped_within_the_backward_pass(log_freq):
+    """What our hook met is the raw gradient, whatever hooks behind it do."""
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def halve(parameter):
+        parameter.grad.mul_(0.5)
+
+    with Watched(model, optimizer, log_freq=log_freq) as watched:
+        model.weight.register_post_accumulate_grad_hook(halve)
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(torch.ones(1, 3)).sum().backward()
+            optimizer.step()
+    whole = 6**0.5
+    for step in range(4):
+        assert watched.number(step, "", "gradient", "l2", "weight") == pytest.approx(whole / 2)
+        assert watched.number(step, "", "raw gradient", "l2", "weight") == pytest.approx(whole)
