@@ -135,7 +135,7 @@ def test_fifty_thousand_modules_on_the_screen(tmp_path, say):
         terminal.wait_for(lambda t: "step 19" in t.text, 60)
         terminal.settle(3.0)
         for what, text in (
-            ("move", "jjkkjj"),
+            ("move", "jkjkjk"),
             ("unfold and fold", " " * 4),
             ("page", "JKJK"),
             ("all", "****"),

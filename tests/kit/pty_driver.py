@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import signal
 import struct
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 PATIENCE = 60.0
+_ONLY_MOVES = re.compile(rb"(\x1b\[\d+;\d+H)+")
 
 
 class TimedOut(AssertionError):
@@ -251,14 +253,16 @@ class Terminal:
     def cost(self, keys: str, quiet: float = 0.15) -> Cost:
         """Type, wait until the screen is quiet, and tell what came.
 
-        The seconds end with the last byte: what the emulator makes of the bytes comes after that.
+        The seconds end with the last byte that shows anything: what the emulator makes of the bytes comes after that, and
+        a move of the cursor alone, which is hidden, is not seen.
         """
         start = time.monotonic()
         self.send(keys)
         last, came = start, bytearray()
         while True:
             if data := self._receive(quiet):
-                last = time.monotonic()
+                if not _ONLY_MOVES.fullmatch(data):
+                    last = time.monotonic()
                 came += data
             elif came or time.monotonic() - start > 2.0:
                 self._show(bytes(came))

@@ -52,14 +52,23 @@ def lines_due(screen: Screen[Any]) -> Lines:
         return Lines(())
 
 
+def lay_out(screen: Screen[Any]) -> None:
+    """Lay a screen out and paint it, as Textual would after two ticks of a timer."""
+    for widget in _below(screen):
+        widget._layout_required = False
+    screen._refresh_layout()
+
+
 def _wants_more(screen: Screen[Any]) -> bool:
+    return any(getattr(widget, name) for widget in _below(screen) for name in _DUE)
+
+
+def _below(screen: Screen[Any]) -> Iterator[Widget]:
     left: list[Widget] = [screen]
     while left:
         widget = left.pop()
-        if any(getattr(widget, name) for name in _DUE):
-            return True
+        yield widget
         left.extend(widget._nodes)
-    return False
 
 
 def _lies_open(widget: Widget, visible: dict[Widget, tuple[Region, Region]]) -> bool:

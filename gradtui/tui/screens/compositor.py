@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, ReturnType
 
 from gradtui.tui.render.cells import COLOR_SYSTEMS, Shadow, cells_of
-from gradtui.tui.screens.at_once import Lines, lines_due
+from gradtui.tui.screens.at_once import Lines, lay_out, lines_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +132,11 @@ class SparseApp(App[ReturnType]):
             found = lines_due(screen)
             if found.lines:
                 self._display(screen, found)
+
+    def lay_out_now(self) -> None:
+        """Lay the screen out at once, and send what that changes."""
+        if self.sparse and not self._batch_count and self.message_queue_size == 0:
+            lay_out(self.screen)
 
     def repaint_all(self) -> None:
         """Send the whole screen again, whatever was written over it by others."""

@@ -155,6 +155,11 @@ class Shell(Screen[Any]):
         if self.workspace is not None:
             self.workspace.look_ahead()
 
+    def _show_now(self) -> None:
+        """Show what a line did that was typed: the keys stand in its place again."""
+        if isinstance(self.app, SparseApp) and self.is_active:
+            self.app.lay_out_now()
+
     def on_resized(self) -> None:
         """A view has another size."""
         if self.workspace is not None:
@@ -165,12 +170,14 @@ class Shell(Screen[Any]):
         if self.workspace is not None:
             self.workspace.prompt_closed()
             self.workspace.answered(message.kind, message.text)
+            self._show_now()
 
     def on_prompt_left(self, _message: Prompt.Left) -> None:
         """A prompt was left."""
         if self.workspace is not None:
             self.workspace.prompt_closed()
             self.workspace.draw()
+            self._show_now()
 
     def on_heatmap_picked(self, message: Heatmap.Picked) -> None:
         """A cell was clicked."""

@@ -115,7 +115,6 @@ class Prompt(Horizontal):
 
     DEFAULT_CSS = """
     Prompt { height: 1; display: none; }
-    Prompt.open { display: block; }
     Prompt > Static { width: auto; height: 1; }
     Prompt > #completions { width: auto; max-width: 50%; color: $text-muted; }
     """
@@ -156,7 +155,7 @@ class Prompt(Horizontal):
     @property
     def is_open(self) -> bool:
         """Whether it waits for text."""
-        return self.has_class("open")
+        return self.display
 
     def compose(self) -> ComposeResult:
         """Lay out the label, the input and the completions."""
@@ -176,7 +175,7 @@ class Prompt(Horizontal):
         line.cursor_blink = False
         with self.prevent(Input.Changed):
             line.offer(ask.value)
-        self.add_class("open")
+        self.display = True
         line.focus()
 
     def insert(self, text: str) -> None:
@@ -185,7 +184,7 @@ class Prompt(Horizontal):
 
     def close(self) -> None:
         """Close it; what was typed is forgotten."""
-        self.remove_class("open")
+        self.display = False
         self.screen.set_focus(None)
 
     def on_input_changed(self, event: Input.Changed) -> None:

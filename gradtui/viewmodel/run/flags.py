@@ -32,29 +32,38 @@ class Flags:
     Attributes:
         own: the findings of each node that has some, the worst first.
         worst: intp [n]: how severe the worst at or below each node is.
-        findings: all of them, worst first.
+        findings: all of them, worst first; ``nodes`` are those of each, intp [k], ascending.
     """
 
     own: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
     worst: Indices = field(default_factory=lambda: np.zeros(1, np.intp))
     findings: tuple[Finding, ...] = ()
+    nodes: tuple[Indices, ...] = ()
 
     def at(self, node: int) -> tuple[Finding, ...]:
         """Return the findings about a node itself."""
         return self.own.get(node, ())
 
     def below(self, node: int, end: int) -> tuple[Finding, ...]:
-        """Return the findings about a node and what is below it, the worst first."""
-        found = [f for k, group in self.own.items() if node <= k < end for f in group]
-        return tuple(sorted(found, key=lambda f: (-RANKS[f.severity], not f.ongoing, f.since)))
+        """Return the findings about a node and what is below it, each once, the worst first."""
+        found = []
+        for finding, nodes in zip(self.findings, self.nodes, strict=True):
+            place = int(nodes.searchsorted(node))
+            if place < len(nodes) and nodes[place] < end:
+                rank = -RANKS[finding.severity], not finding.ongoing, finding.since
+                found.append((*rank, int(nodes[place]), finding))
+        return tuple(finding for *_, finding in sorted(found, key=lambda each: each[:4]))
 
 
 def flags_of(tree: ModuleTree, findings: tuple[Finding, ...]) -> Flags:
     """Return the findings by node; what is about no module of the tree stands at the nearest one above."""
     own: dict[int, list[Finding]] = {}
+    places = []
     for finding in findings:
-        for path in dict.fromkeys(finding.paths):
-            own.setdefault(nearest(tree, path), []).append(finding)
+        nodes = [nearest(tree, path) for path in dict.fromkeys(finding.paths)]
+        for node in dict.fromkeys(nodes):
+            own.setdefault(node, []).append(finding)
+        places.append(read_only(np.unique(np.array(nodes, np.intp))))
     severity = np.zeros(len(tree), np.intp)
     for node, found in own.items():
         severity[node] = max(RANKS[finding.severity] for finding in found)
@@ -62,6 +71,7 @@ def flags_of(tree: ModuleTree, findings: tuple[Finding, ...]) -> Flags:
         {node: tuple(found) for node, found in own.items()},
         read_only(below_max(tree, severity)),
         findings,
+        tuple(places),
     )
 
 
