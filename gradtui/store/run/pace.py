@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 # Seconds between two views, at least: a record waits for half of them, and each view costs the screen some milliseconds.
-_SHORTEST = 0.22
+_SHORTEST = 0.24
 _LONGEST = 1.0
 # The share of a core that following may take while the run goes on; a large model is told less often.
 _SHARE = 0.03
