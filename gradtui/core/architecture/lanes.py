@@ -6,6 +6,7 @@ inputs closes the lanes that end there. The drawing cannot drift from its rows, 
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ class LaneRow:
 
     Attributes:
         lane: the row's own lane; -1 where the row is no node.
-        open: for each lane whether a value runs on below this row.
+        open: for each lane whether a value runs on below this row; the last of more than `MOST` tells of all beyond.
         taken: lanes that the row takes values from.
         ended: lanes among them that end here.
     """
@@ -52,41 +53,73 @@ def lanes(
         if 0 <= source < target < rows:
             takes[target].add(source)
             last[source] = max(last[source], target)
-    columns: list[int] = []
+    columns = _Columns()
     where = [-1] * rows
     found: list[LaneRow] = []
     for row in range(rows):
         if nodes and not nodes[row]:
-            found.append(LaneRow(-1, tuple(producer >= 0 for producer in columns)))
+            found.append(LaneRow(-1, columns.open))
             continue
         taken = sorted({where[source] for source in takes[row]})
         ended = [where[source] for source in takes[row] if last[source] == row]
         for lane in ended:
-            columns[lane] = -1
-        lane = min(ended) if ended else _free(columns, taken[-1] + 1 if taken else 0)
-        if lane == len(columns):
-            columns.append(-1)
+            columns.end(lane)
+        lane = min(ended) if ended else columns.free(taken[-1] + 1 if taken else 0)
         where[row] = lane
         if last[row] >= 0:
-            columns[lane] = row
-        while columns and columns[-1] < 0:
-            columns.pop()
+            columns.begin(lane)
         found.append(
-            LaneRow(
-                lane,
-                tuple(producer >= 0 for producer in columns),
-                tuple(taken),
-                tuple(sorted(set(ended) - {lane})),
-            )
+            LaneRow(lane, columns.open, tuple(taken), tuple(sorted(set(ended) - {lane})))
         )
     return tuple(found)
 
 
-def _free(columns: Sequence[int], start: int) -> int:
-    for lane in range(start, len(columns)):
-        if columns[lane] < 0:
-            return lane
-    return max(len(columns), start)
+class _Columns:
+    """Which lanes hold a value; of very many values no row looks at each."""
+
+    def __init__(self) -> None:
+        # Lanes up to the last that was ever used, and which of them are free, ascending.
+        self._near = [False] * MOST
+        self._far = 0
+        self._count = 0
+        self._free: list[int] = []
+        self._open: tuple[bool, ...] | None = ()
+
+    @property
+    def open(self) -> tuple[bool, ...]:
+        """As `LaneRow` has it."""
+        if self._open is None:
+            cells = [*self._near, self._far > 0]
+            while cells and not cells[-1]:
+                cells.pop()
+            self._open = tuple(cells)
+        return self._open
+
+    def free(self, start: int) -> int:
+        """The leftmost lane from one on that holds nothing."""
+        place = bisect_left(self._free, start)
+        return self._free[place] if place < len(self._free) else max(self._count, start)
+
+    def begin(self, lane: int) -> None:
+        """A value runs on in a lane."""
+        if lane < self._count:
+            del self._free[bisect_left(self._free, lane)]
+        else:
+            self._free.extend(range(self._count, lane))
+            self._count = lane + 1
+        self._put(lane, is_open=True)
+
+    def end(self, lane: int) -> None:
+        """A lane's value ends; once for each that began."""
+        insort(self._free, lane)
+        self._put(lane, is_open=False)
+
+    def _put(self, lane: int, *, is_open: bool) -> None:
+        self._open = None
+        if lane < MOST:
+            self._near[lane] = is_open
+        else:
+            self._far += 1 if is_open else -1
 
 
 @dataclass(frozen=True, slots=True)
