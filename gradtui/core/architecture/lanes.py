@@ -68,9 +68,7 @@ def lanes(
         where[row] = lane
         if last[row] >= 0:
             columns.begin(lane)
-        found.append(
-            LaneRow(lane, columns.open, tuple(taken), tuple(sorted(set(ended) - {lane})))
-        )
+        found.append(LaneRow(lane, columns.open, tuple(taken), tuple(sorted(set(ended) - {lane}))))
     return tuple(found)
 
 
