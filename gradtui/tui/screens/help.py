@@ -47,6 +47,15 @@ _RUN_SYMBOLS: tuple[TextLine, ...] = (
 )  # fmt: skip
 
 
+_GRAPH_SYMBOLS: tuple[TextLine, ...] = (
+    line((" of an architecture", "title")),
+    line("   ◆ a layer or operation   ▸ folded   ⊕ several inputs   ◡ the turn   ×8 alike"),
+    line("   lines on the left run from a row to those that take from it"),
+    line("   the bar is a row's share of the hottest; tab chooses by what"),
+    line("   the right edge is the whole list: ░▒▓█ how hot, ▐ what is on the screen"),
+)  # fmt: skip
+
+
 def _entry(key: str, column: int, text: str, width: int) -> tuple[TextLine, ...]:
     """A command and what it does; where that does not fit beside it, below it."""
     room = width - column - 5
@@ -115,6 +124,8 @@ def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
     else:
         rows += _side_by_side(entries, room)
     symbols = (*_RUN_SYMBOLS, (), *_SYMBOLS) if view in RUNS else _SYMBOLS
+    if view == "architecture":
+        symbols = _GRAPH_SYMBOLS
     return tuple(clip(text, width) for text in (*rows, (), *symbols))
 
 
