@@ -103,6 +103,8 @@ def _add_unreached(
         for k in range(len(parts))
     }
     rows = dict(calls)
+    # By identity: a parameter of two names stands in by one of them.
+    known = {id(one): state[name] for name, one in model.named_parameters() if name in state}
     for path, module in model.named_modules():
         if path in reached or (path in above and not module._parameters):  # noqa: SLF001 - own ones
             continue
@@ -119,11 +121,10 @@ def _add_unreached(
         draft.parent = rows[parent].number if path and parent in rows else -1
         draft.leaf = not module._modules  # noqa: SLF001
         draft.extra = module.extra_repr() if draft.leaf else ""
-        prefix = f"{path}." if path else ""
-        own = (state.get(prefix + name, one) for name, one in module._parameters.items())  # noqa: SLF001
+        own = [known.get(id(one), one) for one in module._parameters.values()]  # noqa: SLF001
         taken = any(one is not None and id(one) in used for one in own)
         draft.state = "run" if taken else "not run"
-        ledger.count(draft, module)
+        ledger.count_each(draft, own)
         drafts.append(draft)
         rows[path] = draft
 

@@ -89,7 +89,11 @@ class Ledger:
 
     def count(self, draft: Draft, module: nn.Module) -> None:
         """Count a module's own parameters, each where it is met first."""
-        for parameter in module._parameters.values():  # noqa: SLF001 - own ones, without the walk of a generator
+        self.count_each(draft, module._parameters.values())  # noqa: SLF001 - own ones, without the walk of a generator
+
+    def count_each(self, draft: Draft, parameters: Iterable[torch.Tensor | None]) -> None:
+        """Count some parameters for a node, each where it is met first."""
+        for parameter in parameters:
             if parameter is None:
                 continue
             if id(parameter) in self._counted:

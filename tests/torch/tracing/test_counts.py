@@ -152,6 +152,15 @@ def test_parameters_count_once():
     assert rows["unused"].state == "not run"
 
 
+@pytest.mark.parametrize("stage", ["static", "meta", "fake", "real"])
+def test_a_tied_weight_that_was_not_reached_is_counted_once(stage):
+    graph = trace(zoo.Reusing(), torch.randn(2, 5), stage=stage)
+    assert stage == "static" or graph.fault
+    rows = {node.label: node for node in graph.nodes}
+    assert [(rows[k].parameters, rows[k].shared) for k in "ab"] == [(42, 0), (6, 36)]
+    assert sum(node.parameters for node in graph.nodes) == graph.totals.parameters == 78
+
+
 def test_a_tied_head_and_a_vit():
     gpt = zoo.GPT()
     graph = trace(gpt, "2x16:int64")
