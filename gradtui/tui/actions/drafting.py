@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
     from gradtui.viewmodel.architecture.table import ArchitectureView
 
+MOST_OPENINGS: Final = 256
+"""Rows that are opened one in the other to come to a name that is looked for."""
+
 
 def _moved(rows: int) -> Callable[[Desk, int], None]:
     def move(desk: Desk, count: int) -> None:
@@ -248,7 +251,7 @@ def _opened(desk: Desk, wanted: str) -> list[int]:
     )
     if found is None:
         return []
-    for _ in range(64):
+    for _ in range(MOST_OPENINGS):
         view = shown(desk)
         row = int(view.layout.row_of[found.number])
         if row < 0 or view.layout.rows[row].role not in ("folded", "repeat"):

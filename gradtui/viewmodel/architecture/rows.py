@@ -122,6 +122,8 @@ class Layout:
 
 
 MOST_SKIPS: Final = 1000
+MOST_OPENED: Final = 500
+"""Calls alike that one key opens: thousands of rows alike tell nothing more, and a person waits for them."""
 _NO_ROW: Final = -1
 
 
@@ -178,7 +180,7 @@ class Rows:
             node = graph.nodes[number]
             depth = graph.depths[number]
             members = () if single else self._runs.get(number, ())
-            if node.leaf and any(heads[member] != member for member in members):
+            if node.leaf and not _among_themselves(members, heads):
                 # Some of them are shown with others: each stands for itself.
                 waiting.extend((member, True) for member in reversed(members))
                 continue
@@ -187,7 +189,7 @@ class Rows:
                 yield self._folded(node, depth, key, members), -1
                 continue
             if members:
-                waiting.extend((member, True) for member in reversed(members))
+                waiting.extend(self._opened(members))
                 continue
             if node.leaf:
                 yield self._leaf(node, depth), heads[number] if heads[number] != number else -1
@@ -202,6 +204,15 @@ class Rows:
             if node.parameters or node.shared or (node.flops and number):
                 yield self._own(node, depth, key), -1
             waiting.extend((child, False) for child in reversed(self._siblings(number)))
+
+    def _opened(self, members: tuple[int, ...]) -> list[tuple[int, bool]]:
+        """Calls alike that were opened, the last first: so many, and one row for the rest."""
+        shown, rest = members[:MOST_OPENED], members[MOST_OPENED:]
+        waiting = [(member, True) for member in reversed(shown)]
+        if rest:
+            self._runs[rest[0]] = rest
+            waiting.insert(0, (rest[0], False))
+        return waiting
 
     def _siblings(self, parent: int) -> list[int]:
         """What a call made, calls alike by their first."""
@@ -278,6 +289,12 @@ class Rows:
         # One number an edge sorts as the pair does, and much faster.
         marks = np.unique(source[between] * rows + target[between])
         return np.stack(np.divmod(marks, max(rows, 1)), axis=1)
+
+
+def _among_themselves(members: tuple[int, ...], heads: tuple[int, ...]) -> bool:
+    """Whether calls alike are shown with one another, if they are with any."""
+    inside = set(members)
+    return all(heads[member] in inside for member in members)
 
 
 def key_of(node: GraphNode) -> str:
