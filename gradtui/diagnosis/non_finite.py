@@ -9,6 +9,7 @@ import numpy as np
 
 from gradtui.core.run.keys import PARAMETER_ROLES, Role, SeriesKey
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.learning_rate import rise_of_rate
 from gradtui.diagnosis.words import called, others, percent, place, short
 
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
     )
     rank = f" on rank {first.rank}" if evidence.run.world > 1 and first.rank >= 0 else ""
     entered = _entered(spoilt, first)
+    is_batch = key.role == "input" and not key.path
+    rose = "" if is_batch else rise_of_rate(evidence, first.step, first.step)
     return Finding(
         "non-finite",
         "bad",
@@ -177,8 +180,9 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
         called(key),
         first.step,
         f"{first.word} first in the {here}" + (f", on the way {way}." if way else "."),
-        f"step {first.step}{rank}{whole}{entered}; {len(also)} more module{'' if len(also) == 1 else 's'} at that step or later",
-        _advice(first),
+        f"step {first.step}{rank}{whole}{entered}; {len(also)} more module{'' if len(also) == 1 else 's'} at that step or later{rose}",
+        ("Try a lower learning rate from the checkpoint before it rose. Else: " if rose else "")
+        + _advice(first),
         also=also,
         series=(key,),
         rank=first.rank if evidence.run.world > 1 else -1,

@@ -33,6 +33,19 @@ def test_a_learning_rate_without_end_is_named():
     assert "the learning rate grows all the time" in found[0].why
 
 
+@pytest.mark.parametrize("rises", [False, True])
+def test_a_value_that_is_lost_after_a_jump_of_the_learning_rate_names_it(rises):
+    training = deep(6)
+    lost = SeriesKey("body.2", "gradient", "nan", "weight")
+    training.numbers[lost] = np.where(training.t < 222, 0.0, 4.0)
+    training.numbers[SeriesKey("", "run", "value", "lr")] = np.where(
+        (training.t < 220) | (not rises), 0.001, 0.3
+    )
+    (found,) = (f for f in diagnose(training.run()) if f.rule == "non-finite")
+    assert found.why.endswith("; lr rose from 0.001 to 0.3 at step 220") is rises
+    assert found.advice.startswith("Try a lower learning rate") is rises
+
+
 @pytest.mark.parametrize("steps", [250, 300, 500, 1500])
 def test_a_jump_of_the_learning_rate_is_named_as_long_as_the_explosion_stands(steps):
     training = deep(6, steps=steps)

@@ -50,7 +50,7 @@ def lanes(
     takes: list[set[int]] = [set() for _ in range(rows)]
     last = [-1] * rows
     for source, target in edges:
-        if 0 <= source < target < rows:
+        if 0 <= source < target < rows and not (nodes and not (nodes[source] and nodes[target])):
             takes[target].add(source)
             last[source] = max(last[source], target)
     columns = _Columns()

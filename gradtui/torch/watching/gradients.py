@@ -9,6 +9,7 @@ one that was, by clipping or unscaling, is read a second time, and its first rea
 from __future__ import annotations
 
 import math
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +69,8 @@ class Gradients:
         readings: of this step, as they were accumulated.
         used: those that the last optimizer stepped with.
         changing: whether anything between backward pass and step ever changed a gradient.
-        at_once: whether gradients are read within the backward pass: where somebody takes or changes them there, and
-            in the first pass, which tells whether somebody does.
+        at_once: whether all gradients are read within the backward pass: where somebody takes or changes them there,
+            and in the first step, which tells whether somebody does.
         trusting: whether versions tell of every change; not where they were seen to miss one (writes through
             ``.data``), nor with several processes, whose reducers write unseen.
     """
@@ -88,6 +89,7 @@ class Gradients:
         self.changing = False
         self.trusting = True
         self.at_once = self._is_first = True
+        self._is_changed = False
         self.active = True
         self.full = False
         self.on_first: Callable[[], None] = lambda: None
@@ -97,7 +99,8 @@ class Gradients:
         self._handles: dict[int, Any] = {}
         self._accumulated: dict[int, Reading] = {}
         self._waiting: list[tuple[Reading, torch.Tensor, Name]] = []
-        self._is_awaited = False
+        # Of the pass whose end is awaited; -1 for none.
+        self._awaited = -1
 
     def listen(self) -> None:
         """Set a hook on each parameter that is trained and has none."""
@@ -116,8 +119,7 @@ class Gradients:
         for handle in self._handles.values():
             handle.remove()
         self._handles.clear()
-        self.readings.clear()
-        self.used.clear()
+        self.forget()
         self.listen()
 
     def remove(self) -> None:
@@ -132,33 +134,40 @@ class Gradients:
 
     def forget(self) -> None:
         """A step is over."""
+        if self._is_first and self.readings:
+            self._is_first, self.at_once = False, self._is_changed
         self.readings.clear()
         self.used.clear()
         self._accumulated.clear()
         self._waiting.clear()
-        self._is_awaited = False
+        self._awaited = -1
 
-    def accumulated(self, number: int, gradient: torch.Tensor) -> None:
+    def accumulated(self, number: int, parameter: torch.Tensor, gradient: torch.Tensor) -> None:
         """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
-        self.begins()
+        is_compiled = in_compiled_backward()
+        self.begins(awaits=not is_compiled)
         # Where it comes twice in one backward pass, the second is what counts, and what came after the first came before it.
         self._accumulated.pop(number, None)
         self._accumulated[number] = Reading(gradient)
-        if self.at_once:
+        if self.at_once or is_compiled or _has_hooks_of_others(parameter):
             self.gather()
 
-    def begins(self) -> None:
-        """A backward pass makes gradients; called more than once in one."""
-        if self._is_awaited:
-            return
-        if not self.readings:
+    def begins(self, *, awaits: bool = True) -> None:
+        """A backward pass makes gradients; called more than once in one.
+
+        Args:
+            awaits: whether its end is to be heard of.
+        """
+        if self._awaited == -1 and not self.readings:
             self.on_first()
-        self._is_awaited = True
-        after_backward(self._is_over)
+        run = torch._C._current_graph_task_id()  # noqa: SLF001 - the only way to know
+        if awaits and self._awaited != run:
+            # Not so where a pass raised: another one has another number.
+            self._awaited = run
+            after_backward(self._is_over)
 
     def _is_over(self) -> None:
         """The backward pass is."""
-        self._is_awaited = False
         if not self.active:
             return
         try:
@@ -168,10 +177,29 @@ class Gradients:
 
     def read(self) -> None:
         """Read what a backward pass left."""
-        self.gather()
-        if self._is_first and self.readings:
-            self._is_first = False
-            self.at_once = not all(reading.is_current for reading in self.readings.values())
+        if self._is_first:
+            changed = (not reading.is_current for reading in self.readings.values())
+            self._is_changed = self._is_changed or any(changed)
+        self.at_once = self._read_accumulated() or self.at_once
+        self._read_waiting()
+
+    def _read_accumulated(self) -> bool:
+        """Read what was accumulated; whether some of it is gone or changed already."""
+        is_changed = False
+        accumulated, self._accumulated = self._accumulated, {}
+        for number, reading in accumulated.items():
+            gradient = reading.reference()
+            values = measurable(gradient) if gradient is not None else None
+            if gradient is None or not reading.holds(gradient):
+                is_changed = True
+                # What is known of it is of an earlier pass.
+                self.readings.pop(number, None)
+            elif values is not None:
+                # A device cannot be asked whether a gradient is still what it was, so it is read again before the
+                # step: in full, if at all, then.
+                full = self.full and not self._meter.late.is_remote(values)
+                self.readings[number] = self._read(number, reading, values, full=full)
+        return is_changed
 
     def were_made(self) -> bool:
         """Whether there are gradients of this step."""
@@ -180,17 +208,7 @@ class Gradients:
 
     def gather(self) -> None:
         """Read what was accumulated and not read yet."""
-        accumulated, self._accumulated = self._accumulated, {}
-        for number, reading in accumulated.items():
-            gradient = reading.reference()
-            values = measurable(gradient) if gradient is not None else None
-            if gradient is None or not reading.holds(gradient):
-                self.at_once = True
-            elif values is not None:
-                # A device cannot be asked whether a gradient is still what it was, so it is read again before the
-                # step: in full, if at all, then.
-                full = self.full and not self._meter.late.is_remote(values)
-                self.readings[number] = self._read(number, reading, values, full=full)
+        self._read_accumulated()
         self._read_waiting()
 
     def before_step(
@@ -330,6 +348,21 @@ def after_backward(work: Callable[[], None]) -> None:
     engine.queue_callback(lambda: engine.queue_callback(work))
 
 
+def in_compiled_backward() -> bool:
+    """Whether the backward pass is one that torch compiles: nothing can be queued behind that."""
+    compiled = sys.modules.get("torch._dynamo.compiled_autograd")
+    return compiled is not None and bool(
+        getattr(compiled, "compiled_autograd_enabled", False)
+        or getattr(compiled, "in_compiled_autograd_region", False)
+    )
+
+
+def _has_hooks_of_others(parameter: torch.Tensor) -> bool:
+    """Whether others are told of a parameter's gradient, too: they may use it up, or write to it, at once."""
+    hooks = getattr(parameter, "_post_accumulate_grad_hooks", None)
+    return hooks is not None and len(hooks) > 1
+
+
 class _Accumulated:
     """The hook of one parameter; a copy or a pickle of the parameter goes without."""
 
@@ -343,6 +376,6 @@ class _Accumulated:
         if not gradients.active or parameter.grad is None:
             return
         try:
-            gradients.accumulated(self.number, parameter.grad)
+            gradients.accumulated(self.number, parameter, parameter.grad)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             gradients._guard.failed("gradient of a parameter", error)  # noqa: SLF001 - one thing in two

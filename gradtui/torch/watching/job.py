@@ -179,7 +179,11 @@ class Scribe:
 
 
 def _norms_of(update: Update) -> dict[int, float]:
-    """‖after − before‖₂ and ‖before‖₂ of each parameter, by column; over finite values."""
+    """‖after − before‖₂ and ‖before‖₂ of each parameter, by column.
+
+    Of a sample they are estimates for the whole parameter: times √(values / values in the sample), so that they add up
+    over parameters. They are over finite values, and NaN where there is none; 0 of an empty parameter.
+    """
     before, after = (
         np.concatenate([np.zeros(0), *map(values_of, part)], dtype=np.float64)
         for part in (update.before, update.after)
@@ -189,12 +193,15 @@ def _norms_of(update: Update) -> dict[int, float]:
     # An empty range would take the value at its start.
     full = np.flatnonzero(sizes)
     starts = (np.cumsum(sizes) - sizes)[full]
+    scales = np.sqrt(np.array(update.wholes, np.float64)[full] / sizes[full])
     found: dict[int, float] = {}
     for offset, values in enumerate((change, before)):
         norms = np.zeros(len(sizes))
         if len(full):
-            squares = np.square(np.where(np.isfinite(values), values, 0.0))
-            norms[full] = np.sqrt(np.add.reduceat(squares, starts))
+            finite = np.isfinite(values)
+            squares = np.add.reduceat(np.square(np.where(finite, values, 0.0)), starts)
+            some = np.add.reduceat(finite, starts, dtype=np.intp) > 0
+            norms[full] = np.where(some, np.sqrt(squares) * scales, np.nan)
         for column, norm in zip(update.columns, norms.tolist(), strict=True):
             if column >= 0:
                 found[column + offset] = norm

@@ -46,7 +46,7 @@ class Parameters:
         """Read these from now on."""
         self.owned = tuple(owned)
         self._number = {id(item.tensor): k for k, item in enumerate(self.owned)}
-        self._views: dict[int, tuple[tuple[int, int], torch.Tensor]] = {}
+        self._views: dict[int, tuple[tuple[int, int], tuple[torch.Tensor, int]]] = {}
         self._norm_columns: dict[tuple[int, Role], int] = {}
 
     def numbers_of(self, tensors: Sequence[torch.Tensor]) -> list[int]:
@@ -108,26 +108,24 @@ class Parameters:
 
         Those without a gradient are left out, unless ``every``.
         """
-        there, tensors = [], []
-        for number in numbers:
-            tensor = self.owned[number].tensor
-            if every or self.owned[number].tensor.grad is not None:
-                there.append(number)
-                tensors.append(self._part(number, tensor, sample))
-        return Before(there, tensors, sample)
+        there = [k for k in numbers if every or self.owned[k].tensor.grad is not None]
+        return Before(there, [self._part(k, self.owned[k].tensor, sample) for k in there], sample)
 
     def after_step(self, before: Before, numbers: Collection[int]) -> Update:
         """What a step changed of some of the parameters, for the writer to reckon with."""
         # Looked for again: a step may have given a parameter other memory.
-        views = [self._part(k, self.owned[k].tensor, before.sample) for k in before.numbers]
+        parts = [self._part(k, self.owned[k].tensor, before.sample) for k in before.numbers]
         return Update(
             [
-                self._update_column(number, bool(before.sample)) if number in numbers else -1
-                for number in before.numbers
+                self._update_column(number, is_sampled=size < whole) if number in numbers else -1
+                for number, size, whole in zip(
+                    before.numbers, before.sizes, before.wholes, strict=True
+                )
             ],
             before.sizes,
+            before.wholes,
             before.values,
-            _copies(views),
+            _copies([view for view, _ in parts]),
         )
 
     def first(self, number: int, role: Role, quantities: Sequence[str]) -> int:
@@ -138,51 +136,61 @@ class Parameters:
             column = self._norm_columns[number, role] = self.columns.first(entry)
         return column
 
-    def _update_column(self, number: int, is_sampled: bool) -> int:
+    def _update_column(self, number: int, *, is_sampled: bool) -> int:
         entry = self.columns.entry(
             self.name(number, "update"), UPDATE, sampled=UPDATE if is_sampled else ()
         )
         return self.columns.first(entry)
 
-    def _part(self, number: int, tensor: torch.Tensor, sample: int) -> torch.Tensor:
+    def _part(self, number: int, tensor: torch.Tensor, sample: int) -> tuple[torch.Tensor, int]:
+        """A strided sample of a parameter's values, and how many values there are."""
         address = tensor.data_ptr() if not hasattr(tensor, "to_local") else -1
         known = self._views.get(number)
         if known is not None and known[0] == (address, sample):
             return known[1]
         values = measurable(tensor)
         if values is None:
-            return torch.zeros(0)
+            return torch.zeros(0), 0
         part = sampled(values, sample or max(values.numel(), 1))
         # What had to be copied to be one dimension is no view.
         if address > 0 and part.numel() and _same_storage(part, tensor):
-            self._views[number] = ((address, sample), part)
-        return part
+            self._views[number] = ((address, sample), (part, values.numel()))
+        return part, values.numel()
 
 
 class Before:
     """Parameters as they were before a step."""
 
-    __slots__ = ("numbers", "sample", "sizes", "values")
+    __slots__ = ("numbers", "sample", "sizes", "values", "wholes")
 
-    def __init__(self, numbers: list[int], views: list[torch.Tensor], sample: int) -> None:
+    def __init__(
+        self, numbers: list[int], parts: list[tuple[torch.Tensor, int]], sample: int
+    ) -> None:
         self.numbers, self.sample = numbers, sample
-        self.sizes = [view.numel() for view in views]
-        self.values = _copies(views)
+        self.sizes = [view.numel() for view, _ in parts]
+        self.wholes = [whole for _, whole in parts]
+        self.values = _copies([view for view, _ in parts])
 
 
 class Update:
-    """Parameters before and after a step, of which the writer makes norms."""
+    """Parameters before and after a step, of which the writer makes norms.
 
-    __slots__ = ("after", "before", "columns", "sizes")
+    Attributes:
+        sizes: how many values of each there are; ``wholes``: how many the parameter has.
+    """
+
+    __slots__ = ("after", "before", "columns", "sizes", "wholes")
 
     def __init__(
         self,
         columns: list[int],
         sizes: list[int],
+        wholes: list[int],
         before: Sequence[torch.Tensor | Part],
         after: Sequence[torch.Tensor | Part],
     ) -> None:
-        self.columns, self.sizes, self.before, self.after = columns, sizes, before, after
+        self.columns, self.sizes, self.wholes = columns, sizes, wholes
+        self.before, self.after = before, after
 
     def is_change(self) -> bool:
         """Whether the step changed anything; to be asked before `promised`, and a device is waited for."""
@@ -198,7 +206,7 @@ class Update:
             [late.part(v) if isinstance(v, torch.Tensor) and late.is_remote(v) else v for v in part]
             for part in (self.before, self.after)
         )
-        return Update(self.columns, self.sizes, before, after)
+        return Update(self.columns, self.sizes, self.wholes, before, after)
 
 
 def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:

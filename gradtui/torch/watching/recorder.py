@@ -123,11 +123,6 @@ class Recorder:
             is_open = self._take(item)
             while is_open and not self._queue.empty():
                 is_open = self._take(self._queue.get())
-            try:
-                self.requests.extend(self._place.asked())
-                self._place.beat()
-            except Exception as error:  # noqa: BLE001 - told by the guard; the thread goes on
-                self._failed("requests", error)
 
     def _take(self, item: Job | threading.Event | None) -> bool:
         """Do what was put into the queue; False when that was its end."""
@@ -142,7 +137,9 @@ class Recorder:
                 for entry in self._scribe.records(item):
                     self.writer.write(entry)
             self._place.publish(item)
-        except Exception as error:  # noqa: BLE001 - as above
+            self.requests.extend(self._place.asked())
+            self._place.beat()
+        except Exception as error:  # noqa: BLE001 - told by the guard; the thread goes on
             self._failed("making records", error)
         finally:
             self._logged_done += bool(item.collected)

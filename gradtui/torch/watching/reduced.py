@@ -43,7 +43,7 @@ class ReducedGradients(Gradients):
                 self._output = on_gradient(tensor, self._begins, self._failed)
                 return
 
-    def accumulated(self, number: int, gradient: torch.Tensor) -> None:  # noqa: ARG002 - as inherited
+    def accumulated(self, number: int, parameter: torch.Tensor, gradient: torch.Tensor) -> None:  # noqa: ARG002 - as inherited
         """See `Gradients`; it is read with all others."""
         self.begins()
 

@@ -10,7 +10,7 @@ from gradtui.tui.actions.moving import PAGE
 from gradtui.viewmodel.architecture.choices import HOTS, merge_of
 from gradtui.viewmodel.architecture.columns import sorting
 from gradtui.viewmodel.architecture.figures import short
-from gradtui.viewmodel.architecture.table import architecture_tsv, row_names
+from gradtui.viewmodel.architecture.table import architecture_tsv, has_failed, row_names
 from gradtui.viewmodel.text import printable
 
 if TYPE_CHECKING:
@@ -277,9 +277,10 @@ def _flag(desk: Desk, step: int) -> None:
 
 
 def _is_flagged(view: ArchitectureView, place: int) -> bool:
-    node = view.graph.nodes[view.row(place).number]
+    row = view.row(place)
+    node = view.graph.nodes[row.number]
     known = view.live.get(node.path) if node.kind == "module" else None
-    return node.state == "failed" or node.guessed or bool(known and known.word)
+    return has_failed(view, row) or node.guessed or bool(known and known.word)
 
 
 def baseline(desk: Desk, _count: int) -> None:

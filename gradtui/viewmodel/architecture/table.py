@@ -249,7 +249,7 @@ def architecture_line(
         lead = lead[: room // 2]
     name, classes = row_names(view, row)
     space = max(room - len(lead), 1)
-    failed = _has_failed(view, row)
+    failed = has_failed(view, row)
     mark = (" x failed" if ascii else " ✗ failed") if failed and space > LEAST_FOR_MARK else ""
     space -= len(mark)
     # Of a path the end tells most, of an operation with what was merged into it the beginning.
@@ -274,7 +274,7 @@ def architecture_line(
     return tuple(span for span in spans if span.text)
 
 
-def _has_failed(view: ArchitectureView, row: ArchitectureRow) -> bool:
+def has_failed(view: ArchitectureView, row: ArchitectureRow) -> bool:
     """Whether the forward pass ended in what the row stands for."""
     if row.role == "own":
         # The calls around the failure failed too; where they stand open, the row inside tells it.

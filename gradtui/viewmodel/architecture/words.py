@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel.architecture.figures import shape_text, short
-from gradtui.viewmodel.architecture.table import row_names
+from gradtui.viewmodel.architecture.table import has_failed, row_names
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.text import Span, counted, line, safe_label
 
@@ -98,7 +98,7 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
         line((f"{row.flops:,} FLOPs", "value")),
         line((f"{short(row.bytes)}B", "dim")),
     ]
-    if node.state == "failed":
+    if has_failed(view, row):
         first.insert(1, line(("failed", "bad")))
     elif node.state == "not run":
         first.insert(1, line(("not run", "warn")))

@@ -46,13 +46,11 @@ class Flags:
 
     def below(self, node: int, end: int) -> tuple[Finding, ...]:
         """Return the findings about a node and what is below it, each once, the worst first."""
-        found = []
-        for finding, nodes in zip(self.findings, self.nodes, strict=True):
-            place = int(nodes.searchsorted(node))
-            if place < len(nodes) and nodes[place] < end:
-                rank = -RANKS[finding.severity], not finding.ongoing, finding.since
-                found.append((*rank, int(nodes[place]), finding))
-        return tuple(finding for *_, finding in sorted(found, key=lambda each: each[:4]))
+        return tuple(
+            finding
+            for finding, nodes in zip(self.findings, self.nodes, strict=True)
+            if (place := int(nodes.searchsorted(node))) < len(nodes) and nodes[place] < end
+        )
 
 
 def flags_of(tree: ModuleTree, findings: tuple[Finding, ...]) -> Flags:

@@ -6,6 +6,11 @@ import math
 
 from gradtui.viewmodel.text import number
 
+LEAST_FOR_DECADES = 0.7
+"""Of a decade: from here on 1, 2 and 5 of it are at least two marks."""
+LEAST_FOR_FIVES = 4
+"""Marks from which an axis has room for 1, 2 and 5 of two decades."""
+
 Tick = tuple[float, str]
 """A place on an axis, in its own units, and the words there."""
 
@@ -46,12 +51,19 @@ def step_ticks(first: float, last: float, most: int) -> list[Tick]:
 def log_ticks(low: float, high: float, most: int) -> list[Tick]:
     """Return round values between two base-10 logarithms, as logarithms with their values in words.
 
-    Whole decades, thinned where there are many; round values where there is no more than one.
+    Whole decades, thinned where there are many; 1, 2 and 5 of each where there are few, and round values within one.
     """
     begin, end = math.ceil(low - 1e-9), math.floor(high + 1e-9)
     if end - begin >= 2:
         stride = max(-(-(end - begin + 1) // max(most, 1)), 1)
         return [(float(k), _power(k)) for k in range(begin, end + 1) if k % stride == 0]
+    if high - low >= LEAST_FOR_DECADES:
+        inside = [
+            (math.log10(factor) + k, number(factor * 10.0**k, 7, digits=3))
+            for k in range(math.floor(low), end + 1)
+            for factor in ((1.0, 2.0, 5.0) if most >= LEAST_FOR_FIVES else (1.0, 3.0))
+        ]
+        return [(at, text) for at, text in inside if low - 1e-9 <= at <= high + 1e-9]
     inside = linear_ticks(10.0**low, 10.0**high, most)
     found = [(math.log10(value), text) for value, text in inside if value > 0]
     found = [(place, text) for place, text in found if low - 1e-9 <= place <= high + 1e-9]

@@ -116,3 +116,9 @@ def test_vertical_lines_join(graph):
             elif cell in " ─":
                 assert not goes
         above = row
+
+
+def test_edges_of_rows_that_are_no_nodes_are_left_out():
+    assert lanes(3, [(0, 1), (1, 2), (0, 2)], [True, False, True]) == lanes(
+        3, [(0, 2)], [True, False, True]
+    )

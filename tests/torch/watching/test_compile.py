@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from kit.watched import Watched
 from torch import nn
 
 from gradtui.core.run.keys import SeriesKey
@@ -212,3 +213,28 @@ def test_a_compiled_function_in_a_plain_model(tmp_path):
     whole = read_run(str(tmp_path / "run"))
     assert whole.notes == ()
     assert {key.path for key in whole.run.column("output", "l2").keys} == {"", "linear"}
+
+
+# What torch says of our hooks, which it leaves to Python.
+@pytest.mark.filterwarnings("ignore:Dynamo")
+def test_a_backward_pass_that_is_compiled():
+    """Nothing can be queued behind it: gradients are read within."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    norms = []
+    compiled = torch.compile(backend="eager")
+    with Watched(model, optimizer, log_freq=10) as watched:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = model(torch.ones(2, 4)).square().sum()
+            with dynamo.compiled_autograd._enable(compiled):
+                loss.backward()
+            gradient = model.weight.grad
+            assert gradient is not None
+            norms.append(gradient.norm().item())
+            optimizer.step()
+    assert not watched.problems
+    for step, norm in enumerate(norms):
+        found = watched.number(step, "", "gradient", "l2", "weight")
+        assert found == pytest.approx(norm, rel=1e-5)

@@ -59,7 +59,8 @@ def test_a_run_is_read_back(tmp_path):
     assert len(loss.values) == 12
     assert loss.values[-1] < loss.values[0]
     assert run.series(SeriesKey("0", "update", "ratio", "weight")).values.min() > 0
-    assert run.sampled(SeriesKey("0", "update", "l2", "weight"))
+    # All its values are in the sample: nothing is estimated.
+    assert not run.sampled(SeriesKey("0", "update", "l2", "weight"))
     assert len(run.series(SeriesKey("0", "output", "l2")).values) == 3
     assert [m.path for m in run.modules] == ["", "0", "1", "2"]
     (made, used) = next(pair for pair in run.edges.pairs if pair[1].path == "1")

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gradtui.core.run.keys import ROW_NORMS, VALUES, SeriesKey
+from gradtui.core.run.records import Layout
 from gradtui.torch.watching.sampling import sampled
 
 pytestmark = pytest.mark.usefixtures("where")
@@ -73,6 +74,44 @@ def built(name):
 
 def loss_of(output):
     return output.float().square().mean() * 3
+
+
+def test_updates_of_a_sample_are_estimates_for_the_whole_parameter():
+    """So a large matrix counts for more than a bias in what is said of both."""
+    torch.manual_seed(0)
+    model = nn.Linear(200, 300)
+    with torch.no_grad():
+        model.bias.mul_(30)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        model(torch.randn(64, 200)).square().sum().backward()
+        before = {n: p.detach().double().clone() for n, p in model.named_parameters()}
+        optimizer.step()
+        after = {n: p.detach().double() for n, p in model.named_parameters()}
+    for name, rel in (("weight", 0.15), ("bias", 0.15)):
+        update = watched.stats(0, "", "update", name)
+        assert update["base_l2"] == pytest.approx(before[name].norm().item(), rel=rel)
+        assert update["l2"] == pytest.approx((after[name] - before[name]).norm().item(), rel=rel)
+    layouts = [record for _, record in watched.records(Layout)]
+    marked = {layout.keys[k].slot for layout in layouts for k in layout.sampled}
+    assert marked == {"weight", "bias"}
+
+
+def test_an_update_of_a_small_parameter_is_exact_and_of_one_that_is_lost_none():
+    model = nn.Linear(4, 4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for turn in range(2):
+            optimizer.zero_grad()
+            (model(torch.ones(2, 4)).sum() * (float("nan") if turn else 1.0)).backward()
+            before = model.weight.detach().double().clone()
+            optimizer.step()
+            if not turn:
+                change = (model.weight.double() - before).norm().item()
+    assert watched.stats(0, "", "update", "weight")["l2"] == pytest.approx(change, rel=1e-5)
+    assert "l2" not in watched.stats(1, "", "update", "weight")
+    assert "base_l2" in watched.stats(1, "", "update", "weight")
+    assert not any(record.sampled for _, record in watched.records(Layout))
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -6,6 +6,8 @@ import torch
 from kit.watched import Watched
 from torch import nn
 
+from gradtui.torch.watching.late import Late
+
 pytestmark = pytest.mark.usefixtures("where")
 
 
@@ -229,3 +231,69 @@ def test_a_gradient_that_is_clipped_within_the_backward_pass(log_freq):
     for step in range(4):
         assert watched.number(step, "", "gradient", "l2", "weight") == pytest.approx(whole / 2)
         assert watched.number(step, "", "raw gradient", "l2", "weight") == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("log_freq", [1, 10])
+@pytest.mark.parametrize("unseen", [False, True])
+def test_a_hook_that_clips_only_in_the_last_pass(log_freq, unseen):
+    """Also through ``.data``, which no version tells: a device, which is not asked, gives no raw gradient then."""
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    passes = []
+
+    def halve(parameter):
+        passes.append(parameter)
+        if len(passes) % 3 == 0:
+            gradient = parameter.grad.data if unseen else parameter.grad
+            gradient.mul_(0.5)
+
+    with Watched(model, optimizer, log_freq=log_freq) as watched:
+        model.weight.register_post_accumulate_grad_hook(halve)
+        for _ in range(4):
+            optimizer.zero_grad()
+            for _ in range(3):
+                model(torch.ones(1, 3)).sum().backward()
+            optimizer.step()
+    for step in range(4):
+        used = watched.number(step, "", "gradient", "l2", "weight")
+        assert used == pytest.approx(1.5 * 6**0.5)
+        if not (unseen and Late.is_remote(torch.ones(1))):
+            raw = watched.number(step, "", "raw gradient", "l2", "weight")
+            assert raw == pytest.approx(3 * 6**0.5)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_a_backward_pass_that_fails_among_others(failing):
+    """The passes behind it are read at their end: clipping comes after that."""
+
+    class Fails(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise MemoryError
+
+    first, second = nn.Linear(3, 3), nn.Linear(3, 2)
+    model = nn.Sequential(first, second)
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    norms = []
+    with Watched(model, optimizer, log_freq=10) as watched:
+        for step in range(3):
+            optimizer.zero_grad()
+            for part in range(3):
+                x = torch.full((1, 3), 1.0 + part)
+                if step == 1 and part == failing:
+                    with pytest.raises(MemoryError):
+                        second(Fails.apply(first(x))).sum().backward()
+                else:
+                    model(x).sum().backward()
+            norm = first.weight.grad.norm().item()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+            optimizer.step()
+            norms.append(norm)
+    assert not watched.problems
+    for step, norm in enumerate(norms):
+        raw = watched.number(step, "0", "raw gradient", "l2", "weight")
+        assert raw == pytest.approx(norm, rel=1e-5)
