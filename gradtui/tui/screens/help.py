@@ -31,17 +31,18 @@ _SYMBOLS: tuple[TextLine, ...] = (
     line((" what is drawn", "title")),
     line("   blue is negative, white is near zero, orange is positive"),
     line("   the cursor's cell is black; marked cells are linked above the threshold"),
-    line("   flags: ", ("X", "bad"), " not finite   ", ("!", "warn"), " too large or not adding up   ",
-         ("v", "warn"), " vanishing   . nothing found"),
+    line("   flags: ", ("X", "bad"), " not finite   ", ("!", "warn"), " too large or not adding up"),
+    line("          ", ("v", "warn"), " vanishing   . nothing found"),
 )  # fmt: skip
 
 
 _RUN_SYMBOLS: tuple[TextLine, ...] = (
     line((" of a training run", "title")),
-    line("   ~ from a sample of the tensor   none no gradient   nan not all finite   ×8 alike modules"),
+    line("   ~ from a sample   none no gradient   nan not all finite   ×8 alike modules"),
+    line("   upd/W |step| / |weight|   |dy|2 gradient of the output   dead share of units at 0"),
     line("   a group's row stands for all below it: norms are roots of sums of squares"),
-    line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step   k kept tensors"
-         "   ╵ end of an epoch"),
+    line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step"),
+    line("   k kept tensors   ╵ end of an epoch"),
     line("   a curve reaches from the least to the greatest value of the steps in a column"),
     line("   ", ("x", "bad"), " on its axis: not finite at that step, a gap in the curve"),
 )  # fmt: skip

@@ -160,7 +160,7 @@ class ScreenRoom:
         """Put text on the clipboard, through tmux too."""
         self._work.shell.app.copy_to_clipboard(text)
         copy_to_tmux(text)
-        size = f"{len(text.splitlines())} lines" if text.count("\n") > 1 else text.strip()
+        size = f"{len(text.splitlines())} lines" if text.count("\n") > 1 else " ".join(text.split())
         self._work.desk.say(f"copied {what}: {size[:60]}")
 
     def save_svg(self, path: str = "") -> None:

@@ -145,6 +145,9 @@ def _title(
     main = _main(own)
     if main is not None:
         frozen = "" if main.trainable else " frozen"
+        if int(tree.ends[node]) > node + 1:
+            # The row is of all below: these are the one parameter's.
+            parts.append(line((f"its own {printable(main.name)}:", "dim")))
         parts.append(line(f"{printable(main.dtype)} {tree.shapes[node]}", (frozen, "warn")))
         key = SeriesKey(tree.paths[node], "parameter", "minimum", main.name)
         low, high = run.latest(key, rank), run.latest(key.of("maximum"), rank)
