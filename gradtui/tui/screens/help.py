@@ -39,7 +39,7 @@ _SYMBOLS: tuple[TextLine, ...] = (
 _RUN_SYMBOLS: tuple[TextLine, ...] = (
     line((" of a training run", "title")),
     line("   ~ from a sample   none no gradient   nan not all finite   ×8 alike modules"),
-    line("   upd/W |step| / |weight|   |dy|2 gradient of the output   dead share of units at 0"),
+    line("   upd/W |step| / |weight|   |dy|2 the output's gradient   dead units at 0"),
     line("   a group's row stands for all below it: norms are roots of sums of squares"),
     line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step"),
     line("   k kept tensors   ╵ end of an epoch"),
