@@ -48,6 +48,9 @@ _HARMLESS: Final = (
     nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.Upsample, nn.ZeroPad2d, nn.PixelShuffle,
 )  # fmt: skip
 
+# These return what the last of theirs returned: of any other module with modules in it the own forward may give birth.
+_HANDING_ON: Final = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
 
 class Site:
     """One module as a place where calls happen.
@@ -57,13 +60,16 @@ class Site:
         ident: ``id`` of the module: hooks that were copied along with it are not ours.
         kind: the module's class.
         guarded: whether the sentinel looks at its output on every step.
+        holds: whether it has modules and no parameters of its own: its last module tells what its output's gradient was.
         alone: whether its parameters' gradients tell what its output's gradient was: then the sentinel needs not look
             at that. So it is with parameters of its own and one call a step.
         last: the place of its last call among all.
         calls: how often it was called since the last step, in training and in evaluation.
     """
 
-    __slots__ = ("alone", "calls", "counted", "guarded", "ident", "kind", "last", "path", "units")
+    __slots__ = (
+        "alone", "calls", "counted", "guarded", "holds", "ident", "kind", "last", "path", "units",
+    )  # fmt: skip
 
     def __init__(self, path: str, module: nn.Module) -> None:
         self.path = path
@@ -73,8 +79,9 @@ class Site:
         own = next(module.parameters(recurse=False), None) is not None
         self.alone = bool(path) and self.trains(module)
         self.last = 0
-        harmless = type(module) in _HARMLESS
-        self.guarded = not path or ((leaf or own) and not harmless)
+        self.holds = bool(path) and not (leaf or own)
+        harmless = _HARMLESS if leaf or own else _HANDING_ON
+        self.guarded = not path or type(module) not in harmless
         self.calls = [0, 0]
         self.counted = [-1, -1]
         self.units: dict[tuple[int, ...], int] = {}
@@ -196,13 +203,14 @@ def _guard(
     if call:
         site.alone = False
     collector.order = site.last = collector.order + 1
+    only_forward = site.alone or site.holds
     if type(output) is torch.Tensor:
         if output.is_floating_point():
-            collector.sentinel.forward(site, call, module, "", output, args, site.alone)
+            collector.sentinel.forward(site, call, module, "", output, args, only_forward)
         return
     for slot, tensor in outputs_of(output):
         if tensor.is_floating_point():
-            collector.sentinel.forward(site, call, module, slot, tensor, args, site.alone)
+            collector.sentinel.forward(site, call, module, slot, tensor, args, only_forward)
 
 
 class Frame:

@@ -367,3 +367,29 @@ def test_a_batch_that_is_not_finite_is_named_first_and_a_mask_never(log_freq, ma
     told = [event for step, event in watched.events("non-finite") if step == 4]
     first = min(told, key=lambda event: event.fields["order"])
     assert (first.path, first.fields["role"], first.fields["order"]) == ("", "input", -1)
+
+
+def test_born_in_the_own_forward_of_a_module_that_holds_others():
+    """Between its last module and its end, on a step that is not logged."""
+
+    class Gate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(4, 4)
+            self.breaks = False
+
+        def forward(self, x):
+            p = torch.sigmoid(self.lin(x))
+            return p * torch.log(p * 0 if self.breaks else p)
+
+    model = nn.Sequential(Gate(), nn.LayerNorm(4), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    with Watched(model, optimizer, log_freq=10) as watched:
+        for step in range(5):
+            model[0].breaks = step == 3
+            optimizer.zero_grad()
+            model(torch.ones(2, 4)).sum().backward()
+            optimizer.step()
+    step, first = watched.events("non-finite")[0]
+    assert (step, first.path, first.fields["role"], first.fields["order"]) == (3, "0", "output", 0)
+    assert first.fields["after"] == "0.lin"
