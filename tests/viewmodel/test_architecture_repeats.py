@@ -18,7 +18,7 @@ def listed(graph, choices=KEEP):
     return [view.graph.nodes[view.row(k).number].label for k in range(len(view.shown))], view
 
 
-def test_of_very_many_alike_one_key_opens_some_and_the_rest_is_a_row(self):
+def test_of_very_many_alike_one_key_opens_some_and_the_rest_is_a_row():
     graph = blocks(1203)
     first = KEEP.unfolded(listed(graph)[1].row(1).key)
     names, view = listed(graph, first)
@@ -34,7 +34,7 @@ def test_of_very_many_alike_one_key_opens_some_and_the_rest_is_a_row(self):
     assert listed(graph)[0] == ["x", "blocks.0"]
 
 
-def test_leaves_alike_that_are_merged_into_one_another_are_still_one_row(self):
+def test_leaves_alike_that_are_merged_into_one_another_are_still_one_row():
     chain = chain_of(*[16] * 300)
     nodes = (replace(node, name="Linear") if "m" in node.path else node for node in chain.nodes)
     graph = replace(chain, nodes=tuple(nodes))

@@ -89,7 +89,7 @@ class Gradients:
         self.changing = False
         self.trusting = True
         self.at_once = self._is_first = True
-        self._is_changed = False
+        self._is_changed = self._is_compiled = False
         self.active = True
         self.full = False
         self.on_first: Callable[[], None] = lambda: None
@@ -144,24 +144,21 @@ class Gradients:
 
     def accumulated(self, number: int, parameter: torch.Tensor, gradient: torch.Tensor) -> None:
         """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
-        is_compiled = in_compiled_backward()
-        self.begins(awaits=not is_compiled)
+        if self._awaited != torch._C._current_graph_task_id():  # noqa: SLF001 - as `begins` does
+            self.begins()
         # Where it comes twice in one backward pass, the second is what counts, and what came after the first came before it.
         self._accumulated.pop(number, None)
         self._accumulated[number] = Reading(gradient)
-        if self.at_once or is_compiled or _has_hooks_of_others(parameter):
+        if self.at_once or self._is_compiled or _has_hooks_of_others(parameter):
             self.gather()
 
-    def begins(self, *, awaits: bool = True) -> None:
-        """A backward pass makes gradients; called more than once in one.
-
-        Args:
-            awaits: whether its end is to be heard of.
-        """
+    def begins(self) -> None:
+        """A backward pass makes gradients; called more than once in one."""
         if self._awaited == -1 and not self.readings:
             self.on_first()
         run = torch._C._current_graph_task_id()  # noqa: SLF001 - the only way to know
-        if awaits and self._awaited != run:
+        self._is_compiled = in_compiled_backward()
+        if not self._is_compiled and self._awaited != run:
             # Not so where a pass raised: another one has another number.
             self._awaited = run
             after_backward(self._is_over)
