@@ -60,7 +60,7 @@ class Site:
         ident: ``id`` of the module: hooks that were copied along with it are not ours.
         kind: the module's class.
         guarded: whether the sentinel looks at its output on every step.
-        holds: whether it has modules and no parameters of its own: its last module tells what its output's gradient was.
+        holds: whether it has modules and no parameters of its own: gradients are looked at where those have theirs.
         alone: whether its parameters' gradients tell what its output's gradient was: then the sentinel needs not look
             at that. So it is with parameters of its own and one call a step.
         last: the place of its last call among all.

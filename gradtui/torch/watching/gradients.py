@@ -76,12 +76,7 @@ class Gradients:
     """
 
     def __init__(
-        self,
-        parameters: Parameters,
-        meter: Meter,
-        sentinel: Sentinel,
-        guard: Guard,
-        sample: int,
+        self, parameters: Parameters, meter: Meter, sentinel: Sentinel, guard: Guard, sample: int
     ) -> None:
         self.parameters = parameters
         self.readings: dict[int, Reading] = {}
@@ -144,8 +139,7 @@ class Gradients:
 
     def accumulated(self, number: int, parameter: torch.Tensor, gradient: torch.Tensor) -> None:
         """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
-        if self._awaited != torch._C._current_graph_task_id():  # noqa: SLF001 - as `begins` does
-            self.begins()
+        self.begins()
         # Where it comes twice in one backward pass, the second is what counts, and what came after the first came before it.
         self._accumulated.pop(number, None)
         self._accumulated[number] = Reading(gradient)
@@ -154,12 +148,14 @@ class Gradients:
 
     def begins(self) -> None:
         """A backward pass makes gradients; called more than once in one."""
+        # A pass that raised is told from the next by its number, which a compiled one may not have.
+        run = torch._C._current_graph_task_id()  # noqa: SLF001 - the only way to know
+        if self._awaited == run != -1:
+            return
         if self._awaited == -1 and not self.readings:
             self.on_first()
-        run = torch._C._current_graph_task_id()  # noqa: SLF001 - the only way to know
-        self._is_compiled = in_compiled_backward()
-        if not self._is_compiled and self._awaited != run:
-            # Not so where a pass raised: another one has another number.
+        self._is_compiled = _in_compiled_backward()
+        if not self._is_compiled:
             self._awaited = run
             after_backward(self._is_over)
 
@@ -345,7 +341,7 @@ def after_backward(work: Callable[[], None]) -> None:
     engine.queue_callback(lambda: engine.queue_callback(work))
 
 
-def in_compiled_backward() -> bool:
+def _in_compiled_backward() -> bool:
     """Whether the backward pass is one that torch compiles: nothing can be queued behind that."""
     compiled = sys.modules.get("torch._dynamo.compiled_autograd")
     return compiled is not None and bool(

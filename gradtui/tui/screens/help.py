@@ -124,9 +124,9 @@ def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
         rows += [text for entry in entries for text in entry]
     else:
         rows += _side_by_side(entries, room)
-    symbols = (*_RUN_SYMBOLS, (), *_SYMBOLS) if view in RUNS else _SYMBOLS
-    if view == "architecture":
-        symbols = _GRAPH_SYMBOLS
+    symbols = _GRAPH_SYMBOLS if view == "architecture" else _SYMBOLS
+    if view in RUNS:
+        symbols = (*_RUN_SYMBOLS, (), *_SYMBOLS)
     return tuple(clip(text, width) for text in (*rows, (), *symbols))
 
 

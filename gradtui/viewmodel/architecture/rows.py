@@ -210,6 +210,7 @@ class Rows:
         shown, rest = members[:MOST_OPENED], members[MOST_OPENED:]
         waiting = [(member, True) for member in reversed(shown)]
         if rest:
+            # They are alike, too: a run that begins where the shown ones end.
             self._runs[rest[0]] = rest
             waiting.insert(0, (rest[0], False))
         return waiting

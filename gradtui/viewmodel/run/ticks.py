@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from gradtui.viewmodel.text import number
 
-LEAST_FOR_DECADES = 0.7
+LEAST_FOR_DECADES: Final = 0.7
 """Of a decade: from here on 1, 2 and 5 of it are at least two marks."""
-LEAST_FOR_FIVES = 4
-"""Marks from which an axis has room for 1, 2 and 5 of two decades."""
+LEAST_FOR_FIVES: Final = 4
+"""Marks from which an axis has room for 1, 2 and 5 of more than one decade; below, 1 and 3 are two marks of it, too."""
 
 Tick = tuple[float, str]
 """A place on an axis, in its own units, and the words there."""
@@ -61,7 +62,9 @@ def log_ticks(low: float, high: float, most: int) -> list[Tick]:
         inside = [
             (math.log10(factor) + k, number(factor * 10.0**k, 7, digits=3))
             for k in range(math.floor(low), end + 1)
-            for factor in ((1.0, 2.0, 5.0) if most >= LEAST_FOR_FIVES else (1.0, 3.0))
+            for factor in (
+                (1.0, 3.0) if most < LEAST_FOR_FIVES and high - low >= 1 else (1.0, 2.0, 5.0)
+            )
         ]
         return [(at, text) for at, text in inside if low - 1e-9 <= at <= high + 1e-9]
     inside = linear_ticks(10.0**low, 10.0**high, most)

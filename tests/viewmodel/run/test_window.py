@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -103,6 +105,8 @@ def test_nice_steps_are_few_and_round(extent, most):
     [
         (log_ticks(-3.2, 0.4, 4), ["1e-3", "1e-2", "1e-1", "1"]),
         (log_ticks(0.02, 0.5, 5), ["2"]),
+        (log_ticks(math.log10(0.18), math.log10(4.84), 4), ["0.2", "0.5", "1", "2"]),
+        (log_ticks(math.log10(0.18), math.log10(4.84), 2), ["0.3", "1", "3"]),
         (linear_ticks(-1.0, 1.0, 4), ["-1", "-0.5", "0", "0.5", "1"]),
         (step_ticks(0, 400, 4), ["0", "100", "200", "300", "400"]),
         (step_ticks(3, 7, 10), ["3", "4", "5", "6", "7"]),
@@ -119,3 +123,8 @@ def test_ticks_lie_inside_and_are_not_many(low, extent, most):
         assert all(low - 1e-6 <= place <= low + extent + 1e-6 for place, _ in ticks)
         assert len(ticks) <= 2 * most + 2
         assert np.all(np.diff([place for place, _ in ticks]) > 0)
+
+
+@given(st.floats(-30, 30), st.floats(0.7, 2), st.integers(3, 8))
+def test_a_logarithmic_axis_of_few_decades_has_marks(low, extent, most):
+    assert len(log_ticks(low, low + extent, most)) >= 2
