@@ -159,6 +159,8 @@ class After(_Silent):
         if is_elsewhere():
             return
         collector, site = self.collector, self.site
+        if not site.guarded and collector.collected is None and collector.in_root:
+            return
         if not collector.active or id(module) != site.ident:
             return
         try:

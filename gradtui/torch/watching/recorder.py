@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 MOST_WAITING: Final = 256
 MOST_LOGGED_WAITING: Final = 4
 BEAT_SECONDS: Final = 10.0
-# Records of several steps cost little more than those of one, and to wake a thread costs as much as either.
-GATHER_SECONDS: Final = 0.05
+# Records of several steps cost little more than those of one, and to wake a thread costs as much as either; who watches
+# sees no difference between a fifth of a second and less.
+GATHER_SECONDS: Final = 0.2
 
 
 class Writer(Protocol):
