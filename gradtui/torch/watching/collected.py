@@ -10,7 +10,7 @@ import torch
 
 from gradtui.torch.watching.late import LateStats, Promise
 from gradtui.torch.watching.sampling import sampled
-from gradtui.torch.watching.values import measurable, row_norms
+from gradtui.torch.watching.values import measurable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,33 +69,39 @@ class Collected:
         self._sample = sample
         self.parts: list[torch.Tensor | Part] = []
         self._seen: dict[int, Seen] = {}
+        # Less is known of these: a gradient may be what a module is given later.
+        self._seen_gradients: dict[int, Seen] = {}
 
     def seen(self, tensor: torch.Tensor) -> Seen | None:
         """What is known of a tensor that was measured in this step and has not been written to since."""
-        found = self._seen.get(id(tensor))
-        if found is None or found.reference() is not tensor or found.version != _version(tensor):
-            return None
-        return found
+        return _known(self._seen, tensor)
 
     def measure(self, tensor: torch.Tensor) -> Seen | None:
         """Measure a tensor, or recall it; None for one that has no values here."""
-        return self._measured(tensor, 1.0, is_gradient=False)
+        found = self.seen(tensor)
+        if found is None and (values := measurable(tensor)) is not None:
+            found = self._first_seen(self._seen, tensor, self.meter.measure(values), 1.0)
+        return found
 
     def measure_gradient(self, gradient: torch.Tensor, factor: Later) -> Seen | None:
-        """Measure a gradient, or recall it: less is asked of it than of values."""
-        return self._measured(gradient, factor, is_gradient=True)
+        """Measure a gradient, or recall it: less is asked of it than of values, and its sample is its rows' norms."""
+        found = _known(self._seen_gradients, gradient)
+        if found is None and (values := measurable(gradient)) is not None:
+            stats, norms = self.meter.gradient(values, self._sample)
+            found = self._first_seen(self._seen_gradients, gradient, stats, factor)
+            found.sample = self.keep(norms, factor)
+        return found
 
-    def _measured(self, tensor: torch.Tensor, factor: Later, *, is_gradient: bool) -> Seen | None:
-        found = self.seen(tensor)
-        if found is not None:
-            return found
-        values = measurable(tensor)
-        if values is None:
-            return None
-        stats = self.meter.measure(values, wants_sum=not is_gradient, wants_zeros=not is_gradient)
+    def _first_seen(
+        self,
+        known: dict[int, Seen],
+        tensor: torch.Tensor,
+        stats: Stats | LateStats,
+        factor: Later,
+    ) -> Seen:
         found = Seen(tensor, _version(tensor), stats, self.add_row(stats, factor))
         if found.version >= 0:
-            self._seen[id(tensor)] = found
+            known[id(tensor)] = found
         return found
 
     def count(self, row: int, place: int, amount: torch.Tensor) -> None:
@@ -162,10 +168,6 @@ class Collected:
         self.parts.append(torch.cat([part.float() for part in parts]))
         return range(first, len(self.sizes))
 
-    def add_row_norms(self, gradient: torch.Tensor, factor: Later = 1.0) -> int:
-        """Keep the norms of a gradient's rows; returns the sample's number."""
-        return self.keep(row_norms(gradient, self._sample), factor)
-
     def add_histogram(self, name: int, sample: int) -> None:
         """Say that a sample is the values of a histogram."""
         self.histograms.append(name)
@@ -178,6 +180,13 @@ class Collected:
         late = self.meter.late
         self.parts.append(late.part(values) if late.is_remote(values) else values)
         return len(self.sizes) - 1
+
+
+def _known(seen: dict[int, Seen], tensor: torch.Tensor) -> Seen | None:
+    found = seen.get(id(tensor))
+    if found is None or found.reference() is not tensor or found.version != _version(tensor):
+        return None
+    return found
 
 
 def _version(tensor: torch.Tensor) -> int:

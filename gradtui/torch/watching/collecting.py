@@ -283,8 +283,6 @@ class Collector:
         if seen is None:
             return
         name = frame.name(role, slot)
-        if seen.sample < 0 and (values := measurable(gradient)) is not None:
-            seen.sample = collected.add_row_norms(values, factor)
         collected.add(collected.columns.entry(name, GRADIENT), seen.row)
         collected.add_histogram(collected.names.entry(name, ROW_NORMS), seen.sample)
         keeping = self.keeping

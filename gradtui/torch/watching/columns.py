@@ -24,8 +24,8 @@ STATISTICS: Final = (
 TENSOR: Final[tuple[str, ...]] = STATISTICS[:9]
 OUTPUT: Final[tuple[str, ...]] = STATISTICS[:11]
 SATURATING: Final = STATISTICS
-GRADIENT: Final = ("l2", "l1", "minimum", "maximum", "count", "nan", "inf")
-"""Of the gradient of an input or output."""
+GRADIENT: Final = ("l2", "count", "nan", "inf")
+"""Of the gradient of an input or output: what the norms of its rows tell, which its histogram is made of."""
 PARAMETER: Final = ("l2", "l1", "minimum", "maximum", "count", "zeros", "nan", "inf")
 EVERY_STEP: Final = ("l2", "nan", "inf")
 """Of a parameter's gradient at every step: what one pass over it tells."""

@@ -131,10 +131,10 @@ class LateStats:
     """
 
     l2: Promise
-    l1: Promise
+    l1: Later
     sum: Later
-    minimum: Promise
-    maximum: Promise
+    minimum: Later
+    maximum: Later
     count: int
     zeros: Later
     nan: Promise
@@ -216,6 +216,21 @@ class Late:
             self.number(most, "finite"),
             values.numel(),
             self.number((real == 0).sum()) if wants_zeros else -1,
+            self.number(torch.isnan(real).sum()),
+            self.number(torch.isinf(real).sum()),
+        )
+
+    def gradient(self, values: torch.Tensor) -> LateStats:
+        """Of a tensor that is not empty; see `gradtui.torch.watching.values.Meter.gradient`."""
+        real, wide = _real(values), _wide(values)
+        return LateStats(
+            self.number(torch.linalg.vector_norm(real, dtype=wide), "finite"),
+            math.nan,
+            math.nan,
+            math.nan,
+            math.nan,
+            values.numel(),
+            -1,
             self.number(torch.isnan(real).sum()),
             self.number(torch.isinf(real).sum()),
         )

@@ -67,6 +67,12 @@ class Stats:
 EMPTY: Final = Stats(0.0, 0.0, 0.0, math.nan, math.nan, 0, 0, 0, 0)
 
 
+def _of_norm(norm: tuple[float, int, int], count: int) -> Stats:
+    """Of ``count`` values only what `Meter.norm` tells is known."""
+    l2, nan, inf = norm
+    return Stats(l2, math.nan, math.nan, math.nan, math.nan, count, -1, nan, inf)
+
+
 def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
     """The dense real values that statistics are made of, or None where there are none in this process.
 
@@ -155,6 +161,24 @@ class Meter:
             return exact(values)
         return Stats(math.sqrt(squares), size, total, low, high, count, zeros, 0, 0)
 
+    def gradient(self, tensor: torch.Tensor, most: int) -> tuple[Stats | LateStats, torch.Tensor]:
+        """What is asked of the gradient of an input or output, and the norms of its rows, see `row_norms`.
+
+        That is the norm, and what is not finite; all else is NaN. Where all rows have their norms that of the whole is
+        theirs, and the gradient is read once.
+        """
+        norms = row_norms(tensor, most)
+        count = tensor.numel()
+        if count == 0:
+            return EMPTY, norms
+        if self.late.is_remote(tensor):
+            return self.late.gradient(tensor), norms
+        if norms.numel() == (tensor.shape[0] if tensor.dim() else 1):
+            squares = torch.dot(norms, norms).item()
+            if _SMALL_SQUARE < squares < math.inf:
+                return _of_norm((math.sqrt(squares), 0, 0), count), norms
+        return _of_norm(self.norm(tensor), count), norms
+
     def norm(self, tensor: torch.Tensor) -> tuple[float, int, int]:
         """``(l2, nan, inf)`` of a dense real tensor on the CPU, ``l2`` over the finite part: the least ever asked.
 
@@ -234,23 +258,24 @@ def row_norms(gradient: torch.Tensor, most: int) -> torch.Tensor:
         from gradtui.torch.watching.sampling import stride
 
         gradient = gradient[:: stride(rows, most)]
-    if gradient.dtype == torch.float64:
-        return torch.linalg.vector_norm(gradient.flatten(1), dim=1).float() if rows else _none()
-    if rows == 0 or gradient.numel() == 0:
+    if gradient.numel() == 0:
         return torch.zeros(gradient.shape[0])
     if gradient.dim() == 1:
         return gradient.float().abs()
-    if gradient[0].numel() > PIECE:
-        wide: torch.Tensor = torch.linalg.vector_norm(
-            gradient.flatten(1), dim=1, dtype=torch.float64
-        )
-        return wide.float()
-    norms: torch.Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1, dtype=torch.float32)
-    return norms
+    values = gradient if gradient.is_contiguous() else _by_memory(gradient)
+    values = values.flatten(1)
+    # A long sum of narrow values is made in wide ones, which one kind of device does not have.
+    is_long = values.shape[1] > PIECE and values.device.type != "mps"
+    is_wide = is_long or gradient.dtype == torch.float64
+    dtype = torch.float64 if is_wide else torch.float32
+    norms: torch.Tensor = torch.linalg.vector_norm(values, dim=1, dtype=dtype)
+    return norms.float() if is_wide else norms
 
 
-def _none() -> torch.Tensor:
-    return torch.zeros(0)
+def _by_memory(tensor: torch.Tensor) -> torch.Tensor:
+    """The same rows with what is in them in the order of memory, where that saves a copy (channels last)."""
+    order = sorted(range(1, tensor.dim()), key=tensor.stride, reverse=True)
+    return tensor.permute(0, *order)
 
 
 def _is_zero(tensor: torch.Tensor) -> bool:

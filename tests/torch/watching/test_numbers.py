@@ -202,6 +202,22 @@ def test_histograms_hold_the_sample_and_row_norms():
     assert (placed == counts).all()
 
 
+def test_a_gradient_that_is_an_input_is_measured_as_one():
+    """As in a penalty on gradients: of the gradient its norm is known, of the input all."""
+    torch.manual_seed(3)
+    inner, outer = nn.Linear(3, 3), nn.Linear(3, 3)
+    seen = []
+    with Watched(nn.ModuleList([inner, outer])) as watched:
+        x = torch.randn(2, 3, requires_grad=True)
+        out = inner(x)
+        out.register_hook(lambda gradient: seen.append(gradient) or None)
+        out.sum().backward()
+        outer(seen[0])
+    assert watched.stats(0, "0", "output gradient")["l2"] == pytest.approx(6**0.5)
+    found = watched.stats(0, "1", "input")
+    assert (found["l1"], found["minimum"], found["maximum"], found["zeros"]) == (6, 1, 1, 0)
+
+
 def test_the_share_of_an_input_is_this_consumers_alone():
     """x feeds two branches: each one's input gradient is its own part, and x's own is their sum."""
     torch.manual_seed(1)

@@ -22,6 +22,8 @@ def test_every_magnitude_is_exact(size, shape):
     assert stats.l1 == pytest.approx(wanted["l1"], rel=1e-5)
     assert (stats.minimum, stats.maximum) == (wanted["minimum"], wanted["maximum"])
     assert meter.norm(tensor) == (pytest.approx(wanted["l2"], rel=1e-5), 0, 0)
+    assert meter.gradient(tensor, 100)[0].l2 == pytest.approx(wanted["l2"], rel=1e-5)
+    assert meter.gradient(tensor, 1000)[0].l2 == pytest.approx(wanted["l2"], rel=1e-5)
 
 
 def test_large_tensors_and_special_values():
@@ -48,6 +50,47 @@ def test_large_tensors_and_special_values():
     assert meter.measure(spread).l1 == 7
 
 
+ROWS = [
+    torch.randn(6, 5, 4, 3),
+    torch.randn(6, 5, 4, 3).contiguous(memory_format=torch.channels_last),
+    torch.randn(3, 4).T,
+    torch.randn(4, 200_000),
+    torch.ones(2, 1).expand(2, 9),
+    torch.randn(7),
+    torch.tensor(-3.0),
+    torch.randn(5, 3).double(),
+    torch.randn(5, 3).bfloat16(),
+    torch.randn(5, 3).half() * 1e4,
+]
+
+
+@pytest.mark.parametrize("gradient", ROWS)
+def test_the_norm_of_a_gradient_and_those_of_its_rows(gradient):
+    stats, norms = Meter().gradient(gradient, 1000)
+    rows = gradient.double().reshape(gradient.shape[0] if gradient.dim() else 1, -1)
+    assert norms.dtype == torch.float32
+    torch.testing.assert_close(norms.double(), rows.norm(dim=1), rtol=1e-5, atol=0)
+    assert stats.l2 == pytest.approx(rows.norm().item(), rel=1e-5)
+    assert (stats.count, stats.nan, stats.inf) == (gradient.numel(), 0, 0)
+    # Of more rows than are sampled the norm is still that of all.
+    some, few = Meter().gradient(gradient, 2)
+    assert few.numel() <= 2
+    assert some.l2 == pytest.approx(stats.l2, rel=1e-5)
+
+
+def test_gradients_without_a_norm():
+    meter = Meter()
+    assert meter.gradient(torch.zeros(0, 3), 9)[0] is EMPTY
+    stats, norms = meter.gradient(torch.zeros(3, 0), 9)
+    assert stats is EMPTY
+    assert norms.tolist() == [0, 0, 0]
+    zero, norms = meter.gradient(torch.zeros(2, 3), 9)
+    assert (zero.l2, zero.count, zero.nan, zero.inf, norms.tolist()) == (0, 6, 0, 0, [0, 0])
+    odd, norms = meter.gradient(torch.tensor([[float("nan"), 1], [float("inf"), 0], [3, 4]]), 9)
+    assert (odd.l2, odd.count, odd.nan, odd.inf) == (26**0.5, 6, 1, 1)
+    assert norms[2] == 5
+
+
 def test_what_is_promised_of_a_device_is_the_same():
     """A device has no branch and needs no memory of the CPU's; here the CPU stands for one."""
     torch.manual_seed(5)
@@ -57,8 +100,10 @@ def test_what_is_promised_of_a_device_is_the_same():
         tensor = torch.randn(999) * size
         tensor[3] = 0
         wanted, found = Meter().measure(tensor), late.measure(tensor)
-        (norm,) = late.norms([tensor])
+        (norm,), gradient = late.norms([tensor]), late.gradient(tensor)
         late.send()
+        assert number_of(gradient.l2) == pytest.approx(wanted.l2, rel=1e-6)
+        assert (number_of(gradient.nan), number_of(gradient.inf)) == (0, 0)
         for name in kinds:
             number = number_of(getattr(found, name))
             assert number == pytest.approx(getattr(wanted, name), rel=1e-5), name
