@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import distributed, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -119,12 +120,12 @@ def train(
     return losses
 
 
-def sharded() -> nn.Module:
-    """A model whose layers are sharded one by one."""
+def sharded(mesh: DeviceMesh | None = None) -> nn.Module:
+    """A model whose layers are sharded one by one, over all ranks or over a mesh of them."""
     model = net()
     for module in (model.inner, model.twice, model.out):
-        fully_shard(module)
-    fully_shard(model)
+        fully_shard(module, mesh=mesh)
+    fully_shard(model, mesh=mesh)
     return model
 
 
@@ -176,6 +177,12 @@ def inner(root: str, rank: int, world: int) -> None:
 def fsdp(root: str, rank: int, world: int) -> None:
     """Fully sharded."""
     train(sharded(), f"{root}/fsdp", rank=rank, world=world)
+
+
+def hybrid(root: str, rank: int, world: int) -> None:
+    """Sharded over pairs of ranks, and each pair holds the same; of four ranks."""
+    mesh = init_device_mesh("cpu", (world // 2, 2), mesh_dim_names=("replicate", "shard"))
+    train(sharded(mesh), f"{root}/hybrid", rank=rank, world=world)
 
 
 def fsdp_clipped(root: str, rank: int, world: int) -> None:

@@ -76,7 +76,7 @@ def parameters_of(model: nn.Module, around: nn.Module | None = None) -> tuple[Ow
         names.setdefault(id(parameter), []).append(name)
         tensors[id(parameter)] = parameter
     found = []
-    sharded = any(_placement(tensor) == "sharded" for tensor in tensors.values())
+    sharded = any(map(_is_sharded, tensors.values()))
     for ident, tensor in tensors.items():
         path, _, name = names[ident][0].rpartition(".")
         shaped = not torch.nn.parameter.is_lazy(tensor)
@@ -131,6 +131,12 @@ def _copies(tensor: torch.Tensor) -> int:
         int(mesh.size(n)) for n, placement in enumerate(placements) if not placement.is_replicate()
     ]
     return max(world // math.prod(kept), 1)
+
+
+def _is_sharded(tensor: torch.Tensor) -> bool:
+    """Whether no rank holds all of a tensor."""
+    placements = getattr(tensor, "placements", None) or ()
+    return not all(placement.is_replicate() for placement in placements)
 
 
 def _placement(tensor: torch.Tensor) -> Placement:

@@ -1,6 +1,6 @@
 """Real trainings under torchrun, on the CPU with gloo: what all ranks wrote together is what one process sees.
 
-Two starts do for the whole file: each runs many trainings, one after the other.
+Few starts do for the whole file: the first runs many trainings, one after the other.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ STEPS = list(range(rank_training.STEPS))
 LOGGED = STEPS[:: rank_training.LOG_FREQ]
 
 
-def torchrun(root, parts, *options):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += [*options, rank_training.__file__, str(root), *parts]
+def torchrun(root, parts, *options, ranks=2):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={ranks}", *options, rank_training.__file__, str(root), *parts]
     paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
@@ -54,6 +54,14 @@ def root(tmp_path_factory):
     made = tmp_path_factory.mktemp("ranks")
     with AdapterWriter(str(made / "foreign")):
         torchrun(made, PARTS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """A training of four ranks, sharded over pairs of them."""
+    made = tmp_path_factory.mktemp("four")
+    torchrun(made, ["hybrid"], ranks=4)
     return made
 
 
@@ -130,6 +138,20 @@ def test_activations_are_those_of_the_whole_batch(root, alone, name, prefix):
     agree(run, alone["plain"], ("input", "output"), prefix)
     # Each rank's loss is the mean over its part: the gradient of the whole is half of it.
     agree(run, alone["plain"], ("input gradient", "output gradient"), prefix, factor=2.0)
+
+
+def test_shards_that_several_ranks_hold_count_once(four, alone):
+    run = run_of(four, "hybrid")
+    assert run.world == len(run.ranks) == 4
+    agree(run, alone["plain"], ("gradient", "parameter", "update", "input", "output"))
+    agree(run, alone["plain"], ("input gradient", "output gradient"), factor=4.0)
+    norm = SeriesKey("", "run", "value", "grad_norm")
+    found, wanted = run.series(norm), alone["plain"].series(norm)
+    np.testing.assert_allclose(found.values, wanted.values, rtol=1e-5)
+    weight = SeriesKey("inner.0", "parameter", VALUES, "weight")
+    mine = alone["plain"].histogram(weight, steps=(0, 0))
+    assert run.histogram(weight, steps=(0, 0)).counts.sum() == mine.counts.sum()
+    assert diagnose(run) == ()
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("ddp", "module"), ("fsdp", "")])
