@@ -12,7 +12,8 @@ from gradtui.viewmodel.text import Span, counted, line, safe_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradtui.core.architecture.graph import ModuleGraph, TraceFault
+    from gradtui.core.architecture.graph import ModuleGraph, Shape, TraceFault
+    from gradtui.viewmodel.architecture.rows import ArchitectureRow
     from gradtui.viewmodel.architecture.table import ArchitectureView
     from gradtui.viewmodel.text import TextLine
 
@@ -78,26 +79,21 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
     graph = view.graph
     node, last = graph.nodes[row.number], graph.nodes[row.last]
     extra = f"({safe_label(node.extra)})" if node.extra else ""
+    name, classes = row_names(view, row)
+    kind = safe_label(classes, keep="start") + ("" if row.merged else extra)
     taken = " ".join(shape_text(shape) for shape in node.inputs)
+    given = shape_text(last.shape) if last.dtype else "-"
+    shared = f", {row.shared:,} shared" if row.shared else ""
     first = [
-        line(" ", (safe_label(row_names(view, row)[0]), "title")),
-        line((safe_label(row_names(view, row)[1], keep="start") + extra, "")),
-        line(
-            (
-                f"{taken or '-'} → {shape_text(last.shape) if last.dtype else '-'} {last.dtype}",
-                "value",
-            )
-        ),
-        line(
-            (
-                f"{row.parameters:,} parameters"
-                + (f", {row.shared:,} shared" if row.shared else ""),
-                "value",
-            )
-        ),
+        line(" ", (safe_label(name), "title")),
+        line((f"{taken or '-'} → {given} {last.dtype}", "value")),
+        *([line((kind, ""))] if kind else []),
+        line((f"{row.parameters:,} parameters{shared}", "value")),
         line((f"{row.flops:,} FLOPs", "value")),
         line((f"{short(row.bytes)}B", "dim")),
     ]
+    if row.merged and extra:
+        first.append(line((safe_label(node.name) + extra, "")))
     if has_failed(view, row):
         first.insert(1, line(("failed", "bad")))
     elif node.state == "not run":
@@ -110,6 +106,8 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
     ]
     if node.source:
         second.append(line((node.source, "dim")))
+    if row.merged:
+        second.append(line(("holds ", "dim"), (_held(graph, row), "")))
     known = view.live.get(node.path) if node.kind == "module" else None
     if known is not None:
         if known.word:
@@ -122,7 +120,20 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
             second.append(line((f"|grad|2 {known.gradient:.3g}", "value")))
         if known.seconds == known.seconds:
             second.append(line((f"{known.seconds * 1e3:.3g} ms a call", "value")))
-    return fitting(first, width, in_order=True), fitting(second, width, in_order=True)
+    return fitting(first, width), fitting(second, width, in_order=True)
+
+
+def _held(graph: ModuleGraph, row: ArchitectureRow) -> str:
+    """What was merged into one row, each with its output's shape where that is another than before."""
+    parts: list[str] = []
+    shape: Shape | None = None
+    for number in (row.number, *row.merged):
+        node = graph.nodes[number]
+        name = node.path if node.kind == "module" else node.name
+        changed = node.shape if node.dtype and node.shape != shape else None
+        parts.append(safe_label(name, 32) + (f" {shape_text(changed)}" if changed else ""))
+        shape = changed or shape
+    return ", ".join(parts)
 
 
 def _named(view: ArchitectureView, rows: Sequence[int]) -> Span:
