@@ -120,7 +120,7 @@ _KNOWN: WeakKeyDictionary[RunIndex, Structure] = WeakKeyDictionary()
 def structure_of(run: Run) -> Structure:
     """Return the structure of a run: the same one while its modules and edges are the same."""
     found, edges = _KNOWN.get(run.index), run.edges
-    if found is None or (found.edges is not edges and found.edges.pairs != edges.pairs):
+    if found is None or (found.edges is not edges and found.edges != edges):
         found = _KNOWN[run.index] = Structure(run.index, edges)
     return found
 
@@ -141,7 +141,7 @@ def forward_order(registered: tuple[str, ...], edges: Edges) -> tuple[str, ...]:
     waiting = dict.fromkeys(registered, 0)
     place = {path: i for i, path in enumerate(registered)}
     ends = _ends(registered)
-    for source, target in edges.pairs:
+    for source, target in edges.every:
         tail, head = source.path, target.path
         # Only first calls: a module that is used again stands where it was used first.
         first = not source.call and not target.call

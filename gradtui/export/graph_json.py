@@ -68,8 +68,8 @@ def graph_of(run: Run) -> Graph:
     """Return the newest state of a run.
 
     A node's norm is that of its weight's gradient, of all its own parameters' where nothing is called
-    ``weight``. An edge has the gradient of the input that it leads to: what crosses it on the way back, root of the
-    sum of squares where modules are joined more than once. Modules without parameters and edges are left out.
+    ``weight``. An edge has the gradient of the input that it leads to: what crosses it on the way back (where operations
+    lie between, behind the last of them), root of the sum of squares where modules are joined more than once. Modules without parameters and edges are left out.
     """
     own: dict[str, list[float]] = {}
     weights: dict[str, float] = {}
@@ -101,7 +101,7 @@ def _edges(run: Run) -> tuple[Edge, ...]:
         for key, norm in newest_norms(run, role).items():
             crossing[f"{role} {key.path}", key.slot, key.call] = norm
     squares: dict[tuple[str, str], float] = {}
-    for source, target in run.edges.pairs:
+    for source, target in run.edges.every:
         norm = crossing.get((f"input gradient {target.path}", target.slot, target.call), math.nan)
         if math.isnan(norm):
             norm = crossing.get(

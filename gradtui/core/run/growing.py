@@ -47,7 +47,7 @@ class GrowingRank:
         self._tables: dict[int, KeyTable] = {}
         self._tracks: dict[int, GrowingTrack] = {}
         self._histograms: dict[int, GrowingHistograms] = {}
-        self._edges = (-2, Edges(()))
+        self._edges = (-2, Edges())
         self._events: list[Entry] = []
         self._kept: dict[object, list[Entry]] = {}
         self._faults: dict[str, int] = {}

@@ -34,7 +34,7 @@ class RankRun:
     histograms: tuple[HistogramTrack, ...] = ()
     events: tuple[Entry, ...] = ()
     kept: tuple[Entry, ...] = ()
-    edges: Edges = field(default_factory=lambda: Edges(()))
+    edges: Edges = field(default_factory=Edges)
     last_step: int = -1
     last_time: float = 0.0
     damage: tuple[str, ...] = ()

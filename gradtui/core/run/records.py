@@ -99,9 +99,20 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Which output feeds which input: pairs of keys with the roles ``output`` and ``input``, quantity ""."""
+    """Which output feeds which input: pairs of keys with the roles ``output`` and ``input``, quantity "".
 
-    pairs: tuple[tuple[SeriesKey, SeriesKey], ...]
+    Attributes:
+        pairs: the input is the output itself, and its gradient a part of the output's.
+        through: operations that are no modules lie between, such as the sum at the end of a skip connection.
+    """
+
+    pairs: tuple[tuple[SeriesKey, SeriesKey], ...] = ()
+    through: tuple[tuple[SeriesKey, SeriesKey], ...] = ()
+
+    @property
+    def every(self) -> tuple[tuple[SeriesKey, SeriesKey], ...]:
+        """All pairs."""
+        return self.pairs + self.through
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -96,7 +96,7 @@ class Run:
     @property
     def edges(self) -> Edges:
         """Which output feeds which input, as the lowest rank saw it."""
-        return next((rank.edges for rank in self.ranks if rank.edges.pairs), Edges(()))
+        return next((rank.edges for rank in self.ranks if rank.edges.every), Edges())
 
     @property
     def world(self) -> int:

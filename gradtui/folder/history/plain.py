@@ -169,15 +169,17 @@ def from_edges(edges: Edges) -> object:
     """Return edges as JSON-able values."""
     return {
         "keys": from_keys(key for pair in edges.pairs for key in pair),
+        "through": from_keys(key for pair in edges.through for key in pair),
     }
 
 
 def to_edges(value: Any) -> Edges:
     """Read edges; raises as `to_start`."""
-    keys = to_keys(value["keys"])
-    if len(keys) % 2:
+    keys, through = to_keys(value["keys"]), to_keys(value.get("through", []))
+    if len(keys) % 2 or len(through) % 2:
         raise InvalidContents("an edge with one end")
-    return Edges(tuple(zip(keys[::2], keys[1::2], strict=True)))
+    pairs = (tuple(zip(ends[::2], ends[1::2], strict=True)) for ends in (keys, through))
+    return Edges(*pairs)
 
 
 def to_key(value: Any) -> SeriesKey:

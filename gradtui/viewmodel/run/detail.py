@@ -213,8 +213,8 @@ def _histogram(found: Distribution, *, ascii: bool) -> TextLine:
 def _flow(run: Run, training: Training, node: int, width: int) -> TextLine:
     """What feeds the module and what it feeds, and the time of a call."""
     path = training.tree.paths[node]
-    sources = [source.path for source, target in run.edges.pairs if target.path == path]
-    targets = [target.path for source, target in run.edges.pairs if source.path == path]
+    sources = [source.path for source, target in run.edges.every if target.path == path]
+    targets = [target.path for source, target in run.edges.every if source.path == path]
     parts = []
     if sources:
         parts.append(line((" in<-", "dim"), _names(sources)))

@@ -84,7 +84,7 @@ def _head(run: Run, findings: Sequence[Finding]) -> dict[str, object]:
             )
             if step >= 0
         },
-        "edges": [[_end(source), _end(target)] for source, target in run.edges.pairs],
+        "edges": [[_end(source), _end(target)] for source, target in run.edges.every],
         "findings": [finding_document(finding) for finding in findings],
         "notes": list(run.notes),
     }

@@ -50,8 +50,9 @@ def test_every_kind_comes_back(entry):
 def test_any_keys_come_back(keys, scalars):
     layout = Layout(3, "scalars" if scalars else "histograms", tuple(keys), tuple(range(len(keys))))
     assert again(layout) == layout
-    edges = Edges(tuple(zip(keys[::2], keys[1::2], strict=False)))
-    assert again(edges) == edges
+    pairs = tuple(zip(keys[::2], keys[1::2], strict=False))
+    for edges in (Edges(pairs), Edges((), pairs), Edges(pairs[:2], pairs[2:])):
+        assert again(edges) == edges
 
 
 @given(st.lists(st.floats(width=32), max_size=30))
