@@ -120,6 +120,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
         "list",
         "sort",
     ),
+    Binding("columns.next", ("tab",), "more columns", ("overview",), "list", "columns"),
     Binding("flow.producer", (",",), "to the row it takes from", PLAN, "architecture"),
     Binding("flow.consumer", (".",), "to the row that takes from it", PLAN, "architecture", "flow"),
     Binding("depth.more", ("+",), "open one level more", PLAN, "architecture", "depth"),

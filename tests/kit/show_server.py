@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def _show(cli: Any, arguments: Sequence[str], room: int) -> None:
         signal.alarm(LONGEST)
         if room:
             # Beside what is mapped already: of an absolute bound it would depend on the server's heap what is left.
-            with open("/proc/self/statm") as file:
-                room += int(file.read().split()[0]) * resource.getpagesize()
+            mapped = Path("/proc/self/statm").read_text().split()[0]
+            room += int(mapped) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (room, room))
         code = cli.main(arguments)
         sys.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gradtui.tui.actions import scrubbing, watching
+from gradtui.tui.actions import columns, scrubbing, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +61,12 @@ OVERVIEW: Final[Mapping[str, Action]] = {
     "flag.previous": watching.previous_finding,
     "fold.toggle": watching.fold,
     "fold.all": watching.fold_all,
-    "sort.next": watching.sort,
+    "sort.next": columns.sort,
+    "columns.next": lambda desk, count: columns.turn(desk, max(count, 1)),
+    "page.right": lambda desk, count: columns.turn(desk, max(count, 1)),
+    "page.left": lambda desk, count: columns.turn(desk, -max(count, 1)),
+    "move.row-start": columns.first,
+    "move.row-end": columns.last,
     "pause": watching.pause,
     "baseline.set": watching.baseline,
     "baseline.difference": scrubbing.compare,

@@ -11,7 +11,7 @@ import numpy as np
 from gradtui.viewmodel.run import choice as choices
 from gradtui.viewmodel.run.choice import APART, NEWEST, TOGETHER, RunChoice, Spot
 from gradtui.viewmodel.run.flags import nearest
-from gradtui.viewmodel.run.lines import columns_of, tsv
+from gradtui.viewmodel.run.lines import tsv
 from gradtui.viewmodel.run.training import folded_nodes
 from gradtui.viewmodel.run.window import window_of, with_cursor
 from gradtui.viewmodel.text import printable
@@ -128,30 +128,6 @@ def fold_all(desk: Desk, _count: int) -> None:
     tree = desk.watch.training(desk.selection.run).tree
     folded = bool(folded_nodes(tree, desk.selection.run).any())
     choose(desk, choices.next_folds(desk.selection.run, any_folded=folded))
-
-
-def sort(desk: Desk, count: int) -> None:
-    """Sort by the next column, or by column ``count`` as they stand; the same one again turns it round."""
-    choice = desk.selection.run
-    columns = ["order", "name", *(column.sort for column in columns_of(desk.room.width))]
-    if not count:
-        here = columns.index(choice.sort) if choice.sort in columns else 0
-        wanted = columns[(here + 1) % len(columns)]
-    else:
-        wanted = columns[min(count, len(columns) - 1)]
-    with_sort(desk, wanted)
-
-
-def with_sort(desk: Desk, name: str) -> None:
-    """Sort by a column; the same one again turns the order round."""
-    choice = desk.selection.run
-    if name == choice.sort != "order":
-        choice = replace(choice, descending=not choice.descending)
-    else:
-        choice = replace(choice, sort=name, descending=name not in ("name", "shape"))
-    choose(desk, choice)
-    word = "" if name == "order" else ", greatest first" if choice.descending else ", least first"
-    desk.say(f"sorted by {name.replace('_', ' ')}{word}")
 
 
 def filter_rows(desk: Desk, text: str) -> None:

@@ -68,7 +68,7 @@ def test_the_overview_in_words():
     assert "no findings, 1 note" in overview(findings=(NOTE,))
     assert "reading 40%" in overview(reading=0.4)
     assert "only fc: 2" in overview(RunChoice(filter="fc"))
-    assert "sorted by output gradient" in overview(RunChoice(sort="output_gradient"))
+    assert "sorted by |dy|2" in overview(RunChoice(sort="output_gradient"))
 
 
 def test_ranks_in_words():
