@@ -58,7 +58,7 @@ def log_ticks(low: float, high: float, most: int) -> list[Tick]:
     if end - begin >= 2:
         stride = max(-(-(end - begin + 1) // max(most, 1)), 1)
         return [(float(k), _power(k)) for k in range(begin, end + 1) if k % stride == 0]
-    if high - low >= LEAST_FOR_DECADES:
+    if high - low >= LEAST_FOR_DECADES - 1e-9:
         inside = [
             (math.log10(factor) + k, number(factor * 10.0**k, 7, digits=3))
             for k in range(math.floor(low), end + 1)
