@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from kit.pilot import driven
 from kit.run_folders import SmallGpt, write_run
+
+from gradtui.viewmodel.text import plain
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +65,70 @@ async def test_all_columns_can_be_reached_at_eighty_columns_and_sorted_by(folder
         assert "|W|2" in d.screen()[2]
         await d.keys("", "tab")
         assert "all columns are shown" in d.notice
+
+
+async def test_a_finding_is_read_whole_on_a_page(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        finding = d.desk.watch.findings[0]
+        long = "The gradient of h.1.mlp.fc1 explodes, and this sentence goes on for more than a row has room for"
+        why = "numbers, " * 40 + "and the last of them"
+        first = replace(finding, what=long, why=why)
+        d.desk.watch.findings = (first, replace(finding, path="h.0.mlp.fc1", name="bias"))
+        await d.keys("e")
+        told = [row for row in d.screen() if "since step" in row]
+        assert f"since step {finding.since}" in told[0]
+        assert "1 of 2, e goes on" in told[0]
+        assert "…" in told[0]
+        assert "i findings" in d.text()
+        await d.keys("i")
+        page = " ".join(" ".join(d.screen()).split())
+        assert f"{long} since step {finding.since} to now why" in page
+        assert "and the last of them" in page
+        assert page.index("1 of 2") < page.index("2 of 2")
+        await d.pilot.press("q")
+        await d.settle()
+        await d.keys("ei")
+        page = seen(d)
+        assert page.index("2 of 2") < page.index("1 of 2")
+
+
+async def test_keys_that_cannot_act_are_not_offered_and_say_why(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        for keys, why in (
+            ("R", "this run has one rank"),
+            ("[", "the run keeps no tensors"),
+            ("<", "the layer rail stands beside Values and Flow"),
+            ("!", "no process was started here"),
+            ("x", "x is a key of Values"),
+            ("f,", "no flow between layers"),
+            ("h", "no flow between layers"),
+        ):
+            await d.keys(keys)
+            assert why in d.notice, keys
+        await d.keys("o", "escape")
+        assert d.notice == "nothing to cancel; q quits"
+        await d.keys("?")
+        shown = seen(d)
+        assert "fold or unfold" in shown
+        for words in ("ranks together", "layer rail", "start it again", "generation back"):
+            assert words not in shown
+
+
+async def test_values_of_a_run_offer_no_editing(tmp_path):
+    place = write_run(tmp_path / "run", 400, model=SmallGpt(explode_at=300))
+    async with driven(place.root, size=(80, 24)) as d:
+        await opened(d)
+        await d.run("find h.1.mlp.fc1")
+        await d.keys("v")
+        assert d.desk.selection.view == "values"
+        assert ") layer" in d.text()
+        for words in ("toggle", "set", "W write", "threshold", "pair"):
+            assert words not in plain(d.app.shell.keys.lines[0])
+        await d.keys("W")
+        assert d.notice == "a watched training has no input to edit"
+        await d.keys("", "enter")
+        assert "no flow" in d.notice
+        await d.keys("", "tab")
+        assert d.notice == "there is one map"

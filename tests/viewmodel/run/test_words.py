@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from kit.run_folders import SmallGpt
@@ -17,6 +19,7 @@ from gradtui.viewmodel.run.detail import finding_lines, module_detail
 from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
 from gradtui.viewmodel.run.history import companion_lines, flags_line, legend_lines, marks_line
 from gradtui.viewmodel.run.snapshots import as_map, layers_of, snapshots_of
+from gradtui.viewmodel.run.telling import findings_page
 from gradtui.viewmodel.run.training import Training, training_of
 from gradtui.viewmodel.run.window import window_of
 from gradtui.viewmodel.text import line_width, plain
@@ -186,3 +189,17 @@ def test_snapshots_are_sessions_of_a_step_each_and_made_once():
 )
 def test_tensors_of_any_shape_are_maps(shape, expected):
     assert as_map(np.zeros(shape)).shape == expected
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_a_page_of_findings_has_each_of_them_whole(width):
+    findings = (BAD, replace(NOTE, also=("c", "d"), until=8))
+    lines = findings_page(findings, findings[1], width)
+    assert all(line_width(each) <= width for each in lines)
+    if width >= 40:
+        text = " ".join(" ".join(map(plain, lines)).split())
+        assert text.startswith(". NOGRAD b (weight) 2 of 2 b is frozen. since step 0 to 8 why why")
+        assert "also c, d ! EXPL a (weight) 1 of 2" in text
+        assert "since step 7 to now" in text
+        assert BAD.why in text
+    assert findings_page((), None, width) == ()
