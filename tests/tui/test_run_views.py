@@ -235,7 +235,7 @@ async def test_kept_tensors_have_the_word_of_what_they_are_and_are_played_on_one
         shown = d.work.views.values.maps["source"]
         assert "output" in shown.view.subtitle
         assert "gradient" not in shown.view.subtitle
-        assert "|.|2" in seen(d)
+        assert "|y|2" in seen(d)
         assert "vanish" not in seen(d)
         own = float(shown.view.high)
         assert own == pytest.approx(1e-3)

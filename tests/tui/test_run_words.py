@@ -132,3 +132,30 @@ async def test_values_of_a_run_offer_no_editing(tmp_path):
         assert "no flow" in d.notice
         await d.keys("", "tab")
         assert d.notice == "there is one map"
+
+
+async def test_a_difference_is_told_of_where_no_curve_shows_it(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        await d.keys("bD")
+        assert d.notice == "History shows the difference to step 399; D again: as they are"
+        await d.keys("D")
+        assert d.notice == "History shows the curves as they are"
+
+
+async def test_no_findings_is_said_of_what_was_read(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        d.desk.watch.findings, d.desk.watch.reading = (), 0.4
+        await d.keys("e")
+        assert d.desk.notice == ("no findings in the 40% that was read so far", "")
+        d.desk.watch.reading = 1.0
+        await d.keys("e")
+        assert d.desk.notice == ("no findings", "good")
+
+
+async def test_pausing_holds_the_run_beside_its_architecture_too(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        await d.keys("ap")
+        assert d.desk.watch.held

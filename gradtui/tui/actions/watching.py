@@ -196,6 +196,9 @@ def previous_finding(desk: Desk, count: int) -> None:
 def _finding(desk: Desk, step: int) -> None:
     findings = desk.watch.findings
     worrying = tuple(f for f in findings if f.severity != "note") or findings
+    if not worrying and desk.watch.reading < 1:
+        desk.say(f"no findings in the {desk.watch.reading:.0%} that was read so far")
+        return
     if not worrying:
         desk.say("no findings", "good")
         return

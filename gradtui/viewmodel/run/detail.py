@@ -18,6 +18,7 @@ from gradtui.viewmodel.run.quantities import place_name
 from gradtui.viewmodel.text import (
     TextLine,
     clip,
+    counted,
     line,
     line_width,
     number,
@@ -175,8 +176,8 @@ def _title(
         if not math.isnan(low):
             parts.append(line(("W ", "dim"), f"{_short(low)} .. {_short(high)}"))
     elif int(tree.ends[node]) > node + 1:
-        count = int(tree.ends[node]) - node - 1
-        parts.append(line((f"{count} modules below", "dim")))
+        count = int(tree.named[node + 1 : int(tree.ends[node])].sum())
+        parts.append(line((f"{counted(count, 'module')} below", "dim")))
     zeros = float(training.numbers.zeros[node])
     if not math.isnan(zeros):
         parts.append(line(("zeros of y ", "dim"), percent(zeros)))

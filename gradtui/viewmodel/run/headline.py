@@ -115,7 +115,8 @@ def overview_words(
         parts.append(line((f"sorted by {title_of(choice.sort)}", "dim")))
     parts += scalars(run, choice.one_rank)
     if not choice.filter:
-        parts.append(line((f"{int(training.tree.named.sum()) - 1:,} modules", "dim")))
+        # The model itself is one of them, and has a row.
+        parts.append(line((counted(int(training.tree.named.sum()), "module"), "dim")))
     return fitting(parts, width)
 
 

@@ -241,9 +241,10 @@ def _flag(training: Training, node: int, width: int, *, whole: bool) -> tuple[st
     severity = int(flags.worst[node])
     if not severity:
         return ".", "dim"
+    if not whole and not flags.at(node):
+        # The mark alone says that there is one below; the rows there have its word.
+        return sign(flags.below(node, int(training.tree.ends[node]))[0]), "dim"
     found = flags.below(node, int(training.tree.ends[node])) if whole else flags.at(node)
-    if not found:
-        return "", "dim"
     return flag_text(found[0], width)
 
 

@@ -66,7 +66,7 @@ def overview(choice=RunChoice(), findings=(), reading=1.0, width=120, run_=None)
 def test_the_overview_in_words():
     assert "no findings" in overview()
     assert "loss" in overview()
-    assert "3 modules" in overview()
+    assert "4 modules" in overview()
     assert "1 finding, e goes to it" in overview(findings=(BAD,))
     assert "no findings, 1 note" in overview(findings=(NOTE,))
     assert "reading 40%" in overview(reading=0.4)
