@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.diagnosis.cuts import cut_behind
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.words import others, place
+from gradtui.diagnosis.words import and_more, others, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,8 +84,48 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             chosen = [
                 (i, first) for i in never if (bool(called) and i.path not in called) == is_unused
             ]
+            if not is_unused:
+                alive = {
+                    key.path for key, one in zip(table.keys, seen.tolist(), strict=True) if one
+                }
+                back = evidence.run.column("output gradient", "l2")
+                told = np.flatnonzero(~np.isnan(back.values)).tolist()
+                alive |= {back.keys[i].path for i in told}
+                cuts, chosen = _cuts(evidence, chosen, alive)
+                yield from cuts
             yield from _findings(evidence, "unused" if is_unused else "detached", chosen)
     yield from _findings(evidence, "stopped", stopped)
+
+
+def _cuts(
+    evidence: Evidence, chosen: list[tuple[ParameterInfo, int]], alive: set[str]
+) -> tuple[list[Finding], list[tuple[ParameterInfo, int]]]:
+    """Join modules that are cut off behind the same one: a finding for each such cut, and what is left."""
+    by_path: dict[str, list[tuple[ParameterInfo, int]]] = {}
+    for each in chosen:
+        by_path.setdefault(each[0].path, []).append(each)
+    behind: dict[str, list[str]] = {}
+    for path in by_path:
+        behind.setdefault(cut_behind(evidence.run.edges, [path], alive), []).append(path)
+    found = []
+    for last, paths in behind.items():
+        tops = list(_subtrees(evidence, [(i.path, i.name) for p in paths for i, _ in by_path[p]]))
+        if not last or len(tops) < 2:
+            continue
+        infos = [each for path in paths for each in by_path.pop(path)]
+        listed = ", ".join(f"{info.path}.{info.name}" for info, _ in infos[:3])
+        severity, _, advice = SAID["detached"]
+        found.append(
+            Finding(
+                "no gradient", severity, last, f"{len(infos)} parameters", infos[0][1],
+                f"No gradient reaches {tops[0]}{and_more(tops[1:])}: the way to the loss is cut off behind {last}.",
+                f"no gradient in any step, while others have one: {listed} and {len(infos) - 3} more"
+                if len(infos) > 3 else f"no gradient in any step, while others have one: {listed}",
+                advice.replace("behind it", f"behind {last}"), also=others(tops, last),
+                series=(SeriesKey(infos[0][0].path, "gradient", "l2", infos[0][0].name),),
+            )
+        )  # fmt: skip
+    return found, [each for left in by_path.values() for each in left]
 
 
 def _watched(evidence: Evidence, info: ParameterInfo) -> bool:
