@@ -278,6 +278,10 @@ def offer_to_keep(desk: Desk) -> None:
     if not desk.room.is_answered:
         desk.say(f"no tensor of {name} is kept, and no training runs that could keep one", "warn")
         return
+    path = desk.selection.run.path
+    if not desk.watch.keys(path) and not desk.watch.histogram_keys(path):
+        desk.say(f"{name} is not called itself and has no tensors: choose a module in it", "warn")
+        return
     desk.room.choose(
         f"no tensor of {name} is kept",
         {

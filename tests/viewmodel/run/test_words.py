@@ -13,7 +13,7 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.finding import Finding
-from gradtui.viewmodel.run.choice import APART, RunChoice
+from gradtui.viewmodel.run.choice import APART, NEWEST, RunChoice
 from gradtui.viewmodel.run.curves import Chart, chart_of
 from gradtui.viewmodel.run.detail import finding_lines, module_detail
 from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
@@ -203,3 +203,15 @@ def test_a_page_of_findings_has_each_of_them_whole(width):
         assert "since step 7 to now" in text
         assert BAD.why in text
     assert findings_page((), None, width) == ()
+
+
+@pytest.mark.parametrize(("cursor", "words"), [(35, " at 30"), (30, ""), (NEWEST, " at 30")])
+def test_a_value_that_is_older_than_the_cursor_tells_its_step(cursor, words):
+    """Outputs are measured at every tenth step: of 40 the newest is 30."""
+    made = run()
+    key = SeriesKey("a", "output", "l2")
+    choice = RunChoice(cursor=cursor)
+    chart = chart_of(made, choice, (key,), window_of(made, choice), 40, 10)
+    (text,) = (plain(each) for each in legend_lines(made, chart, choice, 80, 3))
+    assert (" at " in text) == bool(words)
+    assert words in text
