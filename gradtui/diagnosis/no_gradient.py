@@ -46,6 +46,10 @@ SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
 }
 
 
+MOST_APART: Final = 64
+"""Modules of which each one's way is followed by itself, where they do not all end behind one: each walk costs."""
+
+
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield the parameters without a gradient, by cause, each named by the largest subtree that it is all of.
 
@@ -84,7 +88,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             chosen = [
                 (i, first) for i in never if (bool(called) and i.path not in called) == is_unused
             ]
-            if not is_unused:
+            if chosen and not is_unused:
                 alive = {
                     key.path for key, one in zip(table.keys, seen.tolist(), strict=True) if one
                 }
@@ -104,9 +108,12 @@ def _cuts(
     by_path: dict[str, list[tuple[ParameterInfo, int]]] = {}
     for each in chosen:
         by_path.setdefault(each[0].path, []).append(each)
-    behind: dict[str, list[str]] = {}
-    for path in by_path:
-        behind.setdefault(cut_behind(evidence.run.edges, [path], alive), []).append(path)
+    edges = evidence.run.edges
+    behind = {cut_behind(edges, by_path, alive): list(by_path)}
+    if "" in behind and len(by_path) <= MOST_APART:
+        behind = {}
+        for path in by_path:
+            behind.setdefault(cut_behind(edges, [path], alive), []).append(path)
     found = []
     for last, paths in behind.items():
         tops = list(_subtrees(evidence, [(i.path, i.name) for p in paths for i, _ in by_path[p]]))
@@ -114,13 +121,13 @@ def _cuts(
             continue
         infos = [each for path in paths for each in by_path.pop(path)]
         listed = ", ".join(f"{info.path}.{info.name}" for info, _ in infos[:3])
+        more = f" and {len(infos) - 3} more" if len(infos) > 3 else ""
         severity, _, advice = SAID["detached"]
         found.append(
             Finding(
                 "no gradient", severity, last, f"{len(infos)} parameters", infos[0][1],
                 f"No gradient reaches {tops[0]}{and_more(tops[1:])}: the way to the loss is cut off behind {last}.",
-                f"no gradient in any step, while others have one: {listed} and {len(infos) - 3} more"
-                if len(infos) > 3 else f"no gradient in any step, while others have one: {listed}",
+                f"no gradient in any step, while others have one: {listed}{more}",
                 advice.replace("behind it", f"behind {last}"), also=others(tops, last),
                 series=(SeriesKey(infos[0][0].path, "gradient", "l2", infos[0][0].name),),
             )

@@ -75,3 +75,16 @@ def test_one_module_alone_and_a_healthy_run_stay_as_they_are():
     (found,) = findings_of(training("neck").run(), "no gradient")
     assert "cut off from the loss" in found.what
     assert findings_of(training().run(), "no gradient") == []
+
+
+def test_two_cuts_are_two_findings():
+    made = Made(steps=300)
+    for path in ("a", "b", "c", "d", "head"):
+        made.layer(path)
+        if path != "head":
+            for name in ("weight", "bias"):
+                made.of(path, "gradient", "l2", name)[:] = np.nan
+            made.of(path, "output gradient", "l2")[:] = np.nan
+    made.edges = [("a", "b"), ("c", "d")]
+    found = findings_of(made.run(), "no gradient")
+    assert [(each.path, each.also) for each in found] == [("b", ("a",)), ("d", ("c",))]

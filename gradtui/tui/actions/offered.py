@@ -64,7 +64,7 @@ def _columns(desk: Desk) -> str:
 
 
 def _more_columns(desk: Desk) -> str:
-    return "" if desk.watching else NO_RUN
+    return "" if desk.watching else "only the Overview of a training run has more columns"
 
 
 def _ranks(desk: Desk) -> str:
