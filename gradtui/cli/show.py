@@ -111,12 +111,11 @@ def _document(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
 def _page(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
     from gradtui.viewmodel.document import show_text
 
-    has_session = bool(contents.session.folder)
-    if has_session:
-        yield show_text(contents.session, contents.notes)
     if contents.is_watched:
         from gradtui.viewmodel.run.page import run_text
 
-        if has_session:
-            yield "\n"
         yield run_text(contents.run, contents.findings, contents.run_notes, history=options.history)
+    if contents.session.folder:
+        if contents.is_watched:
+            yield "\n"
+        yield show_text(contents.session, contents.notes, kept=contents.is_watched)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.diagnosis.cuts import cut_behind
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.words import others, place
+from gradtui.diagnosis.words import and_more, others, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +44,10 @@ SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
         "If it was not frozen on purpose, look for the branch that is not taken any more.",
     ),
 }
+
+
+MOST_APART: Final = 64
+"""Modules of which each one's way is followed by itself, where they do not all end behind one: each walk costs."""
 
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
@@ -83,8 +88,51 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             chosen = [
                 (i, first) for i in never if (bool(called) and i.path not in called) == is_unused
             ]
+            if chosen and not is_unused:
+                alive = {
+                    key.path for key, one in zip(table.keys, seen.tolist(), strict=True) if one
+                }
+                back = evidence.run.column("output gradient", "l2")
+                told = np.flatnonzero(~np.isnan(back.values)).tolist()
+                alive |= {back.keys[i].path for i in told}
+                cuts, chosen = _cuts(evidence, chosen, alive)
+                yield from cuts
             yield from _findings(evidence, "unused" if is_unused else "detached", chosen)
     yield from _findings(evidence, "stopped", stopped)
+
+
+def _cuts(
+    evidence: Evidence, chosen: list[tuple[ParameterInfo, int]], alive: set[str]
+) -> tuple[list[Finding], list[tuple[ParameterInfo, int]]]:
+    """Join modules that are cut off behind the same one: a finding for each such cut, and what is left."""
+    by_path: dict[str, list[tuple[ParameterInfo, int]]] = {}
+    for each in chosen:
+        by_path.setdefault(each[0].path, []).append(each)
+    edges = evidence.run.edges
+    behind = {cut_behind(edges, by_path, alive): list(by_path)}
+    if "" in behind and len(by_path) <= MOST_APART:
+        behind = {}
+        for path in by_path:
+            behind.setdefault(cut_behind(edges, [path], alive), []).append(path)
+    found = []
+    for last, paths in behind.items():
+        tops = list(_subtrees(evidence, [(i.path, i.name) for p in paths for i, _ in by_path[p]]))
+        if not last or len(tops) < 2:
+            continue
+        infos = [each for path in paths for each in by_path.pop(path)]
+        listed = ", ".join(f"{info.path}.{info.name}" for info, _ in infos[:3])
+        more = f" and {len(infos) - 3} more" if len(infos) > 3 else ""
+        severity, _, advice = SAID["detached"]
+        found.append(
+            Finding(
+                "no gradient", severity, last, f"{len(infos)} parameters", infos[0][1],
+                f"No gradient reaches {tops[0]}{and_more(tops[1:])}: the way to the loss is cut off behind {last}.",
+                f"no gradient in any step, while others have one: {listed}{more}",
+                advice.replace("behind it", f"behind {last}"), also=others(tops, last),
+                series=(SeriesKey(infos[0][0].path, "gradient", "l2", infos[0][0].name),),
+            )
+        )  # fmt: skip
+    return found, [each for left in by_path.values() for each in left]
 
 
 def _watched(evidence: Evidence, info: ParameterInfo) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from gradtui.core.run.keys import PARAMETER_ROLES, Role, SeriesKey
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.learning_rate import rise_of_rate
-from gradtui.diagnosis.words import called, others, percent, place, short
+from gradtui.diagnosis.words import called, others, percent, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,7 +167,7 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
     here = f"{_own(key)} of {place(key.path)}"
     amount = first.nan + first.inf
     whole = (
-        f", {short(amount)} value{'' if amount == 1 else 's'}" if amount and first.counted else ""
+        f", {round(amount):,} value{'' if amount == 1 else 's'}" if amount and first.counted else ""
     )
     rank = f" on rank {first.rank}" if evidence.run.world > 1 and first.rank >= 0 else ""
     entered = _entered(spoilt, first)

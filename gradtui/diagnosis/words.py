@@ -18,6 +18,9 @@ def short(value: float) -> str:
         return str(value)
     if value == 0:
         return "0"
+    if 999.5 <= abs(value) < 1e4:
+        # Three digits of it would need an exponent.
+        return f"{value:.0f}"
     return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
 
 

@@ -89,6 +89,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("find.previous", ("N",), "previous found", group="finding"),
     Binding("filter", ("&",), "show only the layers that match", ("overview", *PLAN), "finding"),
     Binding("flag.next", ("e",), "next layer with a flag", group="finding"),
+    Binding("finding.read", ("i",), "read the findings whole", RUNS, "finding", "findings"),
     Binding("flag.previous", ("E",), "previous layer with a flag", group="finding"),
     Binding(
         "mark.set", ("m",), "and a letter: remember this place by it", group="finding", takes=True
@@ -103,7 +104,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("baseline.difference", ("D",), "show the difference to the baseline", group="time"),
     Binding("scale.next", ("s",), "scale: linear, symmetric log, percentile", ("values",), "looks"),
     Binding("colours.next", ("c",), "next palette", group="looks"),
-    Binding("colours.invert", ("i",), "invert the colours", group="looks"),
+    Binding("colours.invert", ("i",), "invert the colours", ("values",), "looks"),
     Binding("zoom.out", ("z",), "zoom out", ("values",), "looks"),
     Binding("zoom.in", ("Z",), "zoom in", ("values",), "looks"),
     Binding("pane.narrower", ("<",), "narrower layer rail", group="looks"),
@@ -120,6 +121,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
         "list",
         "sort",
     ),
+    Binding("columns.next", ("tab",), "more columns", ("overview",), "list", "columns"),
     Binding("flow.producer", (",",), "to the row it takes from", PLAN, "architecture"),
     Binding("flow.consumer", (".",), "to the row that takes from it", PLAN, "architecture", "flow"),
     Binding("depth.more", ("+",), "open one level more", PLAN, "architecture", "depth"),
@@ -289,6 +291,11 @@ class Keymap:
     def find(self, view: str, key: str) -> Binding | None:
         """Return the binding of ``key`` in ``view``, or None."""
         return self._by_view.get(view, {}).get(key)
+
+    def elsewhere(self, view: str, key: str) -> tuple[str, ...]:
+        """Return the views in which a key does something, where it does nothing in ``view``."""
+        here = self.find(view, key) is not None
+        return () if here else tuple(one for one in VIEWS if self.find(one, key) is not None)
 
     def hints(self, view: str) -> tuple[Binding, ...]:
         """Return the bindings that the key line names, the most used first."""

@@ -29,6 +29,11 @@ KIND_WORDS: Final = {
     "explicit": "explicit links",
     "listed": "listed links",
 }
+_SYMBOLS: Final = {
+    "gradient": "g", "raw gradient": "g", "output gradient": "g", "input gradient": "g",
+    "output": "y", "input": "x", "parameter": "W",
+}  # fmt: skip
+"""What a map holds, as its norm is written."""
 ORIGIN_WORDS: Final = {
     "file": "",
     "row sums": "gradient: row sums of its flow",
@@ -108,7 +113,7 @@ def layer_detail(
     if sizes.size:
         # Linear between ranks, as numpy's percentile, whose first call imports masked arrays for 70 ms.
         middle, high = np.interp((0.5, 0.99), np.linspace(0, 1, sizes.size), np.sort(sizes))
-        size = "|g|" if layer.quantity.endswith("gradient") else "|.|"
+        size = f"|{_SYMBOLS.get(layer.quantity, '.')}|"
         lines.append(
             line(
                 f"{size}2 {number(numbers.norm, 9)}  {size} p50 {number(float(middle), 8, digits=2)}"

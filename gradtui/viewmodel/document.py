@@ -168,13 +168,22 @@ def known(value: float) -> float | str | None:
     return None if math.isnan(value) else plain_number(value)
 
 
-def show_text(session: Session, notes: Sequence[str] = ()) -> str:
-    """Return a session as a page of text: what is in the folder, layer by layer and pair by pair."""
+def show_text(session: Session, notes: Sequence[str] = (), *, kept: bool = False) -> str:
+    """Return a session as a page of text: what is in the folder, layer by layer and pair by pair.
+
+    Args:
+        session: what was read from the folder.
+        notes: what a person should know of it.
+        kept: a watched run wrote it, and has a page of its own: what a run never has is not said to be missing.
+    """
     summary = summarize(session, Session.empty())
     generation = f"generation {session.generation}" if session.generation else "no generation"
     writer = "written by gradtui" if session.writer == "gradtui" else "written by another program"
-    lines = [f"{printable(session.folder)}  {generation}, {writer}"]
+    name = "gradients of outputs that the run keeps" if kept else printable(session.folder)
+    lines = [f"{name}  {generation}, {writer}"]
     for title, array in (("input", session.input), ("target", session.target)):
+        if kept and not array.size:
+            continue
         size = "x".join(str(n) for n in array.shape)
         lines.append(f"{title}  {size} {array.dtype}" if array.size else f"{title}  none")
     rows = [("layer", "shape", "|g|2", "min", "max", "zero", "nonfinite", "flag")]
@@ -209,7 +218,10 @@ def show_text(session: Session, notes: Sequence[str] = ()) -> str:
                 percent(pair.bypass_share) or "-",
             )
         )
-    lines += ["", *text_table(pairs)] if session.pairs else ["", "no pairs"]
+    if session.pairs:
+        lines += ["", *text_table(pairs)]
+    elif not kept:
+        lines += ["", "no pairs"]
     if summary.findings:
         lines += ["", "findings"]
         lines += [f"  {f.flag} {printable(f.layer)}: {printable(f.text)}" for f in summary.findings]

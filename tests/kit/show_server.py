@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class ShowServer:
         self._process.stdout.close()
 
     def show(self, *arguments: str | os.PathLike[str], room: int = 0) -> Shown:
-        """Run ``gradtui show`` with these arguments, within ``room`` bytes of addresses if that is not zero."""
+        """Run ``gradtui show`` with these arguments; if ``room`` is not zero, with so many bytes beside what the server has."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -144,6 +145,9 @@ def _show(cli: Any, arguments: Sequence[str], room: int) -> None:
     try:
         signal.alarm(LONGEST)
         if room:
+            # Beside what is mapped already: of an absolute bound it would depend on the server's heap what is left.
+            mapped = Path("/proc/self/statm").read_text().split()[0]
+            room += int(mapped) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (room, room))
         code = cli.main(arguments)
         sys.stdout.flush()

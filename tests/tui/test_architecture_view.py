@@ -372,3 +372,15 @@ async def test_nothing_but_an_empty_graph(tmp_path):
         await d.wait(lambda: d.desk.plan.graph.model == "Empty", "the empty graph")
         await d.keys(" ,.dsyYeE*+-jkGgDb", "enter", "tab")
         assert on_screen(d, "no architecture yet")
+        await d.keys("De")
+        assert d.desk.notice == ("no architecture yet: nothing can have failed", "warn")
+
+
+async def test_a_tree_that_nobody_ran_is_not_said_to_be_well(tmp_path):
+    async with on(tmp_path, replace(chain_of(3), stage="static")) as d:
+        await d.keys("e")
+        assert d.desk.notice[1] == "warn"
+        assert "nothing was run" in d.notice
+        await another(d, tmp_path, chain_of(4))
+        await d.keys("e")
+        assert d.desk.notice == ("no row failed or has a finding", "good")

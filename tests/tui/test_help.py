@@ -42,3 +42,11 @@ def test_the_help_has_two_columns_of_commands_where_there_is_room():
     for name in ("editing", "commands", "write the edited input", ":svg", "what is drawn"):
         assert name in words
     assert all(line_width(text) <= 120 for text in wide)
+
+
+def test_what_cannot_act_is_left_out():
+    keymap = Keymap()
+    whole = help_lines(keymap, "values", 80)
+    some = help_lines(keymap, "values", 80, frozenset({"edit.set"}))
+    assert any("set a value" in text_of(text) for text in whole)
+    assert not any("set a value" in text_of(text) for text in some)

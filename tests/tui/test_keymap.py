@@ -80,3 +80,10 @@ def test_a_wrong_rebinding_is_refused_with_its_names(keys, words):
     assert len(problems) == 1
     assert all(word in problems[0] for word in words)
     assert ids(keymap, "values", "h") == "move.left"
+
+
+def test_a_key_of_other_views_is_known_there():
+    keymap = Keymap()
+    assert keymap.elsewhere("overview", "w") == ("history",)
+    assert keymap.elsewhere("history", "w") == ()
+    assert keymap.elsewhere("history", "é") == ()

@@ -235,7 +235,7 @@ async def test_kept_tensors_have_the_word_of_what_they_are_and_are_played_on_one
         shown = d.work.views.values.maps["source"]
         assert "output" in shown.view.subtitle
         assert "gradient" not in shown.view.subtitle
-        assert "|.|2" in seen(d)
+        assert "|y|2" in seen(d)
         assert "vanish" not in seen(d)
         own = float(shown.view.high)
         assert own == pytest.approx(1e-3)
@@ -288,6 +288,15 @@ async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder
             await d.run("find embed")
             await d.keys("v")
             assert "no tensor of embed is kept" in d.work.asking.text
+            await d.keys("x")
+            # A list of modules is never called: there is nothing of it to keep.
+            await d.run("find h")
+            assert d.desk.selection.run.path == "h"
+            await d.keys("v")
+            assert not d.work.asking.text
+            assert "h is not called itself" in d.notice
+            await d.run("find embed")
+            await d.keys("v")
             await d.keys("k")
             assert "asked the run to keep embed" in d.notice
             await d.wait(lambda: "training: watching GPT" in d.text(), "the status")

@@ -128,3 +128,13 @@ def test_the_page_of_text():
 def test_the_page_is_harmless():
     session = Session(layers=(Layer("\x1b[2J\u202e", np.ones((1, 1))),), notes=("\x07",))
     assert all(c.isprintable() or c == "\n" for c in show_text(session))
+
+
+def test_what_a_run_keeps_is_not_said_to_lack_what_a_run_never_has():
+    kept = Session(writer="gradtui", generation=12, layers=(Layer("conv#1", np.ones((2, 3))),))
+    text = show_text(kept, kept=True)
+    assert text.startswith("gradients of outputs that the run keeps  generation 12")
+    assert "conv#1" in text
+    for words in ("input", "target", "no pairs"):
+        assert words in show_text(kept)
+        assert words not in text

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from kit.runs import Training as Made
 from kit.runs import deep
 
 from gradtui.core.run.run import Run
@@ -134,3 +135,12 @@ def test_names_that_speak_to_the_terminal():
     for text in ("".join(run_parts(run, findings, history=True)), check_document(verdict, "warn")):
         assert text.isascii()
         assert "\x1b" not in text
+
+
+def test_the_page_has_a_row_of_the_model_and_counts_it():
+    training = Made(steps=20).layer("a").layer("b")
+    lines = run_text(training.run(), ()).splitlines()
+    header = next(n for n, line in enumerate(lines) if "grad trend" in line)
+    rows = lines[header + 1 : lines.index("", header)]
+    assert rows[0].split()[0] == "Net"
+    assert f"run of Net, {len(rows)} modules" in lines[0]

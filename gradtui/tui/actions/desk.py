@@ -52,6 +52,10 @@ class Room(Protocol):
     def is_answered(self) -> bool:
         """Whether an adapter, or a training, lives that answers what is asked."""
 
+    @property
+    def has_process(self) -> bool:
+        """Whether a process was started here, that can be stopped or started again."""
+
     def act(self, action: str, count: int = 0) -> None:
         """Do what an action does in the view that is shown."""
 
@@ -90,6 +94,9 @@ class Room(Protocol):
 
     def show_help(self) -> None:
         """Show every key of the view."""
+
+    def show_findings(self, first: Finding | None) -> None:
+        """Show all findings of the run whole, ``first`` before the others."""
 
     def analyse(self) -> None:
         """Look at the run with all analyses, and show them."""

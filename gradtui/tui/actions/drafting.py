@@ -266,6 +266,12 @@ def _opened(desk: Desk, wanted: str) -> list[int]:
 def _flag(desk: Desk, step: int) -> None:
     view = shown(desk)
     places = [place for place in range(len(view.shown)) if _is_flagged(view, place)]
+    if not places and desk.plan.empty:
+        desk.say("no architecture yet: nothing can have failed", "warn")
+        return
+    if not places and desk.plan.graph.stage == "static" and not desk.watching:
+        desk.say("nothing was run: the tree alone cannot tell what fails", "warn")
+        return
     if not places:
         desk.say("no row failed or has a finding", "good")
         return
@@ -291,7 +297,7 @@ def baseline(desk: Desk, _count: int) -> None:
 
 def compare(desk: Desk, _count: int) -> None:
     """Show what differs from the baseline, or the graph again."""
-    if not desk.plan.baseline.nodes:
+    if not desk.plan.baseline.nodes and not desk.plan.comparing:
         desk.say("nothing to compare with yet: b makes this graph the baseline", "warn")
         return
     desk.plan.comparing = not desk.plan.comparing

@@ -78,6 +78,9 @@ def _flag(desk: Desk, step: int) -> None:
     else:
         here = names.index(desk.selection.layer) if desk.selection.layer in names else 0
         flagged = [n for n, name in enumerate(names) if desk.summary.worst(name).flag != "."]
+    if not names:
+        desk.say("no layers yet", "warn")
+        return
     if not flagged:
         desk.say("no layer has a flag", "good")
         return

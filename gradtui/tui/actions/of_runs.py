@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gradtui.tui.actions import scrubbing, watching
+from gradtui.tui.actions import columns, scrubbing, telling, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,9 +59,15 @@ OVERVIEW: Final[Mapping[str, Action]] = {
     "filter": _ask_filter,
     "flag.next": watching.next_finding,
     "flag.previous": watching.previous_finding,
+    "finding.read": telling.read,
     "fold.toggle": watching.fold,
     "fold.all": watching.fold_all,
-    "sort.next": watching.sort,
+    "sort.next": columns.sort,
+    "columns.next": lambda desk, count: columns.turn(desk, max(count, 1)),
+    "page.right": lambda desk, count: columns.turn(desk, max(count, 1)),
+    "page.left": lambda desk, count: columns.turn(desk, -max(count, 1)),
+    "move.row-start": columns.first,
+    "move.row-end": columns.last,
     "pause": watching.pause,
     "baseline.set": watching.baseline,
     "baseline.difference": scrubbing.compare,
@@ -94,6 +100,7 @@ HISTORY: Final[Mapping[str, Action]] = {
     "find.previous": lambda desk, count: scrubbing.find_series(desk, "", -max(count, 1)),
     "flag.next": watching.next_finding,
     "flag.previous": watching.previous_finding,
+    "finding.read": telling.read,
     "step.next": scrubbing.next_step,
     "step.previous": scrubbing.previous_step,
     "series.next": scrubbing.next_series,
@@ -123,7 +130,9 @@ VALUES: Final[Mapping[str, Action]] = {
     "view.overview": lambda desk, _count: watching.leave_tensors(desk, "overview"),
     "view.history": lambda desk, _count: watching.leave_tensors(desk, "history"),
 }
+ARCHITECTURE: Final[Mapping[str, Action]] = {"pause": watching.pause}
 _BY_VIEW: Final[Mapping[str, Mapping[str, Action]]] = {
+    "architecture": ARCHITECTURE,
     "overview": OVERVIEW,
     "history": HISTORY,
     "values": VALUES,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gradtui.errors import UsageError
-from gradtui.tui.actions import scrubbing, watching
+from gradtui.tui.actions import columns, scrubbing, watching
 from gradtui.viewmodel.run.choice import APART, AXES, TOGETHER
 from gradtui.viewmodel.run.quantities import series_name
 from gradtui.viewmodel.run.sorts import SORTS
@@ -82,7 +82,7 @@ def sort(desk: Desk, words: list[str]) -> None:
     name = " ".join(words)
     if name not in SORTS:
         raise UsageError(f"columns: {', '.join(SORTS)}")
-    watching.with_sort(desk, name)
+    columns.with_sort(desk, name)
 
 
 def inputs(desk: Desk, _words: list[str]) -> None:

@@ -244,6 +244,10 @@ def compare(desk: Desk, _count: int) -> None:
         desk.say("no baseline yet: b makes the cursor's step the baseline", "warn")
         return
     choose(desk, replace(choice, comparing=not choice.comparing))
+    if choice.comparing:
+        desk.say("History shows the curves as they are")
+    else:
+        desk.say(f"History shows the difference to step {choice.baseline}; D again: as they are")
 
 
 def _snapshot(desk: Desk, count: int) -> None:

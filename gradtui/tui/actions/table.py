@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gradtui.tui.actions import editing, finding, looks, moving, taking
+from gradtui.tui.actions.offered import NO_RUN, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +26,10 @@ def _cancel(desk: Desk, _count: int) -> None:
     """Leave what was begun; a question and a count are gone with the key itself."""
     if desk.box:
         desk.box = ()
-    else:
+    elif desk.room.has_process:
         desk.say("nothing to cancel; ! stops the process that runs here, q quits")
+    else:
+        desk.say("nothing to cancel; q quits")
 
 
 def _leave_log(desk: Desk, _count: int) -> None:
@@ -64,11 +67,13 @@ def _command(desk: Desk, _count: int) -> None:
 
 
 def _no_run(desk: Desk, _count: int) -> None:
-    desk.say("no training run in this folder: gradtui.torch.watch(model) writes one", "warn")
+    desk.say(NO_RUN, "warn")
 
 
 def action_of(desk: Desk, name: str) -> Callable[[Desk, int], None]:
-    """Return what an action does in the view that is shown."""
+    """Return what an action does in the view that is shown; where it can't act it says why."""
+    if why := refusal(desk, name):
+        return lambda desk, _count: desk.say(why, "warn")
     if desk.selection.view == "architecture":
         from gradtui.tui.actions.drafting import ARCHITECTURE_ACTIONS
 

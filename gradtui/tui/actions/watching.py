@@ -11,7 +11,7 @@ import numpy as np
 from gradtui.viewmodel.run import choice as choices
 from gradtui.viewmodel.run.choice import APART, NEWEST, TOGETHER, RunChoice, Spot
 from gradtui.viewmodel.run.flags import nearest
-from gradtui.viewmodel.run.lines import columns_of, tsv
+from gradtui.viewmodel.run.lines import tsv
 from gradtui.viewmodel.run.training import folded_nodes
 from gradtui.viewmodel.run.window import window_of, with_cursor
 from gradtui.viewmodel.text import printable
@@ -130,30 +130,6 @@ def fold_all(desk: Desk, _count: int) -> None:
     choose(desk, choices.next_folds(desk.selection.run, any_folded=folded))
 
 
-def sort(desk: Desk, count: int) -> None:
-    """Sort by the next column, or by column ``count`` as they stand; the same one again turns it round."""
-    choice = desk.selection.run
-    columns = ["order", "name", *(column.sort for column in columns_of(desk.room.width))]
-    if not count:
-        here = columns.index(choice.sort) if choice.sort in columns else 0
-        wanted = columns[(here + 1) % len(columns)]
-    else:
-        wanted = columns[min(count, len(columns) - 1)]
-    with_sort(desk, wanted)
-
-
-def with_sort(desk: Desk, name: str) -> None:
-    """Sort by a column; the same one again turns the order round."""
-    choice = desk.selection.run
-    if name == choice.sort != "order":
-        choice = replace(choice, descending=not choice.descending)
-    else:
-        choice = replace(choice, sort=name, descending=name not in ("name", "shape"))
-    choose(desk, choice)
-    word = "" if name == "order" else ", greatest first" if choice.descending else ", least first"
-    desk.say(f"sorted by {name.replace('_', ' ')}{word}")
-
-
 def filter_rows(desk: Desk, text: str) -> None:
     """Show only modules whose path or class has these words; ``!``, ``X``, ``v`` and ``flag`` ask for flags."""
     choose(desk, replace(desk.selection.run, filter=text.strip()))
@@ -220,6 +196,9 @@ def previous_finding(desk: Desk, count: int) -> None:
 def _finding(desk: Desk, step: int) -> None:
     findings = desk.watch.findings
     worrying = tuple(f for f in findings if f.severity != "note") or findings
+    if not worrying and desk.watch.reading < 1:
+        desk.say(f"no findings in the {desk.watch.reading:.0%} that was read so far")
+        return
     if not worrying:
         desk.say("no findings", "good")
         return
@@ -298,6 +277,10 @@ def offer_to_keep(desk: Desk) -> None:
     name = printable(desk.selection.run.path) or "the model"
     if not desk.room.is_answered:
         desk.say(f"no tensor of {name} is kept, and no training runs that could keep one", "warn")
+        return
+    path = desk.selection.run.path
+    if not desk.watch.keys(path) and not desk.watch.histogram_keys(path):
+        desk.say(f"{name} is not called itself and has no tensors: choose a module in it", "warn")
         return
     desk.room.choose(
         f"no tensor of {name} is kept",

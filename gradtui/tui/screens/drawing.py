@@ -9,6 +9,7 @@ import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gradtui.tui.actions.offered import refusal
 from gradtui.tui.screens.maps import desk_edits
 from gradtui.viewmodel.detail import layer_detail
 from gradtui.viewmodel.fitting import fitting
@@ -251,6 +252,7 @@ class Drawing:
         parts = [
             line((binding.keys[0], "key"), (f" {binding.hint}", "dim"))
             for binding in work.keys.keymap.hints(desk.selection.view)
+            if not refusal(desk, binding.id)
         ]
         if desk.selection.view == "log":
             moves = {one.id: one.keys[0] for one in work.keys.keymap.of_view("log")}

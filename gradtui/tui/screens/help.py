@@ -102,13 +102,17 @@ def _grouped(bindings: Iterable[Binding], width: int) -> list[TextLine]:
     return [row for group in groups for row in _flowing(groups[group], group, width)]
 
 
-def help_lines(keymap: Keymap, view: str, width: int) -> tuple[TextLine, ...]:
+def help_lines(
+    keymap: Keymap, view: str, width: int, idle: frozenset[str] = frozenset()
+) -> tuple[TextLine, ...]:
     """Return the keys of a view, those of every view, then the commands; nothing is wider than ``width``.
+
+    Actions that are ``idle``, for they cannot act on what is shown, are left out.
 
     What can be pressed here stands on the first screen of 24 rows of 80. Wide screens have the commands in two
     columns, read one after the other.
     """
-    here = keymap.of_view(view)
+    here = [binding for binding in keymap.of_view(view) if binding.id not in idle]
     own = [binding for binding in here if binding.views != VIEWS]
     name = "hisTory" if view == "history" else view.capitalize()
     rows = [line((f" in {name}", "title")), *_grouped(own, width)]
@@ -147,7 +151,9 @@ def _side_by_side(blocks: Sequence[Sequence[TextLine]], room: int) -> tuple[Text
 class HelpScreen(PageScreen):
     """The keys of a view."""
 
-    def __init__(self, keymap: Keymap, view: str, palette: Palette) -> None:
+    def __init__(
+        self, keymap: Keymap, view: str, palette: Palette, idle: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(
-            f"gradtui: keys of {view}", lambda width: help_lines(keymap, view, width), palette
+            f"gradtui: keys of {view}", lambda width: help_lines(keymap, view, width, idle), palette
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradtui.tui.actions.offered import refusal
 from gradtui.tui.render.palette import Palette, colours_of, palette_for
 from gradtui.tui.screens.clipboard import copy_to_tmux
 from gradtui.viewmodel.text import counted
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gradtui.core.analysis.report import Report
+    from gradtui.diagnosis.finding import Finding
     from gradtui.tui.actions.desk import Answer
     from gradtui.tui.screens.workspace import Workspace
 
@@ -71,6 +73,11 @@ class ScreenRoom:
     def graph_columns(self) -> int:
         """Columns of a row of the architecture."""
         return self._work.views.architecture.columns
+
+    @property
+    def has_process(self) -> bool:
+        """Whether a process was started here, that can be stopped or started again."""
+        return self._work.child is not None
 
     def act(self, action: str, count: int = 0) -> None:
         """Do what an action does in the view that is shown."""
@@ -178,11 +185,23 @@ class ScreenRoom:
             self._work.desk.say(f"screen saved to {target}", "good")
 
     def show_help(self) -> None:
-        """Show every key of the view."""
+        """Show every key that can act in the view."""
         from gradtui.tui.screens.help import HelpScreen
 
-        self._work.shell.app.push_screen(
-            HelpScreen(self._work.keys.keymap, self._work.desk.selection.view, self._work.palette)
+        work = self._work
+        keymap, view = work.keys.keymap, work.desk.selection.view
+        idle = frozenset(one.id for one in keymap.of_view(view) if refusal(work.desk, one.id))
+        work.shell.app.push_screen(HelpScreen(keymap, view, work.palette, idle))
+
+    def show_findings(self, first: Finding | None) -> None:
+        """Show all findings of the run whole, on a page over the screen."""
+        from gradtui.tui.screens.page import PageScreen
+        from gradtui.viewmodel.run.telling import findings_page
+
+        work, findings = self._work, self._work.desk.watch.findings
+        title = f"findings of {work.shell.folder}"
+        work.shell.app.push_screen(
+            PageScreen(title, lambda width: findings_page(findings, first, width), work.palette)
         )
 
     def analyse(self) -> None:
@@ -258,11 +277,9 @@ class ScreenRoom:
                 },
                 "leaves it",
             )
-        elif self._work.child is not None:
+        else:
             self._work.door.restart()
             desk.say(f"starting the {writer} again")
-        else:
-            desk.say("no process of ours runs here")
 
     def suspend(self) -> None:
         """Suspend to the shell."""

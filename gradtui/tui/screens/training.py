@@ -26,12 +26,13 @@ class _Rows(Rows):
         training: Training,
         nodes: Indices,
         width: int,
+        page: int,
         *,
         flat: bool,
         folded: Flags,
         ascii: bool,
     ) -> None:
-        self.made_from = (training, nodes, width, flat, ascii)
+        self.made_from = (training, nodes, width, page, flat, ascii)
         self._folded = folded
         self._lines: dict[int, TextLine] = {}
 
@@ -47,10 +48,11 @@ class _Rows(Rows):
         """Find the row at a place, or make it."""
         found = self._lines.get(place)
         if found is None:
-            training, nodes, width, flat, ascii = self.made_from
+            training, nodes, width, page, flat, ascii = self.made_from
             node = int(nodes[place])
+            folded = bool(self._folded[node])
             found = self._lines[place] = row(
-                training, node, width, flat=flat, folded=bool(self._folded[node]), ascii=ascii
+                training, node, width, flat=flat, folded=folded, page=page, ascii=ascii
             )
         return found
 
@@ -67,13 +69,16 @@ class TrainingView(ListView):
         training = desk.watch.training(choice)
         nodes = desk.watch.rows(choice)
         flat = choice.sort != "order" or bool(choice.filter)
+        page = choice.columns
         if self._made is None or not self._made.is_made_from(
-            training, nodes, (size.width, flat, ascii)
+            training, nodes, (size.width, page, flat, ascii)
         ):
             folded = folded_nodes(training.tree, choice)
-            self._made = _Rows(training, nodes, size.width, flat=flat, folded=folded, ascii=ascii)
+            self._made = _Rows(
+                training, nodes, size.width, page, flat=flat, folded=folded, ascii=ascii
+            )
         top = header(
-            size.width, choice.sort, choice.descending,
+            size.width, choice.sort, choice.descending, page=page,
             sampled=training.numbers.sampled, ascii=ascii,
         )  # fmt: skip
         self.show(self._made, row_of(desk) if len(nodes) else -1, header=(top,))

@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from textual.geometry import Size
 
 from gradtui.tui.actions.moving import overview_place
+from gradtui.tui.actions.offered import RAIL_WIDTH
 from gradtui.tui.screens.lists import ListView, Rows
 from gradtui.tui.screens.maps import ValuesView, desk_edits
 from gradtui.viewmodel.overview import overview_header, overview_line, overview_rows
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from gradtui.tui.widgets.direct import Direct
     from gradtui.viewmodel.overview import OverviewRow
 
-RAIL_WIDTH: Final = 110
 NAME_WIDTH: Final = 7
 
 

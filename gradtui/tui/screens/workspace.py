@@ -243,8 +243,12 @@ class Workspace:
             self.after(before)
             return
         desk.notice = ("", "")
+        begun = self.keys.pending
         pressed = self.keys.feed(desk.selection.view, key)
-        if pressed is not None:
+        others = self.keys.keymap.elsewhere(desk.selection.view, key)
+        if pressed is None and others and not (begun or self.keys.pending):
+            desk.say(f"{key} is a key of {' and '.join(map(str.capitalize, others))}", "warn")
+        elif pressed is not None:
             try:
                 if pressed.action in MARKS:
                     mark_of(desk, pressed.action)(desk, pressed.argument)

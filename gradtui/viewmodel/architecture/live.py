@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gradtui.core.run.norms import newest_norms, norm_of_all
 from gradtui.viewmodel.architecture.table import Live
 from gradtui.viewmodel.findings import sign, word
+from gradtui.viewmodel.overview import DEEPEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def live_of(run: Run, findings: tuple[Finding, ...]) -> Mapping[str, Live]:
-    """Each module's last gradient norm (√Σ‖g‖² of its own parameters), time a call, and worst finding.
+    """Each module's last gradient norm (√Σ‖g‖² of its own parameters, and of all inside), time a call, worst finding.
 
     A module without a number or a finding is left out; NaN stands for a number that there is none of, and for the norm
     of gradients of which nothing is finite.
@@ -39,12 +40,30 @@ def live_of(run: Run, findings: tuple[Finding, ...]) -> Mapping[str, Live]:
             worst.setdefault(path, (sign(finding), word(finding)))
     nothing = ("", "")
     totals = {path: norm_of_all(some) for path, some in norms.items()}
+    inside = {path: norm_of_all(some) for path, some in _inside(totals).items()}
     return {
         path: Live(
             totals.get(path, math.nan),
             seconds.get(path, math.nan),
             *worst.get(path, nothing),
             is_lost=math.isnan(totals.get(path, 0.0)),
+            inside=inside.get(path, math.nan),
+            is_inside_lost=math.isnan(inside.get(path, 0.0)),
         )
-        for path in {*totals, *seconds, *worst}
+        for path in {*inside, *seconds, *worst}
     }
+
+
+def _inside(totals: Mapping[str, float]) -> dict[str, list[float]]:
+    """The norms at each path and below it; of what is nested too deep for rows, at the path and in the model alone."""
+    found: dict[str, list[float]] = {}
+    for path, norm in totals.items():
+        above = path
+        if path.count(".") > DEEPEST:
+            found.setdefault(path, []).append(norm)
+            above = ""
+        while above:
+            found.setdefault(above, []).append(norm)
+            above = above.rpartition(".")[0]
+        found.setdefault("", []).append(norm)
+    return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
 from gradtui.viewmodel.architecture.columns import HOT_CELLS, columns_of
 from gradtui.viewmodel.architecture.figures import bar, shape_text, short
+from gradtui.viewmodel.architecture.gradients import gradient_of
 from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ LEAST_FOR_MARK: Final = 20
 class Live:
     """What a watched run knows of a module: its gradient's norm, its time, and its worst finding.
 
-    NaN says that it is not known; ``is_lost``: the norm is NaN, for no value of the gradient is finite.
+    ``inside`` is the norm over its parameters and those of all modules in it. NaN says that a number is not known;
+    ``is_lost`` and ``is_inside_lost``: the norm is NaN, for no value of the gradient is finite.
     """
 
     gradient: float = float("nan")
@@ -39,6 +41,8 @@ class Live:
     flag: str = ""
     word: str = ""
     is_lost: bool = False
+    inside: float = float("nan")
+    is_inside_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +145,11 @@ def cost(rows: Rows, row: ArchitectureRow, hot: str, live: Mapping[str, Live]) -
         return float(row.bytes)
     if hot == "flops":
         return float(row.flops)
-    known = live.get(rows.graph.nodes[row.number].path)
-    value = 0.0 if known is None else known.seconds if hot == "time" else known.gradient
+    if hot == "gradient":
+        value = gradient_of(rows.graph, row, live)[0]
+    else:
+        known = live.get(rows.graph.nodes[row.number].path)
+        value = 0.0 if known is None else known.seconds
     return value if value > 0 and value != float("inf") else 0.0
 
 
@@ -356,9 +363,10 @@ def _cell(
             return f"{known.flag} {known.word}"[
                 : column.width
             ], "bad" if known.flag in "!X" else "dim"
-        if known.is_lost:
+        norm, is_lost = gradient_of(view.graph, row, view.live)
+        if is_lost:
             return "nan", "bad"
-        return (f"{known.gradient:.1e}" if known.gradient == known.gradient else "-"), "value"
+        return (f"{norm:.1e}" if norm == norm else "-"), "value"
     value = {"params": row.parameters, "FLOPs": row.flops, "bytes": row.bytes}[column.sort]
     if column.sort == "params" and not value and row.shared:
         return "(" + short(row.shared) + ")", "dim"

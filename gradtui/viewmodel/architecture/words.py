@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel.architecture.figures import shape_text, short
+from gradtui.viewmodel.architecture.gradients import gradient_of
 from gradtui.viewmodel.architecture.table import has_failed, row_names
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.text import Span, counted, line, safe_label
@@ -114,10 +115,11 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
             second.insert(
                 0, line((f"{known.flag} {known.word}", "bad" if known.flag in "!X" else "warn"))
             )
-        if known.is_lost:
+        norm, is_lost = gradient_of(graph, row, view.live)
+        if is_lost:
             second.append(line(("|grad|2 nan", "bad")))
-        elif known.gradient == known.gradient:
-            second.append(line((f"|grad|2 {known.gradient:.3g}", "value")))
+        elif norm == norm:
+            second.append(line((f"|grad|2 {norm:.3g}", "value")))
         if known.seconds == known.seconds:
             second.append(line((f"{known.seconds * 1e3:.3g} ms a call", "value")))
     return fitting(first, width), fitting(second, width, in_order=True)

@@ -55,6 +55,7 @@ class RunChoice:
         folds: what is folded at first: rows of alike modules, everything, or nothing.
         toggled: the groups that are folded although ``folds`` would not, or the other way round.
         sort: the column that sorts; "order" is the tree.
+        columns: which page of the Overview's columns is shown, from 0; after the last comes the first.
         filter: what a module's path, class or flag must have.
         key: the series that the keys act on; `NO_KEY` takes the module's first.
         pins: the series that stay in the chart.
@@ -74,6 +75,7 @@ class RunChoice:
     toggled: frozenset[str] = frozenset()
     sort: str = "order"
     descending: bool = True
+    columns: int = 0
     filter: str = ""
     key: SeriesKey = NO_KEY
     pins: tuple[SeriesKey, ...] = ()
@@ -113,6 +115,7 @@ def next_folds(choice: RunChoice, *, any_folded: bool) -> RunChoice:
 
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {"folds": FOLDS, "mode": MODES, "axis": AXES}
 _STEPS: Final = ("span", "end", "cursor", "baseline")
+_COUNTS: Final = ("span", "columns")
 _TEXTS: Final = ("path", "sort", "filter")
 _FLAGS: Final = ("descending", "comparing", "alone")
 _MOST_STEPS: Final = 1 << 53
@@ -121,7 +124,8 @@ _MOST_STEPS: Final = 1 << 53
 def to_state(choice: RunChoice) -> dict[str, object]:
     """Return a choice as values that `json` writes."""
     state: dict[str, object] = {
-        name: getattr(choice, name) for name in (*_WORDS, *_STEPS, *_TEXTS, *_FLAGS, "rank")
+        name: getattr(choice, name)
+        for name in (*_WORDS, *_STEPS, *_TEXTS, *_FLAGS, "columns", "rank")
     }
     state["toggled"] = sorted(choice.toggled)[:MOST_KEPT]
     state["key"] = _key_state(choice.key)
@@ -145,8 +149,8 @@ def from_state(state: object) -> RunChoice:
     for name, words in _WORDS.items():
         if isinstance(state.get(name), str) and state[name] in words:
             found[name] = state[name]
-    for name in (*_STEPS, "rank"):
-        least = APART if name == "rank" else 0 if name == "span" else NEWEST
+    for name in (*_STEPS, "columns", "rank"):
+        least = APART if name == "rank" else 0 if name in _COUNTS else NEWEST
         value = state.get(name)
         if _is_integer(value) and least <= cast("int", value) <= _MOST_STEPS:
             found[name] = value

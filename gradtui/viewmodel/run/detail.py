@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.run.keys import VALUES, SeriesKey
-from gradtui.viewmodel.fitting import fitting
+from gradtui.viewmodel.fitting import GAP, fitting
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.density import bars_of, distribution_at
 from gradtui.viewmodel.run.distribution import zero_words
@@ -15,7 +15,16 @@ from gradtui.viewmodel.run.flags import sign
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.numbers import is_lost
 from gradtui.viewmodel.run.quantities import place_name
-from gradtui.viewmodel.text import TextLine, clip, line, number, printable, safe_label
+from gradtui.viewmodel.text import (
+    TextLine,
+    clip,
+    counted,
+    line,
+    line_width,
+    number,
+    printable,
+    safe_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +38,8 @@ if TYPE_CHECKING:
 BINS: Final = 32
 LEAST_LINES: Final = 5
 """Rows that the detail of a run has on a screen of 24."""
+LEAST_SENTENCE: Final = 36
+"""Columns that what was found keeps beside the step and the place among the findings."""
 _NEIGHBOURS: Final = 3
 # Which gradient it is in a run of several ranks: of all together, and of one.
 _PLACED: Final = {
@@ -65,9 +76,8 @@ def module_detail(
         return ()
     own = training.tree.parameters.get(path, ())
     lines = [_title(run, training, node, own, rank, width)]
-    found = training.flags.below(node, int(training.tree.ends[node]))
-    if found:
-        chosen = finding if finding is not None and finding in found else found[0]
+    chosen = told(training, path, finding)
+    if chosen is not None:
         words = finding_lines(chosen, path, width, training.flags.findings)
         # The reasons and the advice must have room before all else.
         lines = [*lines, *words] if len(words) <= LEAST_LINES - 1 else [*words, *lines]
@@ -78,6 +88,15 @@ def module_detail(
     lines.append(_when(run, training, node, width, clock))
     lines += [_parameter(run, info, rank) for info in own if info is not slot]
     return tuple(clip(each, width) for each in lines if each)
+
+
+def told(training: Training, path: str, finding: Finding | None) -> Finding | None:
+    """Return the finding that is told of a module: the one given where it is about it, else the worst; None for none."""
+    node = training.tree.node(path)
+    found = training.flags.below(node, int(training.tree.ends[node])) if node >= 0 else ()
+    if finding is not None and finding in found:
+        return finding
+    return found[0] if found else None
 
 
 def finding_lines(
@@ -104,8 +123,11 @@ def finding_lines(
         (printable(finding.what), role),
     )
     since = line(f"since step {finding.since}{until}")
+    rest = [since, line((which, "dim"))]
+    room = width - sum(line_width(part) + len(GAP) for part in rest if part)
     return [
-        fitting([what, since, line((which, "dim"))], width),
+        # The sentence gives way: it can be read whole, and the step and the place stand nowhere else here.
+        fitting([clip(what, max(room, LEAST_SENTENCE)), *rest], width),
         *_wrapped(" why  ", finding.why, "", width),
         *_wrapped(" try  ", finding.advice.removeprefix("Try "), "good", width),
     ]
@@ -154,8 +176,8 @@ def _title(
         if not math.isnan(low):
             parts.append(line(("W ", "dim"), f"{_short(low)} .. {_short(high)}"))
     elif int(tree.ends[node]) > node + 1:
-        count = int(tree.ends[node]) - node - 1
-        parts.append(line((f"{count} modules below", "dim")))
+        count = int(tree.named[node + 1 : int(tree.ends[node])].sum())
+        parts.append(line((f"{counted(count, 'module')} below", "dim")))
     zeros = float(training.numbers.zeros[node])
     if not math.isnan(zeros):
         parts.append(line(("zeros of y ", "dim"), percent(zeros)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.run.choice import APART, NEWEST
+from gradtui.viewmodel.run.lines import title_of
 from gradtui.viewmodel.run.quantities import place_name, quantity_name
 from gradtui.viewmodel.run.window import following
 from gradtui.viewmodel.text import Span, TextLine, counted, line, number, safe_label
@@ -111,10 +112,11 @@ def overview_words(
     if choice.filter:
         parts.append(line((f"only {safe_label(choice.filter, 20)}: {rows}", "highlight")))
     if choice.sort != "order":
-        parts.append(line((f"sorted by {choice.sort.replace('_', ' ')}", "dim")))
+        parts.append(line((f"sorted by {title_of(choice.sort)}", "dim")))
     parts += scalars(run, choice.one_rank)
     if not choice.filter:
-        parts.append(line((f"{int(training.tree.named.sum()) - 1:,} modules", "dim")))
+        # The model itself is one of them, and has a row.
+        parts.append(line((counted(int(training.tree.named.sum()), "module"), "dim")))
     return fitting(parts, width)
 
 

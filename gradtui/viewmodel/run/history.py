@@ -74,6 +74,9 @@ def _legend(
     bad = is_bad_at(run, key, curve.at.step, rank)
     value = "nan" if bad else about + value_text(key, curve.at.value)
     spans.append(Span(value.ljust(9), "bad" if bad else "value"))
+    if curve.at.step != (run.last_step if choice.cursor == NEWEST else choice.cursor):
+        # Measured once in some steps: what stands here may be older than the cursor.
+        spans.append(Span(f" at {curve.at.step}", "dim"))
     if choice.baseline != NEWEST and curve.before.step >= 0:
         change = curve.at.value - curve.before.value
         times = curve.at.value / curve.before.value if curve.before.value else math.nan

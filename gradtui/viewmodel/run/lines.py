@@ -58,30 +58,68 @@ _COLUMNS: Final = (
     Column("seconds", "ms", 6),
     Column("flag", "flag", 8),
 )
-_DROPPED: Final = (
-    "seconds", "output_gradient", "dead", "zeros", "shape", "weight", "ratio", "trend", "gradient",
+_WANTED: Final = (
+    "gradient", "trend", "ratio", "weight", "shape", "zeros", "dead", "output_gradient", "seconds",
 )  # fmt: skip
-"""What goes first where the screen is narrow."""
+"""What is looked at most comes first: where the screen is narrow, the rest stands on other pages."""
 
 
 @lru_cache(maxsize=64)
-def columns_of(width: int) -> tuple[Column, ...]:
-    """Return the columns that fit beside the names."""
-    columns = list(_COLUMNS)
+def column_pages(width: int) -> tuple[tuple[Column, ...], ...]:
+    """Return the pages of columns for a width: on each as many as fit beside the names, and each column on one.
+
+    The first has what is looked at most, and so have the others where there is room left. What does not fit alone is
+    on none.
+    """
+    *columns, flag = _COLUMNS
     if width < 34:
-        columns = [Column("gradient", "|dW|2", 7), Column("flag", "", 1)]
-    for name in _DROPPED:
-        if sum(column.width + 1 for column in columns) + min(_NAME_WIDTH, width // 2) <= width:
+        flag = Column("flag", "", 1)
+    wanted = [next(one for one in columns if one.sort == name) for name in _WANTED]
+    room = width - min(_NAME_WIDTH, width // 2) - flag.width - 1
+    shown = _fitting(wanted, room)
+    pages = [shown]
+    columns = [one for one in columns if one.width < room]
+    while fresh := _fitting([one for one in columns if one not in shown], room):
+        left = room - sum(one.width + 1 for one in fresh)
+        pages.append(fresh + _fitting([one for one in wanted if one not in fresh], left))
+        shown = shown + fresh
+    return tuple((*(one for one in _COLUMNS if one in page), flag) for page in pages)
+
+
+def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
+    """The first of some columns, as many as fit with a blank before each."""
+    found = []
+    for one in columns:
+        room -= one.width + 1
+        if room < 0:
             break
-        columns = [column for column in columns if column.sort != name]
-    return tuple(columns)
+        found.append(one)
+    return found
+
+
+def columns_of(width: int, page: int = 0) -> tuple[Column, ...]:
+    """Return the columns of a page; after the last page comes the first."""
+    pages = column_pages(width)
+    return pages[page % len(pages)]
+
+
+def title_of(sort: str) -> str:
+    """Return the title of what rows are sorted by, as it stands above them."""
+    titles = {"name": "layer"} | {column.sort: column.title for column in _COLUMNS}
+    return titles.get(sort, sort)
 
 
 def header(
-    width: int, sort: str, descending: bool, *, sampled: bool = False, ascii: bool = False
+    width: int,
+    sort: str,
+    descending: bool,
+    *,
+    page: int = 0,
+    sampled: bool = False,
+    ascii: bool = False,
 ) -> TextLine:
     """Return the line above the rows; the column that sorts is marked."""
-    columns = columns_of(width)
+    columns = columns_of(width, page)
     room = max(width - sum(column.width + 1 for column in columns), 1)
     arrow = ("v" if descending else "^") if ascii else ("▾" if descending else "▴")
     name = "  layer" + (arrow if sort == "name" else "")
@@ -97,7 +135,14 @@ def header(
 
 
 def row(
-    training: Training, node: int, width: int, *, flat: bool, folded: bool, ascii: bool = False
+    training: Training,
+    node: int,
+    width: int,
+    *,
+    flat: bool,
+    folded: bool,
+    page: int = 0,
+    ascii: bool = False,
 ) -> TextLine:
     """Return the row of a node as a line of exactly ``width`` columns (of none below 8).
 
@@ -107,12 +152,13 @@ def row(
         width: columns.
         flat: the rows are a list, with whole paths.
         folded: what is below the node is hidden.
+        page: which of `column_pages`.
         ascii: without block characters.
     """
     if width < 8:
         return ()
     tree = training.tree
-    columns = columns_of(width)
+    columns = columns_of(width, page)
     room = width - sum(column.width + 1 for column in columns)
     has_below = bool(node) and int(tree.ends[node]) > node + 1
     group = has_below and not flat
@@ -195,9 +241,10 @@ def _flag(training: Training, node: int, width: int, *, whole: bool) -> tuple[st
     severity = int(flags.worst[node])
     if not severity:
         return ".", "dim"
+    if not whole and not flags.at(node):
+        # The mark alone says that there is one below; the rows there have its word.
+        return sign(flags.below(node, int(training.tree.ends[node]))[0]), "dim"
     found = flags.below(node, int(training.tree.ends[node])) if whole else flags.at(node)
-    if not found:
-        return "", "dim"
     return flag_text(found[0], width)
 
 

@@ -68,11 +68,10 @@ def _scalars(run: Run) -> list[str]:
 
 def _modules(run: Run, findings: Sequence[Finding]) -> Iterator[str]:
     training = training_of(run, tuple(findings), Training())
-    yield plain(header(WIDTH, "order", False)).rstrip()
+    sampled = training.numbers.sampled
+    yield plain(header(WIDTH, "order", False, sampled=sampled)).rstrip()
     for node in range(len(training.tree)):
-        # The first node is the run itself: it has a row where it has something of its own to show.
-        if node or training.flags.at(node):
-            yield plain(row(training, node, WIDTH, flat=False, folded=False)).rstrip()
+        yield plain(row(training, node, WIDTH, flat=False, folded=False)).rstrip()
 
 
 def _history(run: Run) -> Iterator[str]:

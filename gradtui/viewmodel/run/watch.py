@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gradtui.core.run.run import Run
@@ -64,6 +64,9 @@ class Watch:
         """Take the newest run; it is shown unless another one is held."""
         start, before = run.start, self.newest.start
         restarted = start is not None and before is not None and start.run != before.run
+        if self.reading < 1 <= reading:
+            # Older steps came in between: the trends are not those of a run that only grew.
+            self._training = replace(self._training, trend_step=-1)
         self.newest, self.newest_findings, self.reading = run, findings, reading
         if restarted:
             # What was held is another training; its numbers say nothing of this one.

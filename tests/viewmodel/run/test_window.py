@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kit.runs import Training as Made
 
@@ -126,5 +126,6 @@ def test_ticks_lie_inside_and_are_not_many(low, extent, most):
 
 
 @given(st.floats(-30, 30), st.floats(0.7, 2), st.integers(3, 8))
+@example(8.25, 0.7, 3)
 def test_a_logarithmic_axis_of_few_decades_has_marks(low, extent, most):
     assert len(log_ticks(low, low + extent, most)) >= 2

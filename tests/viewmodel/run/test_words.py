@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from kit.run_folders import SmallGpt
@@ -11,12 +13,13 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.finding import Finding
-from gradtui.viewmodel.run.choice import APART, RunChoice
+from gradtui.viewmodel.run.choice import APART, NEWEST, RunChoice
 from gradtui.viewmodel.run.curves import Chart, chart_of
 from gradtui.viewmodel.run.detail import finding_lines, module_detail
 from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
 from gradtui.viewmodel.run.history import companion_lines, flags_line, legend_lines, marks_line
 from gradtui.viewmodel.run.snapshots import as_map, layers_of, snapshots_of
+from gradtui.viewmodel.run.telling import findings_page
 from gradtui.viewmodel.run.training import Training, training_of
 from gradtui.viewmodel.run.window import window_of
 from gradtui.viewmodel.text import line_width, plain
@@ -63,12 +66,12 @@ def overview(choice=RunChoice(), findings=(), reading=1.0, width=120, run_=None)
 def test_the_overview_in_words():
     assert "no findings" in overview()
     assert "loss" in overview()
-    assert "3 modules" in overview()
+    assert "4 modules" in overview()
     assert "1 finding, e goes to it" in overview(findings=(BAD,))
     assert "no findings, 1 note" in overview(findings=(NOTE,))
     assert "reading 40%" in overview(reading=0.4)
     assert "only fc: 2" in overview(RunChoice(filter="fc"))
-    assert "sorted by output gradient" in overview(RunChoice(sort="output_gradient"))
+    assert "sorted by |dy|2" in overview(RunChoice(sort="output_gradient"))
 
 
 def test_ranks_in_words():
@@ -186,3 +189,29 @@ def test_snapshots_are_sessions_of_a_step_each_and_made_once():
 )
 def test_tensors_of_any_shape_are_maps(shape, expected):
     assert as_map(np.zeros(shape)).shape == expected
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_a_page_of_findings_has_each_of_them_whole(width):
+    findings = (BAD, replace(NOTE, also=("c", "d"), until=8))
+    lines = findings_page(findings, findings[1], width)
+    assert all(line_width(each) <= width for each in lines)
+    if width >= 40:
+        text = " ".join(" ".join(map(plain, lines)).split())
+        assert text.startswith(". NOGRAD b (weight) 2 of 2 b is frozen. since step 0 to 8 why why")
+        assert "also c, d ! EXPL a (weight) 1 of 2" in text
+        assert "since step 7 to now" in text
+        assert BAD.why in text
+    assert findings_page((), None, width) == ()
+
+
+@pytest.mark.parametrize(("cursor", "words"), [(35, " at 30"), (30, ""), (NEWEST, " at 30")])
+def test_a_value_that_is_older_than_the_cursor_tells_its_step(cursor, words):
+    """Outputs are measured at every tenth step: of 40 the newest is 30."""
+    made = run()
+    key = SeriesKey("a", "output", "l2")
+    choice = RunChoice(cursor=cursor)
+    chart = chart_of(made, choice, (key,), window_of(made, choice), 40, 10)
+    (text,) = (plain(each) for each in legend_lines(made, chart, choice, 80, 3))
+    assert (" at " in text) == bool(words)
+    assert words in text

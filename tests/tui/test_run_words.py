@@ -1,0 +1,161 @@
+"""What a watched run's screens say to a newcomer: columns, findings, keys that act, and why others do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from kit.pilot import driven
+from kit.run_folders import SmallGpt, write_run
+
+from gradtui.viewmodel.text import plain
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run that explodes at step 300 of 400, without kept tensors."""
+    path = tmp_path_factory.mktemp("run") / "run"
+    write_run(path, 400, model=SmallGpt(explode_at=300, keep=False))
+    return path
+
+
+async def opened(d):
+    """Wait for the run, wholly read and judged."""
+    await d.wait(
+        lambda: (
+            d.app.shell.workspace is not None
+            and d.desk.watching
+            and d.work.view.reading >= 1
+            and d.desk.watch.run.last_step == 399
+            and d.desk.watch.findings
+        ),
+        "the run",
+    )
+    await d.settle()
+
+
+def seen(d):
+    return "\n".join(d.screen())
+
+
+async def test_all_columns_can_be_reached_at_eighty_columns_and_sorted_by(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        assert "tab columns" in d.text()
+        assert "|W|2" in seen(d)
+        assert "|dy|2" not in seen(d)
+        await d.keys("", "tab")
+        assert "columns 2 of 2" in d.notice
+        for title in ("zero", "dead", "|dy|2", "ms"):
+            assert title in d.screen()[2]
+        await d.keys("s" * 5)
+        assert d.desk.selection.run.sort == "dead"
+        assert "dead▾" in d.screen()[2]
+        assert d.notice == "sorted by dead, greatest first"
+        await d.keys("L")
+        assert "|W|2" in d.screen()[2]
+        await d.run("sort seconds")
+        assert "ms▾" in d.screen()[2]
+        await d.keys("0")
+        assert "|W|2" in d.screen()[2]
+        await d.keys("$")
+        assert "|dy|2" in d.screen()[2]
+        await d.pilot.resize_terminal(120, 40)
+        await d.settle()
+        assert "|W|2" in d.screen()[2]
+        await d.keys("", "tab")
+        assert "all columns are shown" in d.notice
+
+
+async def test_a_finding_is_read_whole_on_a_page(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        finding = d.desk.watch.findings[0]
+        long = "The gradient of h.1.mlp.fc1 explodes, and this sentence goes on for more than a row has room for"
+        why = "numbers, " * 40 + "and the last of them"
+        first = replace(finding, what=long, why=why)
+        d.desk.watch.findings = (first, replace(finding, path="h.0.mlp.fc1", name="bias"))
+        await d.keys("e")
+        told = [row for row in d.screen() if "since step" in row]
+        assert f"since step {finding.since}" in told[0]
+        assert "1 of 2, e goes on" in told[0]
+        assert "…" in told[0]
+        assert "i findings" in d.text()
+        await d.keys("i")
+        page = " ".join(" ".join(d.screen()).split())
+        assert f"{long} since step {finding.since} to now why" in page
+        assert "and the last of them" in page
+        assert page.index("1 of 2") < page.index("2 of 2")
+        await d.pilot.press("q")
+        await d.settle()
+        await d.keys("ei")
+        page = seen(d)
+        assert page.index("2 of 2") < page.index("1 of 2")
+
+
+async def test_keys_that_cannot_act_are_not_offered_and_say_why(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        for keys, why in (
+            ("R", "this run has one rank"),
+            ("[", "the run keeps no tensors"),
+            ("<", "the layer rail stands beside Values and Flow"),
+            ("!", "no process was started here"),
+            ("x", "x is a key of Values"),
+            ("f,", "no flow between layers"),
+            ("h", "no flow between layers"),
+        ):
+            await d.keys(keys)
+            assert why in d.notice, keys
+        await d.keys("o", "escape")
+        assert d.notice == "nothing to cancel; q quits"
+        await d.keys("?")
+        shown = seen(d)
+        assert "fold or unfold" in shown
+        for words in ("ranks together", "layer rail", "start it again", "generation back"):
+            assert words not in shown
+
+
+async def test_values_of_a_run_offer_no_editing(tmp_path):
+    place = write_run(tmp_path / "run", 400, model=SmallGpt(explode_at=300))
+    async with driven(place.root, size=(80, 24)) as d:
+        await opened(d)
+        await d.run("find h.1.mlp.fc1")
+        await d.keys("v")
+        assert d.desk.selection.view == "values"
+        assert ") layer" in d.text()
+        for words in ("toggle", "set", "W write", "threshold", "pair"):
+            assert words not in plain(d.app.shell.keys.lines[0])
+        await d.keys("W")
+        assert d.notice == "a watched training has no input to edit"
+        await d.keys("", "enter")
+        assert "no flow" in d.notice
+        await d.keys("", "tab")
+        assert d.notice == "there is one map"
+
+
+async def test_a_difference_is_told_of_where_no_curve_shows_it(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        await d.keys("bD")
+        assert d.notice == "History shows the difference to step 399; D again: as they are"
+        await d.keys("D")
+        assert d.notice == "History shows the curves as they are"
+
+
+async def test_no_findings_is_said_of_what_was_read(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        d.desk.watch.findings, d.desk.watch.reading = (), 0.4
+        await d.keys("e")
+        assert d.desk.notice == ("no findings in the 40% that was read so far", "")
+        d.desk.watch.reading = 1.0
+        await d.keys("e")
+        assert d.desk.notice == ("no findings", "good")
+
+
+async def test_pausing_holds_the_run_beside_its_architecture_too(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await opened(d)
+        await d.keys("ap")
+        assert d.desk.watch.held
