@@ -22,7 +22,7 @@ def cut_behind(edges: Edges, paths: Iterable[str], alive: Collection[str]) -> st
         alive: modules that a gradient reaches. Where an edge leads to one of them, something else is wrong.
     """
     targets: dict[str, list[str]] = {}
-    for source, target in edges.pairs:
+    for source, target in edges.every:
         targets.setdefault(source.path, []).append(target.path)
     if not targets:
         return ""
