@@ -107,42 +107,51 @@ def lanes(
     whose[plain] = source[firsts[plain]]
     while not np.array_equal(whose, further := whose[whose]):
         whose = further
-    events = np.flatnonzero(is_node & (whose == np.arange(rows)))
-    lane_of, states = _assigned(rows, events, firsts, whose[source], ends, last >= 0)
-    own = np.where(is_node, np.array(lane_of, dtype=np.intp)[whose], -1)
+    is_event = is_node & (whose == np.arange(rows))
+    events = np.flatnonzero(is_event)
+    # Which event each row has its lane from.
+    event_of = (np.cumsum(is_event) - 1)[whose]
+    here = is_event[target]
+    lane_of, states = _assigned(
+        event_of[source[here]], ends[here], np.diff(firsts)[events], last[events] >= 0
+    )
+    own = np.where(is_node, np.append(np.array(lane_of, dtype=np.intp), -1)[event_of], -1)
     return Lanes(own, events, states, source, ends, firsts)
 
 
 def _assigned(
-    rows: int, events: Indices, firsts: Indices, sources: Indices, ends: Flags, goes: Flags
+    sources: Indices, ends: Flags, counts: Indices, goes: Flags
 ) -> tuple[list[int], tuple[int, ...]]:
-    """The lane of each event, and the lanes that are open below it."""
-    lane_of, states = [0] * rows, []
+    """The lane of each event, and the lanes that are open below it.
+
+    Args:
+        sources: [edges], of all events one after another, the events that their values come from.
+        ends: [edges], whether the value ends there.
+        counts: [events], how many of these edges each has.
+        goes: [events], whether it gives a value on.
+    """
+    lane_of: list[int] = []
+    states: list[int] = []
     producers, last_uses = sources.tolist(), ends.tolist()
     beyond = 1 << MOST
     # Bits of one number: the lanes that hold a value.
-    held = 0
-    for event, first, stop, goes_on in zip(
-        events.tolist(),
-        firsts[events].tolist(),
-        firsts[events + 1].tolist(),
-        goes[events].tolist(),
-        strict=True,
-    ):
+    held = at = 0
+    for count, goes_on in zip(counts.tolist(), goes.tolist(), strict=True):
         ended, right = 0, -1
-        for k in range(first, stop):
+        for k in range(at, at + count):
             lane = lane_of[producers[k]]
             if lane > right:
                 right = lane
             if last_uses[k]:
                 ended |= 1 << lane
+        at += count
         if ended:
             held ^= ended
             lane = (ended & -ended).bit_length() - 1
         else:
             free = ~held >> (right + 1)
             lane = right + (free & -free).bit_length()
-        lane_of[event] = lane
+        lane_of.append(lane)
         if goes_on:
             held |= 1 << lane
         states.append(held if held < beyond else held & (beyond - 1) | beyond)

@@ -37,6 +37,7 @@ class Rows:
     Attributes:
         graph: whose rows they are.
         ranks: [nodes], in the order of their paths; worked out here, so that no key waits for it.
+        sizes: [nodes], elements of their outputs, 0 where none is known; worked out here, too.
     """
 
     def __init__(self, graph: ModuleGraph) -> None:
@@ -45,6 +46,7 @@ class Rows:
         self._firsts = np.array(list(self._runs), dtype=np.intp)
         self._afters = np.array([run[-1] + 1 for run in self._runs.values()], dtype=np.intp)
         self.ranks = natural_ranks([node.path for node in graph.nodes])
+        self.sizes = _sizes(graph)
         self._heads: dict[float, Indices] = {}
         self._laid: dict[tuple[object, ...], Layout] = {}
 
@@ -61,13 +63,6 @@ class Rows:
     def names(self) -> tuple[str, ...]:
         """What a filter looks at of each node: path and class, in small letters."""
         return tuple(f"{node.path} {node.name}".lower() for node in self.graph.nodes)
-
-    @cached_property
-    def sizes(self) -> Array:
-        """Elements of each node's output, [nodes]; 0 where none is known."""
-        nodes = self.graph.nodes
-        known = {shapes: prod(shapes[0]) if shapes else 1 for shapes in {n.shapes for n in nodes}}
-        return counts([known[node.shapes] if node.dtype else 0 for node in nodes])
 
     def _once(self, layout: Layout) -> Layout:
         """One that is kept where it has the same rows: its lanes are known."""
@@ -193,6 +188,11 @@ class Rows:
         for number in numbers:
             found.setdefault(sign + key_of(self.graph.nodes[number]), []).append(number)
         return found
+
+
+def _sizes(graph: ModuleGraph) -> Array:
+    known = {shapes: prod(shapes[0]) if shapes else 1 for shapes in {n.shapes for n in graph.nodes}}
+    return counts([known[node.shapes] if node.dtype else 0 for node in graph.nodes])
 
 
 def _numbers(keys: Iterable[str], known: dict[str, list[int]]) -> list[int]:
