@@ -203,7 +203,8 @@ def _ends(joined: Indices, rows: int) -> Indices:
     """The edges between rows, [edges, 2], of those between nodes."""
     source, target = joined.T
     between = (source != target) & (source >= 0) & (target >= 0)
-    # One number an edge sorts as the pair does, and much faster.
-    marks = np.sort(source[between] * rows + target[between])
-    once = marks[np.diff(marks, prepend=-1) > 0]
-    return np.stack(np.divmod(once, max(rows, 1)), axis=1)
+    # One number an edge sorts as the pair does, and much faster; of what a row holds, most alike stand together.
+    marks = source[between] * rows + target[between]
+    marks = np.sort(marks[np.diff(marks, prepend=-1) != 0])
+    marks = marks[np.diff(marks, prepend=-1) > 0]
+    return np.stack(np.divmod(marks, max(rows, 1)), axis=1)
