@@ -74,6 +74,7 @@ def test_the_same_rows_are_laid_out_once():
     # No call but the model's own: at any depth the rows are the same, and so are their lanes.
     assert rows.layout(ArchitectureChoices(merge=-1).at_depth(0)) is first
     assert rows.layout(ArchitectureChoices(merge=1)) is not first
+    assert first.row(1) is first.row(1)
     assert rows.layout(ArchitectureChoices(merge=-1)) is first
 
 

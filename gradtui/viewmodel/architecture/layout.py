@@ -89,7 +89,17 @@ class Layout:
         return len(self.numbers)
 
     def row(self, place: int) -> ArchitectureRow:
-        """The row at a place."""
+        """The row at a place; it is made once."""
+        found = self._made.get(place)
+        if found is None:
+            found = self._made[place] = self._row(place)
+        return found
+
+    @cached_property
+    def _made(self) -> dict[int, ArchitectureRow]:
+        return {}
+
+    def _row(self, place: int) -> ArchitectureRow:
         number = int(self.numbers[place])
         role = ROLES[self.roles[place]]
         return ArchitectureRow(
