@@ -15,14 +15,15 @@ from gradtui.core.architecture.categories import Colours, category_of
 from gradtui.core.architecture.lanes import lane_count
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 from gradtui.viewmodel.architecture.figures import shape_text, short
+from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import architecture_view, row_names
+from gradtui.viewmodel.architecture.table import row_names
 from gradtui.viewmodel.architecture.words import STAGE_WORDS, fault_lines
 from gradtui.viewmodel.text import plain, printable
 
 if TYPE_CHECKING:
     from gradtui.core.architecture.graph import ModuleGraph
-    from gradtui.viewmodel.architecture.table import ArchitectureView
+    from gradtui.viewmodel.architecture.listing import ArchitectureView
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _LANES = 40
@@ -53,11 +54,12 @@ def graph_html(
     colours = colours or Colours()
     view = architecture_view(Rows(graph), choices)
     lanes = max(lane_count(view.layout.lanes, _LANES), 1)
+    own = view.layout.lanes.own.tolist()
     rows = [_row(view, place, colours, lanes) for place in range(len(view.shown))]
     data = {
         "rows": rows,
         "edges": [list(edge) for edge in view.layout.edges],
-        "via": [min(view.layout.lanes[a].lane, lanes - 1) for a, _ in view.layout.edges],
+        "via": [min(own[a], lanes - 1) for a, _ in view.layout.edges],
         "lanes": lanes,
     }
     here = files("gradtui.export")
@@ -161,7 +163,7 @@ def _row(view: ArchitectureView, place: int, colours: Colours, lanes: int) -> di
     return {
         "name": name,
         "find": f"{name} {classes}".lower(),
-        "lane": min(max(view.layout.lanes[view.shown[place]].lane, 0), lanes - 1),
+        "lane": min(max(int(view.layout.lanes.own[view.shown[place]]), 0), lanes - 1),
         "colour": colours.of(node.name, node.kind),
         "elements": elements if last.dtype else 0,
         "parameters": row.parameters,

@@ -7,12 +7,9 @@ import io
 from typing import TYPE_CHECKING
 
 from gradtui.core.architecture.categories import Colours, category_of
+from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import (
-    architecture_header,
-    architecture_line,
-    architecture_view,
-)
+from gradtui.viewmodel.architecture.table import architecture_header, architecture_line
 from gradtui.viewmodel.architecture.words import fault_lines, summary_lines
 from gradtui.viewmodel.text import plain, printable
 

@@ -264,7 +264,7 @@ async def test_hot_by_what_is_chosen(tmp_path):
             await d.keys("", "tab")
             assert d.notice == f"hot by {name}"
         await d.run("hot activations")
-        assert shown(d.desk).heat == (0.0, 0.5, 0.75, 1.0)
+        assert tuple(shown(d.desk).heat) == (0.0, 0.5, 0.75, 1.0)
         await d.run("hot colour")
         assert "nothing is hot by colour" in d.notice
 

@@ -9,8 +9,8 @@ from kit.graphs import chain_of
 
 from gradtui.core.architecture.graph import TraceFault
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import architecture_view
 from gradtui.viewmodel.architecture.words import row_detail
 from gradtui.viewmodel.text import line_width, plain
 

@@ -13,9 +13,10 @@ from kit.runs import Training as Made
 from gradtui.core.architecture.categories import Colours
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 from gradtui.viewmodel.architecture.gradients import gradient_of
+from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.live import live_of
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import architecture_line, architecture_view
+from gradtui.viewmodel.architecture.table import architecture_line
 from gradtui.viewmodel.architecture.words import row_detail
 from gradtui.viewmodel.text import plain
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from kit.graphs import blocks, chain_of
 
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import architecture_view
 
 KEEP = ArchitectureChoices(merge=-1)
 

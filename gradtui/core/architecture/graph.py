@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gradtui.core.arrays import Array, Flags, Indices
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -165,14 +169,6 @@ class ModuleGraph:
         return {target: tuple(sources) for target, sources in found.items()}
 
     @cached_property
-    def consumers(self) -> dict[int, tuple[int, ...]]:
-        """The leaves that each leaf's outputs go to."""
-        found: dict[int, list[int]] = {}
-        for source, target in self.edges:
-            found.setdefault(source, []).append(target)
-        return {source: tuple(targets) for source, targets in found.items()}
-
-    @cached_property
     def depths(self) -> tuple[int, ...]:
         """How many calls enclose each node; 0 at the top."""
         found: list[int] = []
@@ -203,23 +199,50 @@ class ModuleGraph:
         """Yield the nodes inside a node, at any depth, in order."""
         return iter(self.nodes[number + 1 : self.ends[number]])
 
-    def sums(self) -> tuple[Sums, ...]:
-        """Return each node's costs with those of everything inside it."""
-        parameters = [node.parameters for node in self.nodes]
-        flops = [node.flops for node in self.nodes]
-        held = [node.bytes if node.leaf else 0 for node in self.nodes]
-        for node in reversed(self.nodes):
-            if node.parent >= 0:
-                parameters[node.parent] += parameters[node.number]
-                flops[node.parent] += flops[node.number]
-                held[node.parent] += held[node.number]
-        return tuple(Sums(*values) for values in zip(parameters, flops, held, strict=True))
+    @cached_property
+    def columns(self) -> NodeColumns:
+        """The nodes as columns."""
+        nodes = self.nodes
+        return NodeColumns(
+            counts([node.parameters for node in nodes]),
+            counts([node.shared for node in nodes]),
+            counts([node.flops for node in nodes]),
+            counts([node.bytes for node in nodes]),
+            np.array([node.leaf for node in nodes], dtype=np.bool_),
+            np.array([node.guessed for node in nodes], dtype=np.bool_),
+            np.array([node.state == "failed" for node in nodes], dtype=np.bool_),
+            np.array(self.depths, dtype=np.intp),
+            np.array(self.ends, dtype=np.intp),
+            np.array(self.edges, dtype=np.intp).reshape(-1, 2),
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """A node's costs with those of everything inside it: parameters, FLOPs, bytes of the outputs of leaves."""
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeColumns:
+    """What is asked of all nodes at once.
 
-    parameters: int
-    flops: int
-    activation_bytes: int
+    Attributes:
+        parameters, shared, flops, bytes, leaf, guessed: [nodes], as `GraphNode` has them.
+        failed: [nodes], whether that is its state.
+        depths, ends: [nodes], as `ModuleGraph` has them.
+        edges: [edges, 2].
+    """
+
+    parameters: Array
+    shared: Array
+    flops: Array
+    bytes: Array
+    leaf: Flags
+    guessed: Flags
+    failed: Flags
+    depths: Indices
+    ends: Indices
+    edges: Indices
+
+
+def counts(values: list[int]) -> Array:
+    """Whole numbers from 0 as an array whose sums are exact: int64, or Python's own where that may be too small.
+
+    Shapes: [values]. The sum of two such arrays has exact sums, too.
+    """
+    return np.array(values, dtype=np.int64 if sum(values) < 1 << 62 else object)

@@ -6,12 +6,15 @@ inputs closes the lanes that end there. The drawing cannot drift from its rows, 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from gradtui.core.arrays import Flags, Indices
 
 MOST: Final = 12
 """Lanes that are drawn; what lies further right shares the last column."""
@@ -34,9 +37,47 @@ class LaneRow:
     ended: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lanes:
+    """The lanes of many rows; a `LaneRow` is made of those that are looked at.
+
+    Attributes:
+        own: [rows], each row's own lane; -1 where it is no node.
+        events: rows at which a value begins or ends in another lane than its own, ascending.
+        states: for each event the open lanes below it as bits; bit `MOST` tells of all beyond.
+        sources: [edges], producers by consumer.
+        ends: [edges], whether the producer's value ends there.
+        firsts: [rows + 1], where each consumer's edges begin.
+    """
+
+    own: Indices
+    events: Indices
+    states: tuple[int, ...]
+    sources: Indices
+    ends: Flags
+    firsts: Indices
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def __getitem__(self, row: int) -> LaneRow:
+        lane = int(self.own[row])
+        event = int(self.events.searchsorted(row, side="right")) - 1
+        bits = self.states[event] if event >= 0 else 0
+        among = slice(self.firsts[row], self.firsts[row + 1])
+        taken = self.own[self.sources[among]]
+        ended = taken[self.ends[among]]
+        return LaneRow(
+            lane,
+            tuple(bool(bits >> k & 1) for k in range(bits.bit_length())),
+            tuple(sorted(set(taken.tolist()))),
+            tuple(sorted(set(ended.tolist()) - {lane})),
+        )
+
+
 def lanes(
-    rows: int, edges: Sequence[tuple[int, int]], nodes: Sequence[bool] = ()
-) -> tuple[LaneRow, ...]:
+    rows: int, edges: Sequence[tuple[int, int]] | Indices, nodes: Sequence[bool] | Flags = ()
+) -> Lanes:
     """Lay out the lanes of rows whose edges point down.
 
     Args:
@@ -47,77 +88,74 @@ def lanes(
     Each producer keeps its lane to its last consumer. A row takes the leftmost lane that ends at it, else the
     leftmost free one right of the lanes that it takes from.
     """
-    takes: list[set[int]] = [set() for _ in range(rows)]
-    last = [-1] * rows
-    for source, target in edges:
-        if 0 <= source < target < rows and not (nodes and not (nodes[source] and nodes[target])):
-            takes[target].add(source)
-            last[source] = max(last[source], target)
-    columns = _Columns()
-    where = [-1] * rows
-    found: list[LaneRow] = []
-    for row in range(rows):
-        if nodes and not nodes[row]:
-            found.append(LaneRow(-1, columns.open))
-            continue
-        taken = sorted({where[source] for source in takes[row]})
-        ended = [where[source] for source in takes[row] if last[source] == row]
-        for lane in ended:
-            columns.end(lane)
-        lane = min(ended) if ended else columns.free(taken[-1] + 1 if taken else 0)
-        where[row] = lane
-        if last[row] >= 0:
-            columns.begin(lane)
-        found.append(LaneRow(lane, columns.open, tuple(taken), tuple(sorted(set(ended) - {lane}))))
-    return tuple(found)
+    is_node = np.asarray(nodes, dtype=np.bool_) if len(nodes) else np.ones(rows, dtype=np.bool_)
+    source, target = np.asarray(edges, dtype=np.intp).reshape(-1, 2).T
+    sound = (source >= 0) & (source < target) & (target < rows)
+    source, target = source[sound], target[sound]
+    sound = is_node[source] & is_node[target]
+    # By consumer, each pair once: one number an edge sorts as the pair does.
+    marks = np.sort(target[sound] * rows + source[sound])
+    target, source = np.divmod(marks[np.diff(marks, prepend=-1) > 0], max(rows, 1))
+    firsts = np.searchsorted(target, np.arange(rows + 1))
+    last = np.full(rows, -1, dtype=np.intp)
+    np.maximum.at(last, source, target)
+    ends = last[source] == target
+    # Most rows take one value that ends there, and give one: they keep its lane, and no other lane changes.
+    plain = np.flatnonzero((np.diff(firsts) == 1) & (last >= 0))
+    plain = plain[ends[firsts[plain]]]
+    whose = np.arange(rows)
+    whose[plain] = source[firsts[plain]]
+    while not np.array_equal(whose, further := whose[whose]):
+        whose = further
+    is_event = is_node & (whose == np.arange(rows))
+    events = np.flatnonzero(is_event)
+    # Which event each row has its lane from.
+    event_of = (np.cumsum(is_event) - 1)[whose]
+    here = is_event[target]
+    lane_of, states = _assigned(
+        event_of[source[here]], ends[here], np.diff(firsts)[events], last[events] >= 0
+    )
+    own = np.where(is_node, np.append(np.array(lane_of, dtype=np.intp), -1)[event_of], -1)
+    return Lanes(own, events, states, source, ends, firsts)
 
 
-class _Columns:
-    """Which lanes hold a value; of very many values no row looks at each."""
+def _assigned(
+    sources: Indices, ends: Flags, counts: Indices, goes: Flags
+) -> tuple[list[int], tuple[int, ...]]:
+    """The lane of each event, and the lanes that are open below it.
 
-    def __init__(self) -> None:
-        # Lanes up to the last that was ever used, and which of them are free, ascending.
-        self._near = [False] * MOST
-        self._far = 0
-        self._count = 0
-        self._free: list[int] = []
-        self._open: tuple[bool, ...] | None = ()
-
-    @property
-    def open(self) -> tuple[bool, ...]:
-        """As `LaneRow` has it."""
-        if self._open is None:
-            cells = [*self._near, self._far > 0]
-            while cells and not cells[-1]:
-                cells.pop()
-            self._open = tuple(cells)
-        return self._open
-
-    def free(self, start: int) -> int:
-        """The leftmost lane from one on that holds nothing."""
-        place = bisect_left(self._free, start)
-        return self._free[place] if place < len(self._free) else max(self._count, start)
-
-    def begin(self, lane: int) -> None:
-        """A value runs on in a lane."""
-        if lane < self._count:
-            del self._free[bisect_left(self._free, lane)]
+    Args:
+        sources: [edges], of all events one after another, the events that their values come from.
+        ends: [edges], whether the value ends there.
+        counts: [events], how many of these edges each has.
+        goes: [events], whether it gives a value on.
+    """
+    lane_of: list[int] = []
+    states: list[int] = []
+    producers, last_uses = sources.tolist(), ends.tolist()
+    beyond = 1 << MOST
+    # Bits of one number: the lanes that hold a value.
+    held = at = 0
+    for count, goes_on in zip(counts.tolist(), goes.tolist(), strict=True):
+        ended, right = 0, -1
+        for k in range(at, at + count):
+            lane = lane_of[producers[k]]
+            if lane > right:
+                right = lane
+            if last_uses[k]:
+                ended |= 1 << lane
+        at += count
+        if ended:
+            held ^= ended
+            lane = (ended & -ended).bit_length() - 1
         else:
-            self._free.extend(range(self._count, lane))
-            self._count = lane + 1
-        self._put(lane, is_open=True)
-
-    def end(self, lane: int) -> None:
-        """A lane's value ends; once for each that began."""
-        insort(self._free, lane)
-        self._put(lane, is_open=False)
-
-    def _put(self, lane: int, *, is_open: bool) -> None:
-        self._open = None
-        if lane < MOST:
-            self._near[lane] = is_open
-        else:
-            self._far += 1 if is_open else -1
+            free = ~held >> (right + 1)
+            lane = right + (free & -free).bit_length()
+        lane_of.append(lane)
+        if goes_on:
+            held |= 1 << lane
+        states.append(held if held < beyond else held & (beyond - 1) | beyond)
+    return lane_of, tuple(states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +236,7 @@ def _squeezed(open_lanes: Sequence[bool], width: int) -> list[bool]:
     return cells
 
 
-def lane_count(rows: Sequence[LaneRow], most: int = MOST) -> int:
+def lane_count(rows: Lanes, most: int = MOST) -> int:
     """How many lanes a gutter needs, at most ``most``; 0 without rows."""
-    widest = max(
-        (max(len(row.open), row.lane + 1, *(lane + 1 for lane in row.taken), 0) for row in rows),
-        default=0,
-    )
-    return min(widest, most)
+    # What is open or taken from was some row's own.
+    return min(int(rows.own.max(initial=-1)) + 1, most)

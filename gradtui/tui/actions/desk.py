@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gradtui.core.scale import Scaling
     from gradtui.core.session import Session
     from gradtui.diagnosis.finding import Finding
+    from gradtui.viewmodel.architecture.listing import Live
     from gradtui.viewmodel.architecture.plan import Plan
-    from gradtui.viewmodel.architecture.table import Live
     from gradtui.viewmodel.maps import MapView
     from gradtui.viewmodel.overview import OverviewRow
     from gradtui.viewmodel.run.watch import Watch

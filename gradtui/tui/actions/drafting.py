@@ -10,14 +10,14 @@ from gradtui.tui.actions.moving import PAGE
 from gradtui.viewmodel.architecture.choices import HOTS, merge_of
 from gradtui.viewmodel.architecture.columns import sorting
 from gradtui.viewmodel.architecture.figures import short
-from gradtui.viewmodel.architecture.table import architecture_tsv, has_failed, row_names
+from gradtui.viewmodel.architecture.layout import FOLDED, REPEAT
+from gradtui.viewmodel.architecture.table import architecture_tsv, flagged, row_names
 from gradtui.viewmodel.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gradtui.tui.actions.desk import Desk
-    from gradtui.viewmodel.architecture.table import ArchitectureView
 
 MOST_OPENINGS: Final = 256
 """Rows that are opened one in the other to come to a name that is looked for."""
@@ -57,7 +57,7 @@ def _of_row(act: Callable[[Desk, int], None]) -> Callable[[Desk, int], None]:
     """A key about the row under the cursor, where there is one."""
 
     def run(desk: Desk, count: int) -> None:
-        if shown(desk).shown:
+        if len(shown(desk).shown):
             act(desk, count)
         else:
             desk.say("no row here")
@@ -82,7 +82,7 @@ def fold(desk: Desk, _count: int) -> None:
 def fold_all(desk: Desk, _count: int) -> None:
     """Fold everything at the top; again, open everything but calls alike."""
     choices = desk.selection.architecture
-    folded = any(row.role == "folded" for row in shown(desk).layout.rows)
+    folded = bool((shown(desk).layout.roles == FOLDED).any())
     choose(desk, choices.at_depth(-1 if folded else 0))
 
 
@@ -152,13 +152,13 @@ def _follow(desk: Desk, rows: tuple[int, ...], count: int, none: str) -> None:
 def producer(desk: Desk, count: int) -> None:
     """To the row that this one takes from; a count chooses among several."""
     view, row = shown(desk), desk.selection.architecture.row
-    _follow(desk, view.layout.inputs(view.shown[row]), count, "it takes from no row")
+    _follow(desk, view.layout.inputs(int(view.shown[row])), count, "it takes from no row")
 
 
 def consumer(desk: Desk, count: int) -> None:
     """To the row that takes from this one; a count chooses among several."""
     view, row = shown(desk), desk.selection.architecture.row
-    _follow(desk, view.layout.outputs(view.shown[row]), count, "no row takes from it")
+    _follow(desk, view.layout.outputs(int(view.shown[row])), count, "no row takes from it")
 
 
 def open_row(desk: Desk, count: int) -> None:
@@ -254,9 +254,9 @@ def _opened(desk: Desk, wanted: str) -> list[int]:
     for _ in range(MOST_OPENINGS):
         view = shown(desk)
         row = int(view.layout.row_of[found.number])
-        if row < 0 or view.layout.rows[row].role not in ("folded", "repeat"):
+        if row < 0 or view.layout.roles[row] not in (FOLDED, REPEAT):
             break
-        choices = desk.selection.architecture.unfolded(view.layout.rows[row].key)
+        choices = desk.selection.architecture.unfolded(view.layout.row(row).key)
         desk.selection = replace(desk.selection, architecture=choices)
     view = shown(desk)
     place = view.place_of(int(view.layout.row_of[found.number]))
@@ -264,8 +264,7 @@ def _opened(desk: Desk, wanted: str) -> list[int]:
 
 
 def _flag(desk: Desk, step: int) -> None:
-    view = shown(desk)
-    places = [place for place in range(len(view.shown)) if _is_flagged(view, place)]
+    places = flagged(shown(desk))
     if not places and desk.plan.empty:
         desk.say("no architecture yet: nothing can have failed", "warn")
         return
@@ -280,13 +279,6 @@ def _flag(desk: Desk, step: int) -> None:
     if step < 0:
         position = sum(place < here for place in places) + step
     go(desk, places[position % len(places)])
-
-
-def _is_flagged(view: ArchitectureView, place: int) -> bool:
-    row = view.row(place)
-    node = view.graph.nodes[row.number]
-    known = view.live.get(node.path) if node.kind == "module" else None
-    return has_failed(view, row) or node.guessed or bool(known and known.word)
 
 
 def baseline(desk: Desk, _count: int) -> None:

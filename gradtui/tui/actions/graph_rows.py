@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from gradtui.core.architecture.graph import ModuleGraph
     from gradtui.tui.actions.desk import Desk
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
-    from gradtui.viewmodel.architecture.table import ArchitectureView
+    from gradtui.viewmodel.architecture.listing import ArchitectureView
 
 
 def shown(desk: Desk) -> ArchitectureView:
@@ -27,12 +29,13 @@ def choose(desk: Desk, choices: ArchitectureChoices) -> None:
     place = after.place_of(int(after.layout.row_of[number])) if number >= 0 else -1
     if place < 0 and number >= 0:
         # The node has no row now: the first one inside it, else the nearest one before it.
-        rows = [after.row(k).number for k in range(len(after.shown))]
-        end = after.graph.ends[number]
-        inside = [k for k, other in enumerate(rows) if number < other < end]
-        place = min(inside, key=rows.__getitem__, default=-1)
-        if place < 0:
-            place = max((k for k, other in enumerate(rows) if other <= number), default=0)
+        rows = after.layout.numbers[after.shown]
+        inside = np.flatnonzero((rows > number) & (rows < after.graph.ends[number]))
+        above = np.flatnonzero(rows <= number)
+        if len(inside):
+            place = int(inside[rows[inside].argmin()])
+        elif len(above):
+            place = int(above[-1])
     go(desk, max(place, 0))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from textual.geometry import Size
 
     from gradtui.tui.actions.desk import Desk
-    from gradtui.viewmodel.architecture.table import ArchitectureView as View
+    from gradtui.viewmodel.architecture.listing import ArchitectureView as View
 
 LEAST_FOR_FAULT: Final = 8
 """Rows from which the reason of a failed pass has lines of its own."""
@@ -95,7 +95,7 @@ class ArchitectureView(ListView):
         self.columns = width
         if self._made is None or self._made.made_from != (view, width, ascii):
             self._made = _Rows(view, width, self.colours, ascii=ascii)
-        row = desk.selection.architecture.row if view.shown else -1
+        row = desk.selection.architecture.row if len(view.shown) else -1
         header = (*fault, architecture_header(view, width, ascii=ascii))
         self.show(self._made, row, header=header)
         if mapped:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gradtui.core.architecture.graph import ModuleGraph
-    from gradtui.viewmodel.architecture.rows import ArchitectureRow
-    from gradtui.viewmodel.architecture.table import Live
+    from gradtui.viewmodel.architecture.layout import ArchitectureRow
+    from gradtui.viewmodel.architecture.listing import Live
 
 
 def gradient_of(

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gradtui.core.run.norms import newest_norms, norm_of_all
-from gradtui.viewmodel.architecture.table import Live
+from gradtui.viewmodel.architecture.listing import Live
 from gradtui.viewmodel.findings import sign, word
 from gradtui.viewmodel.overview import DEEPEST
 

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from gradtui.core.architecture.comparing import compare
 from gradtui.core.architecture.graph import ModuleGraph
-from gradtui.viewmodel.architecture.rows import Rows, key_of
-from gradtui.viewmodel.architecture.table import architecture_view
+from gradtui.viewmodel.architecture.layout import key_of
+from gradtui.viewmodel.architecture.listing import architecture_view
+from gradtui.viewmodel.architecture.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gradtui.core.architecture.comparing import Difference
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
-    from gradtui.viewmodel.architecture.table import ArchitectureView, Live
+    from gradtui.viewmodel.architecture.listing import ArchitectureView, Live
 
 
 class Plan:

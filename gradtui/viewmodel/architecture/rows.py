@@ -6,300 +6,205 @@ another. Calls that are open have no row of their own, unless they own parameter
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gradtui.core.architecture.lanes import LaneRow, lanes
+from gradtui.core.architecture.graph import counts
 from gradtui.core.architecture.merging import merge
 from gradtui.core.architecture.repeats import repeats
 from gradtui.viewmodel.architecture.choices import FOLDED_REPEATS, ArchitectureChoices
+from gradtui.viewmodel.architecture.layout import FOLDED, LEAF, OWN, REPEAT, Layout, key_of
+from gradtui.viewmodel.architecture.order import natural_ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
-    from gradtui.core.architecture.graph import GraphNode, ModuleGraph, Shape, Sums
-    from gradtui.core.arrays import Indices
+    from gradtui.core.architecture.graph import ModuleGraph
+    from gradtui.core.arrays import Array, Flags, Indices
 
-Role: TypeAlias = Literal["leaf", "folded", "repeat", "own"]
-
-
-@dataclass(slots=True)
-class ArchitectureRow:
-    """One row.
-
-    Attributes:
-        number: the node that it is about; of calls alike the first.
-        role: a leaf, a folded call, folded calls alike, or an open call's own parameters.
-        depth: calls around it.
-        key: what folds and unfolds it, and keeps the cursor on it.
-        members: numbers of calls alike.
-        merged: numbers of the leaves merged into this row.
-        parameters, shared, flops, bytes: of all that the row stands for.
-        last: the number of the node whose output the row gives.
-    """
-
-    number: int
-    role: Role
-    depth: int
-    key: str
-    members: tuple[int, ...] = ()
-    merged: tuple[int, ...] = ()
-    parameters: int = 0
-    shared: int = 0
-    flops: int = 0
-    bytes: int = 0
-    last: int = -1
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """The rows that are shown, in dataflow order, and what joins them.
-
-    Attributes:
-        rows: top-down.
-        ends: [edges, 2]: producer row and consumer row, sorted, without doubles.
-        lanes: one for each row.
-        row_of: for each node the row that shows it; -1 for open calls.
-        shapes: of each row's output.
-    """
-
-    rows: tuple[ArchitectureRow, ...]
-    ends: Indices
-    lanes: tuple[LaneRow, ...]
-    row_of: Indices
-    shapes: tuple[Shape, ...]
-
-    @cached_property
-    def edges(self) -> tuple[tuple[int, int], ...]:
-        """The edges as pairs."""
-        return tuple(zip(*self.ends.T.tolist(), strict=True))
-
-    @cached_property
-    def meets(self) -> Indices:
-        """For each row from how many others it takes."""
-        return np.bincount(self.ends[:, 1], minlength=len(self.rows))
-
-    def inputs(self, row: int) -> tuple[int, ...]:
-        """Rows that a row takes from."""
-        return tuple(self.ends[self.ends[:, 1] == row, 0].tolist())
-
-    def outputs(self, row: int) -> tuple[int, ...]:
-        """Rows that a row gives to."""
-        return tuple(self.ends[self.ends[:, 0] == row, 1].tolist())
-
-    @cached_property
-    def deepest_open(self) -> int:
-        """The depth of the deepest call that stands open; -1 where none does."""
-        # An open call with a row has it for its own parameters; any other is around a row.
-        return max((row.depth - (row.role != "own") for row in self.rows), default=-1)
-
-    @cached_property
-    def turn(self) -> int:
-        """The row at which the graph turns, as a UNet does at its bottom: inside the most nested skips; -1 without.
-
-        A skip is an edge over other rows. It takes two nested ones to make a turn, and a map that is smaller there
-        than where the inner one begins: attention has nested skips too, over maps of one size. Of a graph with
-        very many skips none is looked for.
-        """
-        above, below = self.ends[self.ends[:, 1] - self.ends[:, 0] > 1].T
-        if not 1 < len(above) <= MOST_SKIPS:
-            return -1
-        around = (above[None] <= above[:, None]) & (below[:, None] <= below[None])
-        depths = around.sum(axis=1)
-        deepest = int(depths.argmax())
-        first, last = int(above[deepest]), int(below[deepest])
-        row = (first + last) // 2
-        nested = int(depths[deepest]) > 1
-        return row if nested and self._pixels(row) < self._pixels(first) else -1
-
-    def _pixels(self, row: int) -> int:
-        """The size of a row's output map, [B, C, …]: without batch and channels; 1 where it has no more."""
-        return prod(self.shapes[row][2:])
-
-
-MOST_SKIPS: Final = 1000
 MOST_OPENED: Final = 500
 """Calls alike that one key opens: thousands of rows alike tell nothing more, and a person waits for them."""
-_NO_ROW: Final = -1
+_KEPT: Final = 2
+"""Layouts that are kept: what was folded opens again at once."""
 
 
 class Rows:
-    """The rows of one graph; what does not depend on the choices is worked out once."""
+    """The rows of one graph; what does not depend on the choices is worked out once.
+
+    Attributes:
+        graph: whose rows they are.
+        ranks: [nodes], in the order of their paths; worked out here, so that no key waits for it.
+        sizes: [nodes], elements of their outputs, 0 where none is known; worked out here, too.
+    """
 
     def __init__(self, graph: ModuleGraph) -> None:
         self.graph = graph
-        self._sums: tuple[Sums, ...] = graph.sums()
-        self._edges = np.array(graph.edges, dtype=np.intp).reshape(-1, 2)
         self._runs = {repeat.first: repeat.members for repeat in repeats(graph, FOLDED_REPEATS)}
-        self._heads: dict[float, tuple[int, ...]] = {}
-        self._laid: tuple[tuple[object, ...], Layout] | None = None
+        self._firsts = np.array(list(self._runs), dtype=np.intp)
+        self._afters = np.array([run[-1] + 1 for run in self._runs.values()], dtype=np.intp)
+        self.ranks = natural_ranks([node.path for node in graph.nodes])
+        self.sizes = _sizes(graph)
+        self._heads: dict[float, Indices] = {}
+        self._laid: dict[tuple[object, ...], Layout] = {}
 
     def layout(self, choices: ArchitectureChoices) -> Layout:
         """Lay the rows out by the person's choices; sorting and filtering come after it."""
         asked = (choices.opened, choices.closed, choices.depth, choices.merge)
-        if self._laid is None or self._laid[0] != asked:
-            self._laid = asked, self._lay_out(choices)
-        return self._laid[1]
+        found = self._laid.pop(asked, None)
+        self._laid[asked] = self._once(self._lay_out(choices)) if found is None else found
+        if len(self._laid) > _KEPT:
+            del self._laid[next(iter(self._laid))]
+        return self._laid[asked]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What a filter looks at of each node: path and class, in small letters."""
+        return tuple(f"{node.path} {node.name}".lower() for node in self.graph.nodes)
+
+    def _once(self, layout: Layout) -> Layout:
+        """One that is kept where it has the same rows: its lanes are known."""
+        return next((kept for kept in self._laid.values() if kept.has_rows_of(layout)), layout)
 
     def _lay_out(self, choices: ArchitectureChoices) -> Layout:
+        columns = self.graph.columns
         heads = self._heads.get(choices.merge)
         if heads is None:
             heads = self._heads[choices.merge] = merge(self.graph, choices.merge)
-        row_of = [_NO_ROW] * len(self.graph.nodes)
-        rows: list[ArchitectureRow] = []
-        for row, merged_into in self._walk(choices, heads):
-            if merged_into >= 0 and row_of[merged_into] >= 0:
-                self._join(rows[row_of[merged_into]], row)
-                row_of[row.number] = row_of[merged_into]
-                continue
-            if row.role == "leaf":
-                row_of[row.number] = len(rows)
-            elif row.role != "own":
-                end = self.graph.ends[(row.members or (row.number,))[-1]]
-                row_of[row.number : end] = [len(rows)] * (end - row.number)
-            rows.append(row)
-        found = np.array(row_of, dtype=np.intp)
-        ends = self._row_ends(found, len(rows))
-        nodes = [row.role != "own" for row in rows]
-        pairs = list(zip(*ends.T.tolist(), strict=True))
-        shapes = tuple(self.graph.nodes[row.last].shape for row in rows)
-        return Layout(tuple(rows), ends, lanes(len(rows), pairs, nodes), found, shapes)
+        every = np.arange(len(heads))
+        together, single = self._alike(choices, heads)
+        folded = self._folded(choices, single)
+        roles = np.where(columns.leaf, LEAF, np.where(folded, FOLDED, OWN))
+        roles[together] = REPEAT
+        lasts = every.copy()
+        lasts[together] = [self._runs[first][-1] for first in together.tolist()]
+        hidden = self._inside(np.flatnonzero((roles == FOLDED) | (roles == REPEAT)), lasts)
 
-    def _walk(
-        self, choices: ArchitectureChoices, heads: tuple[int, ...]
-    ) -> Iterator[tuple[ArchitectureRow, int]]:
-        """Yield each row with the number of the node that it merges into, or -1."""
-        graph = self.graph
-        waiting = [(number, False) for number in reversed(self._siblings(-1))]
-        while waiting:
-            number, single = waiting.pop()
-            node = graph.nodes[number]
-            depth = graph.depths[number]
-            members = () if single else self._runs.get(number, ())
-            if node.leaf and not _among_themselves(members, heads):
-                # Some of them are shown with others: each stands for itself.
-                waiting.extend((member, True) for member in reversed(members))
-                continue
-            key = ("×" if members else "") + key_of(node)
-            if members and key not in choices.opened:
-                yield self._folded(node, depth, key, members), -1
-                continue
-            if members:
-                waiting.extend(self._opened(members))
-                continue
-            if node.leaf:
-                yield self._leaf(node, depth), heads[number] if heads[number] != number else -1
-                continue
-            beyond = choices.depth >= 0 and depth > choices.depth
-            inside = graph.children.get(number, ())
-            # Of calls alike that were opened each is still folded: one of them tells of all.
-            hidden = (beyond or single) and key not in choices.opened
-            if key in choices.closed or hidden or not inside:
-                yield self._folded(node, depth, key, ()), -1
-                continue
-            if node.parameters or node.shared or (node.flops and number):
-                yield self._own(node, depth, key), -1
-            waiting.extend((child, False) for child in reversed(self._siblings(number)))
+        # Whatever stands for a node: a row of its own, one that it merged into, or a folded call around it.
+        stands = hidden | (roles != OWN)
+        merges = ~hidden & (roles == LEAF) & (heads != every) & stands[heads]
+        costs = (columns.parameters > 0) | (columns.shared > 0)
+        costs |= (columns.flops > 0) & (every > 0)
+        shown = ~hidden & ~merges & (stands | costs)
+        # What is hidden is inside the last row before it.
+        row_of = np.cumsum(shown) - 1
+        row_of[merges] = row_of[heads[merges]]
+        numbers = np.flatnonzero(shown)
+        merged = np.flatnonzero(merges)
+        merged = merged[np.argsort(row_of[merged], kind="stable")]
+        of_leaves = merged[roles[numbers[row_of[merged]]] == LEAF]
+        np.maximum.at(lasts, numbers[row_of[of_leaves]], of_leaves)
 
-    def _opened(self, members: tuple[int, ...]) -> list[tuple[int, bool]]:
-        """Calls alike that were opened, the last first: so many, and one row for the rest."""
-        shown, rest = members[:MOST_OPENED], members[MOST_OPENED:]
-        waiting = [(member, True) for member in reversed(shown)]
-        if rest:
-            # They are alike, too: a run that begins where the shown ones end.
-            self._runs[rest[0]] = rest
-            waiting.insert(0, (rest[0], False))
-        return waiting
+        def summed(values: Array, which: Flags) -> Array:
+            sums = np.zeros(len(numbers), dtype=values.dtype)
+            np.add.at(sums, row_of[which], values[which])
+            return sums
 
-    def _siblings(self, parent: int) -> list[int]:
-        """What a call made, calls alike by their first."""
-        found: list[int] = []
-        skipped: set[int] = set()
-        for child in self.graph.children.get(parent, ()):
-            if child not in skipped:
-                found.append(child)
-                skipped.update(self._runs.get(child, ()))
+        counted = stands | shown
+        apart = counted & ~hidden & ((roles == LEAF) | (roles == OWN))
+        parameters = summed(columns.parameters, counted)
+        shared = summed(columns.shared, apart)
+        flops = summed(columns.flops, counted)
+        held = summed(columns.bytes, stands & columns.leaf)
+        row_of[~stands] = -1
+        return Layout(
+            self.graph,
+            self._runs,
+            numbers,
+            roles[numbers],
+            columns.depths[numbers],
+            parameters,
+            shared,
+            flops,
+            held,
+            lasts[numbers],
+            merged,
+            row_of[merged],
+            _ends(row_of[columns.edges], len(numbers)),
+            row_of,
+        )
+
+    def _alike(self, choices: ArchitectureChoices, heads: Indices) -> tuple[Indices, Flags]:
+        """Calls alike that are one row, by the first; and which nodes are one of calls alike that were opened."""
+        leaf = self.graph.columns.leaf
+        single = np.zeros(len(heads), dtype=np.bool_)
+        together = np.zeros(len(heads), dtype=np.bool_)
+        # Of leaves that are shown with others each stands for itself.
+        between = np.stack((self._firsts, self._afters), axis=1).ravel()
+        lowest = np.minimum.reduceat(np.append(heads, 0), between)[::2]
+        together[self._firsts] = ~leaf[self._firsts] | (lowest >= self._firsts)
+        for opened in _numbers(choices.opened, self._keys_of_runs):
+            first = opened if together[opened] else -1
+            while first >= 0:
+                together[first] = False
+                members = self._runs[first]
+                single[list(members[:MOST_OPENED])] = True
+                first = self._rest(members[MOST_OPENED:], heads)
+                if first >= 0:
+                    together[first] = True
+                    if "×" + key_of(self.graph.nodes[first]) not in choices.opened:
+                        break
+        return np.flatnonzero(together), single
+
+    def _rest(self, rest: tuple[int, ...], heads: Indices) -> int:
+        """The first of calls alike beyond those that a key opens; -1 where there are none, or each has its own row."""
+        if not rest or (self.graph.nodes[rest[0]].leaf and heads[list(rest)].min() < rest[0]):
+            return -1
+        self._runs[rest[0]] = rest
+        return rest[0]
+
+    def _folded(self, choices: ArchitectureChoices, single: Flags) -> Flags:
+        """Which calls are folded, whatever is around them; of leaves it tells nothing."""
+        columns = self.graph.columns
+        # Of calls alike that were opened each is still folded: one of them tells of all.
+        folded = single.copy()
+        if choices.depth >= 0:
+            folded |= columns.depths > choices.depth
+        folded[_numbers(choices.opened, self._keys_of_calls)] = False
+        folded[_numbers(choices.closed, self._keys_of_calls)] = True
+        is_folded: Flags = folded | (columns.ends == np.arange(1, len(single) + 1))
+        return is_folded
+
+    def _inside(self, holders: Indices, lasts: Indices) -> Flags:
+        """Which nodes are inside a folded call, or behind the first of calls alike."""
+        marks = np.zeros(len(lasts) + 1, dtype=np.intp)
+        np.add.at(marks, holders + 1, 1)
+        np.subtract.at(marks, self.graph.columns.ends[lasts[holders]], 1)
+        inside: Flags = np.cumsum(marks[:-1]) > 0
+        return inside
+
+    @cached_property
+    def _keys_of_calls(self) -> dict[str, list[int]]:
+        return self._by_key(np.flatnonzero(~self.graph.columns.leaf).tolist(), "")
+
+    @cached_property
+    def _keys_of_runs(self) -> dict[str, list[int]]:
+        return self._by_key(self._firsts.tolist(), "×")
+
+    def _by_key(self, numbers: list[int], sign: str) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number in numbers:
+            found.setdefault(sign + key_of(self.graph.nodes[number]), []).append(number)
         return found
 
-    def _leaf(self, node: GraphNode, depth: int) -> ArchitectureRow:
-        return ArchitectureRow(
-            node.number,
-            "leaf",
-            depth,
-            key_of(node),
-            (),
-            (),
-            node.parameters,
-            node.shared,
-            node.flops,
-            node.bytes,
-            node.number,
-        )
 
-    def _own(self, node: GraphNode, depth: int, key: str) -> ArchitectureRow:
-        return ArchitectureRow(
-            node.number,
-            "own",
-            depth,
-            "=" + key,
-            (),
-            (),
-            node.parameters,
-            node.shared,
-            node.flops,
-            0,
-            node.number,
-        )
-
-    def _folded(
-        self, node: GraphNode, depth: int, key: str, members: tuple[int, ...]
-    ) -> ArchitectureRow:
-        shown = members or (node.number,)
-        sums = [self._sums[number] for number in shown]
-        return ArchitectureRow(
-            node.number,
-            "repeat" if members else "folded",
-            depth,
-            key,
-            members,
-            (),
-            sum(one.parameters for one in sums),
-            0,
-            sum(one.flops for one in sums),
-            sum(one.activation_bytes for one in sums),
-            shown[-1],
-        )
-
-    @staticmethod
-    def _join(into: ArchitectureRow, row: ArchitectureRow) -> None:
-        into.merged = (*into.merged, row.number)
-        if into.role == "leaf":
-            into.last = row.number
-        into.parameters += row.parameters
-        into.shared += row.shared
-        into.flops += row.flops
-        into.bytes += row.bytes
-
-    def _row_ends(self, row_of: Indices, rows: int) -> Indices:
-        source, target = row_of[self._edges].T
-        between = (source != target) & (source >= 0) & (target >= 0)
-        # One number an edge sorts as the pair does, and much faster.
-        marks = np.unique(source[between] * rows + target[between])
-        return np.stack(np.divmod(marks, max(rows, 1)), axis=1)
+def _sizes(graph: ModuleGraph) -> Array:
+    known = {shapes: prod(shapes[0]) if shapes else 1 for shapes in {n.shapes for n in graph.nodes}}
+    return counts([known[node.shapes] if node.dtype else 0 for node in graph.nodes])
 
 
-def _among_themselves(members: tuple[int, ...], heads: tuple[int, ...]) -> bool:
-    """Whether calls alike are shown with one another, if they are with any."""
-    inside = set(members)
-    return all(heads[member] in inside for member in members)
+def _numbers(keys: Iterable[str], known: dict[str, list[int]]) -> list[int]:
+    return [number for key in keys for number in known.get(key, ())]
 
 
-def key_of(node: GraphNode) -> str:
-    """What a node is known by over traces: its path and call, with an operation's name and place."""
-    if node.kind == "module":
-        return f"{node.path}#{node.call}"
-    return f"{node.path}:{node.name}@{node.number}"
+def _ends(joined: Indices, rows: int) -> Indices:
+    """The edges between rows, [edges, 2], of those between nodes."""
+    source, target = joined.T
+    between = (source != target) & (source >= 0) & (target >= 0)
+    # One number an edge sorts as the pair does, and much faster; of what a row holds, most alike stand together.
+    marks = source[between] * rows + target[between]
+    marks = np.sort(marks[np.diff(marks, prepend=-1) != 0])
+    marks = marks[np.diff(marks, prepend=-1) > 0]
+    return np.stack(np.divmod(marks, max(rows, 1)), axis=1)

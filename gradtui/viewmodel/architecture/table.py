@@ -2,216 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from gradtui.core.architecture.lanes import ASCII, UNICODE, UPWARDS, gutter, lane_count, lanes
+import numpy as np
+
 from gradtui.viewmodel.architecture.columns import HOT_CELLS, columns_of
 from gradtui.viewmodel.architecture.figures import bar, shape_text, short
 from gradtui.viewmodel.architecture.gradients import gradient_of
 from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from gradtui.core.architecture.categories import Colours
-    from gradtui.core.architecture.graph import GraphNode, ModuleGraph
-    from gradtui.core.architecture.lanes import LaneRow
-    from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+    from gradtui.core.architecture.graph import GraphNode
     from gradtui.viewmodel.architecture.columns import Column
-    from gradtui.viewmodel.architecture.rows import ArchitectureRow, Layout, Rows
+    from gradtui.viewmodel.architecture.layout import ArchitectureRow
+    from gradtui.viewmodel.architecture.listing import ArchitectureView
     from gradtui.viewmodel.text import TextLine
 
 LEAST_FOR_MARK: Final = 20
 """Cells for a row's name from which "failed" stands behind it; the name's colour says it too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What a watched run knows of a module: its gradient's norm, its time, and its worst finding.
-
-    ``inside`` is the norm over its parameters and those of all modules in it. NaN says that a number is not known;
-    ``is_lost`` and ``is_inside_lost``: the norm is NaN, for no value of the gradient is finite.
-    """
-
-    gradient: float = float("nan")
-    seconds: float = float("nan")
-    flag: str = ""
-    word: str = ""
-    is_lost: bool = False
-    inside: float = float("nan")
-    is_inside_lost: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ArchitectureView:
-    """What the screen shows of a graph.
-
-    Attributes:
-        layout: all rows in dataflow order.
-        shown: places in ``layout.rows`` of the rows that are listed, top-down.
-        heat: for each shown row the share of the largest, 0 to 1.
-        lanes: for each shown row; none where the order is not the dataflow's.
-        lane_width: lanes that the widest row needs.
-        live: what a run knows, by module path.
-    """
-
-    graph: ModuleGraph
-    layout: Layout
-    choices: ArchitectureChoices
-    shown: tuple[int, ...]
-    heat: tuple[float, ...]
-    lanes: tuple[LaneRow, ...] = ()
-    lane_width: int = 0
-    live: Mapping[str, Live] = field(default_factory=dict)
-
-    def row(self, place: int) -> ArchitectureRow:
-        """The row at a place of the list."""
-        return self.layout.rows[self.shown[place]]
-
-    def gutter(self, place: int, *, ascii: bool = False) -> str:
-        """The lanes of a shown row as text; "" where the order is not the dataflow's."""
-        if not self.lanes:
-            return ""
-        row = self.shown[place]
-        mark = node_mark(
-            self.layout.rows[row],
-            int(self.layout.meets[row]),
-            turns=row == self.layout.turn,
-            ascii=ascii,
-        )
-        above = self.lanes[place - 1] if place else None
-        glyphs = ASCII if ascii else UPWARDS if self.choices.upward else UNICODE
-        return gutter(self.lanes[place], above, mark, width=self.lane_width, glyphs=glyphs)
-
-    def place_of(self, row: int) -> int:
-        """Where a row of the layout is listed; -1 where the filter hides it."""
-        try:
-            return self.shown.index(row)
-        except ValueError:
-            return -1
-
-
-def architecture_view(
-    rows: Rows,
-    choices: ArchitectureChoices,
-    *,
-    live: Mapping[str, Live] | None = None,
-) -> ArchitectureView:
-    """Lay out, filter and sort the rows of a graph, and judge their heat."""
-    layout = rows.layout(choices)
-    live = live or {}
-    kept = list(range(len(layout.rows)))
-    if choices.filter:
-        kept = [place for place in kept if _fits(rows.graph, layout.rows[place], choices.filter)]
-    heats = _heats(rows, layout, choices.hot, live)
-    if choices.sort != "dataflow":
-        keys = _sort_keys(rows.graph, layout, heats, kept, choices.sort)
-        # Either way round, equal ones stay in the order of dataflow.
-        order = sorted(range(len(kept)), key=keys.__getitem__, reverse=choices.descending)
-        kept = [kept[k] for k in order]
-        drawn: tuple[LaneRow, ...] = ()
-    else:
-        if choices.upward:
-            kept.reverse()
-        drawn = _drawn(layout, kept, upward=choices.upward)
-    return ArchitectureView(
-        rows.graph,
-        layout,
-        choices,
-        tuple(kept),
-        tuple(heats[place] for place in kept),
-        drawn,
-        lane_count(drawn),
-        live,
-    )
-
-
-def _fits(graph: ModuleGraph, row: ArchitectureRow, text: str) -> bool:
-    wanted = text.lower()
-    return not text or any(
-        wanted in f"{graph.nodes[number].path} {graph.nodes[number].name}".lower()
-        for number in (row.number, *row.merged)
-    )
-
-
-def cost(rows: Rows, row: ArchitectureRow, hot: str, live: Mapping[str, Live]) -> float:
-    """The number that a row's heat is judged by; 0 where it is not known."""
-    if hot == "parameters":
-        return float(row.parameters)
-    if hot == "activations":
-        return float(row.bytes)
-    if hot == "flops":
-        return float(row.flops)
-    if hot == "gradient":
-        value = gradient_of(rows.graph, row, live)[0]
-    else:
-        known = live.get(rows.graph.nodes[row.number].path)
-        value = 0.0 if known is None else known.seconds
-    return value if value > 0 and value != float("inf") else 0.0
-
-
-def _heats(rows: Rows, layout: Layout, hot: str, live: Mapping[str, Live]) -> list[float]:
-    if hot == "flops":
-        values = [float(row.flops) for row in layout.rows]
-    else:
-        values = [cost(rows, row, hot, live) for row in layout.rows]
-    largest = max(values, default=0.0)
-    return [value / largest if largest else 0.0 for value in values]
-
-
-def _sort_keys(
-    graph: ModuleGraph, layout: Layout, heats: Sequence[float], kept: Sequence[int], column: str
-) -> Sequence[Any]:
-    """What the rows that are kept are sorted by, in a column."""
-    rows, nodes = layout.rows, graph.nodes
-    match column:
-        case "layer":
-            # Numbers by their value: layer 10 comes after layer 2.
-            return [
-                [
-                    int(part) if part.isdecimal() else part
-                    for part in _DIGITS.split(nodes[rows[place].number].path)
-                ]
-                for place in kept
-            ]
-        case "out":
-            lasts = [nodes[rows[place].last] for place in kept]
-            return [math.prod(node.shape) if node.dtype else 0 for node in lasts]
-        case "params":
-            return [rows[place].parameters for place in kept]
-        case "FLOPs":
-            return [rows[place].flops for place in kept]
-        case "bytes":
-            return [rows[place].bytes for place in kept]
-        case _:
-            return [heats[place] for place in kept]
-
-
-_DIGITS: Final = re.compile(r"(\d+)", re.ASCII)
-
-
-def _drawn(layout: Layout, kept: list[int], *, upward: bool) -> tuple[LaneRow, ...]:
-    """The lanes of the rows that are kept, in their order."""
-    if not upward and len(kept) == len(layout.rows):
-        return layout.lanes
-    at = {place: k for k, place in enumerate(kept)}
-    pairs = [(at[a], at[b]) for a, b in layout.edges if a in at and b in at]
-    turned = sorted((b, a) if upward else (a, b) for a, b in pairs)
-    return lanes(len(kept), turned, [layout.rows[place].role != "own" for place in kept])
-
-
-def node_mark(row: ArchitectureRow, inputs: int, *, turns: bool, ascii: bool) -> str:
-    """The sign of a row: folded, several inputs, where the graph turns, or a leaf."""
-    if row.role in ("folded", "repeat"):
-        return "+" if ascii else "▸"
-    if inputs > 1:
-        return "#" if ascii else "⊕"
-    if turns:
-        return "U" if ascii else "◡"
-    return "o" if ascii else "◆"
 
 
 def architecture_header(view: ArchitectureView, width: int, *, ascii: bool = False) -> TextLine:
@@ -288,6 +97,24 @@ def has_failed(view: ArchitectureView, row: ArchitectureRow) -> bool:
         return view.graph.fault.node == row.number
     numbers = (row.number, *row.merged, *row.members)
     return any(view.graph.nodes[number].state == "failed" for number in numbers)
+
+
+def flagged(view: ArchitectureView) -> list[int]:
+    """Places of the listed rows that failed, come after a guess, or have a finding; ascending."""
+    layout, nodes = view.layout, view.graph.nodes
+    columns = view.graph.columns
+    marked = columns.guessed[layout.numbers]
+    failed = layout.row_of[np.flatnonzero(columns.failed)]
+    failed = np.append(failed, np.flatnonzero(layout.numbers == view.graph.fault.node))
+    for row in {*failed[failed >= 0].tolist()}:
+        marked[row] |= has_failed(view, layout.row(row))
+    known = {path for path, one in view.live.items() if one.word}
+    if known:
+        numbers = enumerate(layout.numbers.tolist())
+        found = [row for row, number in numbers if nodes[number].path in known]
+        marked[[row for row in found if nodes[layout.numbers[row]].kind == "module"]] = True
+    places: list[int] = np.flatnonzero(marked[view.shown]).tolist()
+    return places
 
 
 def _state(view: ArchitectureView, node: GraphNode) -> str:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradtui.core.architecture.graph import ModuleGraph, Shape, TraceFault
-    from gradtui.viewmodel.architecture.rows import ArchitectureRow
-    from gradtui.viewmodel.architecture.table import ArchitectureView
+    from gradtui.core.arrays import Floats
+    from gradtui.viewmodel.architecture.layout import ArchitectureRow
+    from gradtui.viewmodel.architecture.listing import ArchitectureView
     from gradtui.viewmodel.text import TextLine
 
 STAGE_WORDS: Final = {
@@ -102,8 +103,8 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
     if node.guessed:
         first.append(line(("after a guess", "warn")))
     second = [
-        line((" in ", "dim"), _named(view, view.layout.inputs(view.shown[place]))),
-        line(("out ", "dim"), _named(view, view.layout.outputs(view.shown[place]))),
+        line((" in ", "dim"), _named(view, view.layout.inputs(int(view.shown[place])))),
+        line(("out ", "dim"), _named(view, view.layout.outputs(int(view.shown[place])))),
     ]
     if node.source:
         second.append(line((node.source, "dim")))
@@ -141,19 +142,17 @@ def _held(graph: ModuleGraph, row: ArchitectureRow) -> str:
 def _named(view: ArchitectureView, rows: Sequence[int]) -> Span:
     names = []
     for row in rows[:4]:
-        node = view.graph.nodes[view.layout.rows[row].number]
+        node = view.graph.nodes[view.layout.numbers[row]]
         names.append(safe_label(node.label, 32))
     more = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
     return Span((", ".join(names) or "-") + more, "")
 
 
-def minimap(
-    heat: Sequence[float], height: int, top: int, page: int
-) -> tuple[tuple[float, bool], ...]:
+def minimap(heat: Floats, height: int, top: int, page: int) -> tuple[tuple[float, bool], ...]:
     """The whole list in ``height`` cells: each cell's hottest row, and whether it is on the screen.
 
     Args:
-        heat: of each row, 0 to 1.
+        heat: [rows], 0 to 1.
         height: cells.
         top: the first row on the screen.
         page: rows on the screen.
@@ -165,7 +164,7 @@ def minimap(
     found = []
     for cell in range(cells):
         start, end = cell * rows // cells, (cell + 1) * rows // cells
-        found.append((max(heat[start:end]), start < top + page and end > top))
+        found.append((float(heat[start:end].max()), start < top + page and end > top))
     return tuple(found)
 
 

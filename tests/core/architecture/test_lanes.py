@@ -5,7 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradtui.core.architecture.lanes import ASCII, UPWARDS, gutter, lane_count, lanes
+from gradtui.core.architecture.lanes import ASCII, MOST, UPWARDS, gutter, lane_count, lanes
+
+
+def rows_of(laid):
+    return [laid[row] for row in range(len(laid))]
 
 
 def drawn(rows, edges, *, glyphs=None, nodes=(), width=0):
@@ -14,7 +18,7 @@ def drawn(rows, edges, *, glyphs=None, nodes=(), width=0):
     several = {row for row in range(rows) if sum(target == row for _, target in set(edges)) > 1}
     lines = []
     above = None
-    for number, row in enumerate(laid):
+    for number, row in enumerate(rows_of(laid)):
         mark = "⊕" if number in several else "◆"
         lines.append(
             gutter(row, above, mark, width=width, **({"glyphs": glyphs} if glyphs else {})).rstrip()
@@ -83,7 +87,7 @@ def test_a_value_has_a_lane_of_its_own_until_its_last_use(graph):
     rows, edges = graph
     sound = {(a, b) for a, b in edges if 0 <= a < b < rows}
     last = {a: max(b for c, b in sound if c == a) for a, _ in sound}
-    laid = lanes(rows, edges)
+    laid = rows_of(lanes(rows, edges))
     for number, row in enumerate(laid):
         assert sum(row.open) == sum(a <= number < end for a, end in last.items())
         assert len(row.taken) == len({a for a, b in sound if b == number})
@@ -97,7 +101,7 @@ def test_a_value_has_a_lane_of_its_own_until_its_last_use(graph):
 def test_vertical_lines_join(graph):
     """What leaves a cell downwards arrives at the cell below, and nothing else does."""
     rows, edges = graph
-    laid = lanes(rows, edges)
+    laid = rows_of(lanes(rows, edges))
     width = max((max(len(row.open), row.lane + 1) for row in laid), default=0)
     above = None
     for row in laid:
@@ -119,6 +123,43 @@ def test_vertical_lines_join(graph):
 
 
 def test_edges_of_rows_that_are_no_nodes_are_left_out():
-    assert lanes(3, [(0, 1), (1, 2), (0, 2)], [True, False, True]) == lanes(
-        3, [(0, 2)], [True, False, True]
-    )
+    left = lanes(3, [(0, 1), (1, 2), (0, 2)], [True, False, True])
+    assert rows_of(left) == rows_of(lanes(3, [(0, 2)], [True, False, True]))
+
+
+def walked(rows, edges, nodes):
+    """The lanes, row after row: slow and obvious."""
+    sound = {(a, b) for a, b in edges if 0 <= a < b < rows and nodes[a] and nodes[b]}
+    last = {a: max(b for c, b in sound if c == a) for a, _ in sound}
+    lane_of: dict[int, int] = {}
+    found: list[tuple[int, set[int], set[int], set[int]]] = []
+    for row in range(rows):
+        before = {lane_of[a] for a, end in last.items() if a < row and end > row}
+        if not nodes[row]:
+            found.append((-1, before, set(), set()))
+            continue
+        taken = {lane_of[a] for a, b in sound if b == row}
+        ended = {lane_of[a] for a, b in sound if b == row and last[a] == row}
+        lane = min(ended, default=max(taken, default=-1) + 1)
+        while lane in before:
+            lane += 1
+        lane_of[row] = lane
+        found.append((lane, before | ({lane} if row in last else set()), taken, ended - {lane}))
+    return found
+
+
+@given(graphs, st.data())
+def test_lanes_are_those_of_a_walk(graph, data):
+    rows, edges = graph
+    nodes = data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows))
+    laid = lanes(rows, edges, nodes)
+    told = [
+        (row.lane, {k for k, on in enumerate(row.open) if on}, {*row.taken}, {*row.ended})
+        for row in rows_of(laid)
+    ]
+    expected = walked(rows, edges, nodes)
+    assert [(row[0], row[2], row[3]) for row in told] == [(e[0], e[2], e[3]) for e in expected]
+    for row, (_, held, _, _) in zip(told, expected, strict=True):
+        # The last of more than `MOST` tells of all beyond.
+        assert row[1] == {min(lane, MOST) for lane in held}
+    assert lane_count(laid, 40) == max((lane + 1 for lane, *_ in expected), default=0)
