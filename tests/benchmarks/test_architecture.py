@@ -211,6 +211,10 @@ def test_50_000_calls_on_the_screen(tmp_path, capsys, make, first):
         for key in KEYS:
             terminal.settle(0.2)
             keys.setdefault(key, []).append(round(terminal.cost(key).seconds * 1000))
+        for name in ("9", "relu"):
+            terminal.cost(f"/{name}")
+            terminal.settle(0.2)
+            keys[f"/{name}"] = [round(terminal.cost("\r").seconds * 1000)]
         terminal.send("q")
     with capsys.disabled():
         print(f"\n50,000 calls, {make.__name__}, on the screen: {shown:.2f} s (<= 2)")

@@ -10,6 +10,7 @@ from kit.graphs import chain_of
 from gradtui.core.architecture.graph import TraceFault
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 from gradtui.viewmodel.architecture.listing import architecture_view
+from gradtui.viewmodel.architecture.plan import Plan
 from gradtui.viewmodel.architecture.rows import Rows
 from gradtui.viewmodel.architecture.words import row_detail
 from gradtui.viewmodel.text import line_width, plain
@@ -38,6 +39,17 @@ def test_of_a_row_of_several_each_is_told_and_every_new_shape():
     # What the first was made with is said of it, and not of the last.
     assert first.endswith("Class0(4, 4)")
     assert second.endswith("holds m0 2×4, m1, m2 2×2")
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [("m0", [1]), ("CLASS2", [1]), ("m2", [1]), ("nowhere", []), ("+M1 CL", [1])],
+)
+def test_a_row_is_found_by_what_it_holds_and_by_what_it_is_called(text, places):
+    plan = Plan()
+    plan.arrived(merged_chain())
+    view = plan.view(ArchitectureChoices(merge=0.02), {})
+    assert plan.holding(view, text) == places
 
 
 def test_a_row_of_one_holds_nothing_more():

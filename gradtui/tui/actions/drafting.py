@@ -11,7 +11,7 @@ from gradtui.viewmodel.architecture.choices import HOTS, merge_of
 from gradtui.viewmodel.architecture.columns import sorting
 from gradtui.viewmodel.architecture.figures import short
 from gradtui.viewmodel.architecture.layout import FOLDED, REPEAT
-from gradtui.viewmodel.architecture.table import architecture_tsv, flagged, row_names
+from gradtui.viewmodel.architecture.table import architecture_tsv, flagged
 from gradtui.viewmodel.text import printable
 
 if TYPE_CHECKING:
@@ -224,14 +224,9 @@ def find(desk: Desk, text: str, step: int = 1) -> None:
         desk.say("nothing to find yet: / takes a name", "warn")
         return
     view = shown(desk)
-    wanted = desk.found.lower()
-    places = [
-        place
-        for place in range(len(view.shown))
-        if wanted in printable(" ".join(row_names(view, view.row(place)))).lower()
-    ]
+    places = desk.plan.holding(view, desk.found)
     if not places and text:
-        places = _opened(desk, wanted)
+        places = _opened(desk, desk.found.lower())
     if not places:
         desk.say(f"no row contains {desk.found!r}", "warn")
         return

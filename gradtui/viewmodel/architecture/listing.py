@@ -113,6 +113,12 @@ def architecture_view(
     )
 
 
+def holding(rows: Rows, view: ArchitectureView, text: str) -> list[int]:
+    """Places of the listed rows of which a module or an operation has a text in its path or class; ascending."""
+    places: list[int] = np.flatnonzero(_fits(rows, view.layout, text)[view.shown]).tolist()
+    return places
+
+
 def _fits(rows: Rows, layout: Layout, text: str) -> Flags:
     """For each row whether its name or class holds a text, or that of a leaf merged into it."""
     wanted = text.lower()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from gradtui.core.architecture.comparing import compare
 from gradtui.core.architecture.graph import ModuleGraph
 from gradtui.viewmodel.architecture.layout import key_of
-from gradtui.viewmodel.architecture.listing import architecture_view
+from gradtui.viewmodel.architecture.listing import architecture_view, holding
 from gradtui.viewmodel.architecture.rows import Rows
+from gradtui.viewmodel.architecture.table import called
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from gradtui.core.architecture.comparing import Difference
     from gradtui.viewmodel.architecture.choices import ArchitectureChoices
     from gradtui.viewmodel.architecture.listing import ArchitectureView, Live
+
+
+_NAME: Final = re.compile(r"[\w.]*")
 
 
 class Plan:
@@ -72,6 +77,12 @@ class Plan:
             self._view = architecture_view(self._rows, choices, live=live)
             self._made = made
         return self._view
+
+    def holding(self, view: ArchitectureView, text: str) -> list[int]:
+        """Places of the rows in which a text is found; ascending."""
+        found = holding(self._rows, view, text)
+        # Beside the names in it a row is called by signs (``×32``, ``#1``, ``(model)``).
+        return found or ([] if _NAME.fullmatch(text) else called(view, text))
 
     def difference(self) -> tuple[Difference, ...]:
         """The rows that differ from the baseline; none where there is no baseline."""

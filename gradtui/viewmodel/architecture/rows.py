@@ -38,6 +38,7 @@ class Rows:
         graph: whose rows they are.
         ranks: [nodes], in the order of their paths; worked out here, so that no key waits for it.
         sizes: [nodes], elements of their outputs, 0 where none is known; worked out here, too.
+        names: of each node path and class in small letters, which a filter and a search look at; likewise.
     """
 
     def __init__(self, graph: ModuleGraph) -> None:
@@ -47,6 +48,7 @@ class Rows:
         self._afters = np.array([run[-1] + 1 for run in self._runs.values()], dtype=np.intp)
         self.ranks = natural_ranks([node.path for node in graph.nodes])
         self.sizes = _sizes(graph)
+        self.names = tuple(f"{node.path} {node.name}".lower() for node in graph.nodes)
         self._heads: dict[float, Indices] = {}
         self._laid: dict[tuple[object, ...], Layout] = {}
 
@@ -58,11 +60,6 @@ class Rows:
         if len(self._laid) > _KEPT:
             del self._laid[next(iter(self._laid))]
         return self._laid[asked]
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """What a filter looks at of each node: path and class, in small letters."""
-        return tuple(f"{node.path} {node.name}".lower() for node in self.graph.nodes)
 
     def _once(self, layout: Layout) -> Layout:
         """One that is kept where it has the same rows: its lanes are known."""

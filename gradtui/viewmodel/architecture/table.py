@@ -117,6 +117,16 @@ def flagged(view: ArchitectureView) -> list[int]:
     return places
 
 
+def called(view: ArchitectureView, text: str) -> list[int]:
+    """Places of the listed rows whose name or classes, as they are shown, hold a text; ascending."""
+    wanted = text.lower()
+    return [
+        place
+        for place in range(len(view.shown))
+        if wanted in printable(" ".join(row_names(view, view.row(place)))).lower()
+    ]
+
+
 def _state(view: ArchitectureView, node: GraphNode) -> str:
     # Of a tree that nobody ran, "not run" tells nothing of a module.
     return "run" if view.graph.stage == "static" else node.state
