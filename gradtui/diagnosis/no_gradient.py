@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 
 from gradtui.core.run.keys import SeriesKey
-from gradtui.diagnosis.cuts import cut_behind
+from gradtui.diagnosis.cuts import Ways
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.words import and_more, others, place
 
@@ -108,12 +108,12 @@ def _cuts(
     by_path: dict[str, list[tuple[ParameterInfo, int]]] = {}
     for each in chosen:
         by_path.setdefault(each[0].path, []).append(each)
-    edges = evidence.run.edges
-    behind = {cut_behind(edges, by_path, alive): list(by_path)}
+    ways = Ways(evidence.run.edges)
+    behind = {ways.cut_behind(by_path, alive): list(by_path)}
     if "" in behind and len(by_path) <= MOST_APART:
         behind = {}
         for path in by_path:
-            behind.setdefault(cut_behind(edges, [path], alive), []).append(path)
+            behind.setdefault(ways.cut_behind([path], alive), []).append(path)
     found = []
     for last, paths in behind.items():
         tops = list(_subtrees(evidence, [(i.path, i.name) for p in paths for i, _ in by_path[p]]))

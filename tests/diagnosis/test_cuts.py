@@ -9,11 +9,13 @@ from kit.runs import findings_of
 
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges
-from gradtui.diagnosis.cuts import cut_behind
+from gradtui.diagnosis.cuts import Ways
 
 
-def edges(*pairs):
-    return Edges(tuple((SeriesKey(a, "output", ""), SeriesKey(b, "input", "")) for a, b in pairs))
+def edges(*pairs, whole=True):
+    ends = tuple((SeriesKey(a, "output", ""), SeriesKey(b, "input", "")) for a, b in pairs)
+    # Some of them lead through operations: that makes no difference.
+    return Edges(ends[::2], ends[1::2], whole)
 
 
 CHAIN = (("stem", "act"), ("act", "enc"), ("act", "enc.0"), ("enc.0", "enc.1"), ("enc", "neck"))
@@ -38,7 +40,8 @@ CHAIN = (("stem", "act"), ("act", "enc"), ("act", "enc.0"), ("enc.0", "enc.1"), 
     ],
 )
 def test_what_comes_out_of_modules_ends_behind_one(pairs, paths, alive, last):
-    assert cut_behind(edges(*pairs), paths, alive) == last
+    assert Ways(edges(*pairs)).cut_behind(paths, alive) == last
+    assert Ways(edges(*pairs, whole=False)).cut_behind(paths, alive) == ""
 
 
 def training(*cut):

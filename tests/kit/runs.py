@@ -157,7 +157,7 @@ class Training:
             Entry(-1, STARTED, start),
             Entry(-1, STARTED, Layout(0, "scalars", tuple(frequent))),
             Entry(-1, STARTED, Layout(1, "scalars", tuple(seldom))),
-            Entry(-1, STARTED, Edges(pairs)),
+            Entry(-1, STARTED, Edges(pairs, whole=True)),
         ]
         tables = [
             np.array([self.numbers[key] for key in keys], np.float32).T

@@ -104,10 +104,12 @@ class Edges:
     Attributes:
         pairs: the input is the output itself, and its gradient a part of the output's.
         through: operations that are no modules lie between, such as the sum at the end of a skip connection.
+        whole: whether all that can carry a gradient was followed: then what feeds nothing in these, feeds nothing.
     """
 
     pairs: tuple[tuple[SeriesKey, SeriesKey], ...] = ()
     through: tuple[tuple[SeriesKey, SeriesKey], ...] = ()
+    whole: bool = False
 
     @property
     def every(self) -> tuple[tuple[SeriesKey, SeriesKey], ...]:

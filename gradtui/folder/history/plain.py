@@ -170,6 +170,7 @@ def from_edges(edges: Edges) -> object:
     return {
         "keys": from_keys(key for pair in edges.pairs for key in pair),
         "through": from_keys(key for pair in edges.through for key in pair),
+        "whole": int(edges.whole),
     }
 
 
@@ -178,8 +179,11 @@ def to_edges(value: Any) -> Edges:
     keys, through = to_keys(value["keys"]), to_keys(value.get("through", []))
     if len(keys) % 2 or len(through) % 2:
         raise InvalidContents("an edge with one end")
-    pairs = (tuple(zip(ends[::2], ends[1::2], strict=True)) for ends in (keys, through))
-    return Edges(*pairs)
+    return Edges(_pairs(keys), _pairs(through), bool(value.get("whole")))
+
+
+def _pairs(ends: tuple[SeriesKey, ...]) -> tuple[tuple[SeriesKey, SeriesKey], ...]:
+    return tuple(zip(ends[::2], ends[1::2], strict=True))
 
 
 def to_key(value: Any) -> SeriesKey:

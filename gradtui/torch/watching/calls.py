@@ -21,7 +21,7 @@ from torch import nn
 from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.nesting import outputs_of
-from gradtui.torch.watching.views import Written, region_of
+from gradtui.torch.watching.views import Written, is_lost, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -289,8 +289,10 @@ def on_gradient(
     """Have a hook called with the gradients of a tensor's autograd node; returns a handle where it must be removed.
 
     A tensor without a node (a leaf) gives its own gradient as a tuple of one, and so does a view whose memory is
-    written to later. ``failed`` is called with an error of ours, which must not end the backward pass.
+    written to later; one that is lost gives nothing. ``failed`` is called with an error of ours, which must not end the backward pass.
     """
+    if is_lost(tensor):
+        return None
     node = tensor.grad_fn
     if node is None:
         return tensor.register_hook(  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.autograd.graph import get_gradient_edge
 
-from gradtui.torch.watching.views import region_of
+from gradtui.torch.watching.views import is_lost, node_of, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,10 +33,13 @@ def places_of(tensor: torch.Tensor) -> Places:
     """Where a tensor stands in the graph now; nowhere if it carries no gradient."""
     if not tensor.requires_grad:
         return {}
-    if tensor.grad_fn is None:
+    if is_lost(tensor):
+        return {}
+    node = tensor.grad_fn
+    if node is None:
         edge = get_gradient_edge(tensor)
         return {(edge.node, edge.output_nr): None}
-    found: Places = {(tensor.grad_fn, tensor.output_nr): None}
+    found: Places = {(node, tensor.output_nr): None}
     region = region_of(tensor)
     if region is not None:
         # An operation in place within the call goes on from there.
@@ -78,7 +81,7 @@ def watch_shares(
         return []
     found: dict[int, list[tuple[Any, tuple[int, ...], Region | None]]] = {}
     met: set[Any] = set()
-    queue = [tensor.grad_fn for _, tensor in outputs if tensor.grad_fn is not None]
+    queue = [node for _, tensor in outputs if (node := node_of(tensor)) is not None]
     ends = {place[0] for place in wanted}
     while queue:
         node = queue.pop()

@@ -17,6 +17,9 @@ from gradtui.torch.watching.late import Late, LateStats
 from gradtui.torch.watching.sampling import flat
 
 PIECE: Final = 1 << 17
+# Values of a row whose norm is one sum, and of the parts of a longer one.
+_LONG: Final = 4096
+_PART: Final = 1024
 # Squares of values below and above are lost or infinite in float32.
 _SMALL: Final = 1e-12
 _LARGE: Final = 1e15
@@ -263,13 +266,20 @@ def row_norms(gradient: torch.Tensor, most: int) -> torch.Tensor:
     if gradient.dim() == 1:
         return gradient.float().abs()
     values = gradient if gradient.is_contiguous() else _by_memory(gradient)
-    values = values.flatten(1)
-    # A long sum of narrow values is made in wide ones, which one kind of device does not have.
-    is_long = values.shape[1] > PIECE and values.device.type != "mps"
-    is_wide = is_long or gradient.dtype == torch.float64
-    dtype = torch.float64 if is_wide else torch.float32
-    norms: torch.Tensor = torch.linalg.vector_norm(values, dim=1, dtype=dtype)
-    return norms.float() if is_wide else norms
+    return _norms(values.flatten(1)).float()
+
+
+def _norms(rows: torch.Tensor) -> torch.Tensor:
+    """The norms of rows, ``[k]``; of long ones those of the norms of their parts: one float32 sum would be inexact."""
+    dtype = torch.float64 if rows.dtype == torch.float64 else torch.float32
+    length = rows.shape[1]
+    if length <= _LONG:
+        norms: torch.Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=dtype)
+        return norms
+    whole = length - length % _PART
+    parts = rows[:, :whole].unflatten(1, (-1, _PART))
+    norms = _norms(torch.linalg.vector_norm(parts, dim=2, dtype=dtype))
+    return torch.hypot(norms, _norms(rows[:, whole:])) if whole < length else norms
 
 
 def _by_memory(tensor: torch.Tensor) -> torch.Tensor:

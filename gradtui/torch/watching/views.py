@@ -45,13 +45,28 @@ class Region:
         return gradient.as_strided(self.shape, self.stride, gradient.storage_offset() + self.offset)
 
 
+def is_lost(tensor: torch.Tensor) -> bool:
+    """Whether torch refuses to tell of a view's place in the graph: its memory was written to in a way that it cannot follow."""
+    try:
+        _ = tensor.grad_fn
+    except RuntimeError:
+        return True
+    return False
+
+
+def node_of(tensor: torch.Tensor) -> Any:
+    """The node of the graph that made a tensor; None without one, and of a view that is lost."""
+    return None if is_lost(tensor) else tensor.grad_fn
+
+
 def region_of(tensor: torch.Tensor) -> Region | None:
     """The region of a view; None of a tensor that owns its memory, or is of a kind of its own."""
     owner = tensor._base  # noqa: SLF001 - the only way to know
-    if owner is None or owner.grad_fn is None or type(tensor) is not torch.Tensor:
+    node = node_of(owner) if owner is not None else None
+    if owner is None or node is None or type(tensor) is not torch.Tensor:
         return None
     return Region(
-        owner.grad_fn,
+        node,
         owner.output_nr,
         tuple(owner.shape),
         owner.stride(),

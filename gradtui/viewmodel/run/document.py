@@ -84,7 +84,10 @@ def _head(run: Run, findings: Sequence[Finding]) -> dict[str, object]:
             )
             if step >= 0
         },
-        "edges": [[_end(source), _end(target)] for source, target in run.edges.every],
+        "edges": [[_end(source), _end(target)] for source, target in run.edges.pairs],
+        "edges_through_operations": [
+            [_end(source), _end(target)] for source, target in run.edges.through
+        ],
         "findings": [finding_document(finding) for finding in findings],
         "notes": list(run.notes),
     }

@@ -51,7 +51,7 @@ def test_any_keys_come_back(keys, scalars):
     layout = Layout(3, "scalars" if scalars else "histograms", tuple(keys), tuple(range(len(keys))))
     assert again(layout) == layout
     pairs = tuple(zip(keys[::2], keys[1::2], strict=False))
-    for edges in (Edges(pairs), Edges((), pairs), Edges(pairs[:2], pairs[2:])):
+    for edges in (Edges(pairs), Edges((), pairs, True), Edges(pairs[:2], pairs[2:])):
         assert again(edges) == edges
 
 
