@@ -53,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
         "--stage", choices=STAGES, default="auto", help="how far to go (default: auto)"
     )
     made.add_argument(
-        "--watch", action="store_true", help="again at each save of FILE.py, in the pane"
+        "--watch",
+        action="store_true",
+        help="again at each save of FILE.py or a module beside it, in the pane",
     )
     made.add_argument("--strict", action="store_true", help="exit 1 when the forward pass failed")
     made.add_argument("--json", action="store_true", help="one JSON document")

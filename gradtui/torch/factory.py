@@ -72,6 +72,9 @@ def find_factory(spec: str) -> Callable[..., object]:
     sys.modules.setdefault(module_name, module)
     loading.loader.exec_module(module)
     factory = getattr(module, name, None)
+    if isinstance(factory, nn.Module):
+        # A model that stands in the file by itself.
+        return lambda: factory
     if not callable(factory):
         raise UsageError(f"{place}: has no function {name!r}")
     return factory  # type: ignore[no-any-return]

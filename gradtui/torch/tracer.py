@@ -90,7 +90,8 @@ def model_and_inputs(made: object, spec: str) -> tuple[nn.Module, tuple[Any, ...
     """The model that a factory returned, with its positional and keyword arguments.
 
     A factory returns a model, a model and its inputs (a tensor, a tuple or list of arguments, a dict of keyword
-    arguments, a shape as text), or a `DebugAdapter`, of which the model alone is taken.
+    arguments, a shape as text; or several of them, one after the other), or a `DebugAdapter`, of which the model alone
+    is taken.
 
     Raises:
         UsageError: when it returned something else.
@@ -104,13 +105,14 @@ def model_and_inputs(made: object, spec: str) -> tuple[nn.Module, tuple[Any, ...
         made = made.model
     if isinstance(made, nn.Module):
         return made, (), {}
-    if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):
-        model, inputs = made
+    if isinstance(made, (tuple, list)) and len(made) > 1 and isinstance(made[0], nn.Module):
+        model, inputs = made[0], made[1] if len(made) == 2 else tuple(made[1:])
         if isinstance(inputs, dict):
             return model, (), {str(name): value for name, value in inputs.items()}
         return model, tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,), {}
     raise UsageError(
-        f"{spec}: returned {kind_of(made)}; a model, or a model and its inputs, is needed"
+        f"{spec}: returned {kind_of(made)}; a model, or (model, inputs), is needed: a tensor, a shape as text, a tuple of "
+        "arguments, or a dict of keyword arguments"
     )
 
 

@@ -19,6 +19,7 @@ KEPT_LINES: Final = 2000
 LONGEST_LINE: Final = 2000
 GRACE_SECONDS: Final = 2.0
 SOURCE_POLL_SECONDS: Final = 0.25
+MOST_WATCHED: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,15 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def _beside(folder: Path) -> list[str]:
+    """The modules of a folder, and those of packages in it: what a file there imports of its own project."""
+    found: list[str] = []
+    for place in (folder, *(each.parent for each in folder.glob("[!.]*/__init__.py"))):
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            found += [e.path for e in entries if e.name.endswith(".py") and e.name[0] != "."]
+    return sorted(found)[:MOST_WATCHED]
+
+
 class AdapterProcess:
     """Runs ``argv`` beside the pane.
 
@@ -60,7 +70,7 @@ class AdapterProcess:
 
     Args:
         argv: the command.
-        source: a file whose every save starts the process again; empty for none.
+        source: a file whose every save, or that of a module beside it, starts the process again; empty for none.
         on_change: called from threads of this object with each new state.
     """
 
@@ -173,12 +183,18 @@ class AdapterProcess:
                 seen = stamp
                 self.restart()
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            stat = Path(self._source).stat()
-        except OSError:
-            return None
-        return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    def _stamp(self) -> frozenset[tuple[str, int, int, int]] | None:
+        """What tells a save of the source or of what it may import; None while the source is not there."""
+        stamps = set()
+        for place in (self._source, *_beside(Path(self._source).resolve().parent)):
+            try:
+                stat = os.stat(place)  # noqa: PTH116 - of a few hundred, four times a second
+            except OSError:
+                if place == self._source:
+                    return None
+                continue
+            stamps.add((place, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        return frozenset(stamps)
 
     def _end(self) -> None:
         with self._lock:

@@ -60,6 +60,11 @@ def wrong():
         broken()
     except ValueError as error:
         raise RuntimeError("two\\nlines") from error
+
+standing = Net()
+
+def several():
+    return nn.Bilinear(3, 4, 2), "5x3", torch.ones(5, 4)
 """
 FLOPS = 2 * 2 * (8 * 16 + 16 * 8 + 8 * 3)
 
@@ -107,6 +112,13 @@ def test_other_inputs_than_the_factorys(net):
     assert json.loads(traced(net, "alone", "--json").stdout)["stage"] == "static"
 
 
+def test_a_model_that_stands_in_the_file_and_inputs_one_after_the_other(net):
+    standing = json.loads(traced(net, "standing", "--input", "2x8", "--json").stdout)
+    assert (standing["stage"], standing["totals"]["flops"]) == ("meta", FLOPS)
+    several = json.loads(traced(net, "several", "--json").stdout)
+    assert [n["out_shape"] for n in several["nodes"] if n["name"] == "bilinear"] == [[5, 2]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -115,7 +127,7 @@ def test_other_inputs_than_the_factorys(net):
         (("dies",), 3, "the process that traces ended with exit code 0, without a graph"),
         (("wrong",), 3, "ValueError: not today"),
         (("wrong",), 3, "two\nlines\nnet.py:46: RuntimeError: two\n"),
-        (("nothing",), 2, "returned an int; a model, or a model and its inputs, is needed"),
+        (("nothing",), 2, "returned an int; a model, or (model, inputs), is needed"),
         (("missing",), 2, "has no function 'missing'"),
         (("make", "--input", "2by8"), 2, "expected a shape such as"),
     ],

@@ -101,6 +101,19 @@ def test_a_save_of_the_source_starts_it_again(start, tmp_path):
     seen.wait(lambda s: s.starts == 2 and s.lines == ("ready",))
 
 
+def test_so_does_a_save_of_what_it_may_import(start, tmp_path):
+    source = tmp_path / "net.py"
+    source.write_text("1")
+    (tmp_path / "blocks").mkdir()
+    for name in ("blocks/__init__.py", "blocks/conv.py", "layers.py"):
+        (tmp_path / name).write_text("1")
+    _, seen = start(WAIT_FOR_EOF, source=str(source))
+    for turn, name in enumerate(("layers.py", "blocks/conv.py"), 1):
+        seen.wait(lambda s, turn=turn: s.starts == turn and s.lines == ("ready",))
+        (tmp_path / name).write_text("22")
+    seen.wait(lambda s: s.starts == 3 and s.lines == ("ready",))
+
+
 def test_a_pane_that_is_killed_takes_the_process_with_it(tmp_path):
     program = (
         "import sys, threading\n"

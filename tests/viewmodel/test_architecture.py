@@ -290,7 +290,7 @@ class TestWords:
         graph = chain_of(1)
         nodes = [replace(node, guessed=True) for node in graph.nodes]
         _, view = listed(replace(graph, nodes=tuple(nodes)))
-        assert plain(graph_headline(view, 62)).split("  ")[-1].strip() == "guessed"
+        assert plain(graph_headline(view, 64)).split("  ")[-1].strip() == "guessed ?"
 
     def test_of_a_long_operation_the_beginning_is_shown(self):
         graph = chain_of(1, 1)

@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 from kit.graphs import chain_of
 
+from gradtui.core.architecture.categories import Colours
 from gradtui.core.architecture.graph import TraceFault
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
+from gradtui.viewmodel.architecture.columns import columns_of
 from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.plan import Plan
 from gradtui.viewmodel.architecture.rows import Rows
+from gradtui.viewmodel.architecture.table import architecture_line
 from gradtui.viewmodel.architecture.words import row_detail
 from gradtui.viewmodel.text import line_width, plain
 
@@ -50,6 +53,21 @@ def test_a_row_is_found_by_what_it_holds_and_by_what_it_is_called(text, places):
     plan.arrived(merged_chain())
     view = plan.view(ArchitectureChoices(merge=0.02), {})
     assert plan.holding(view, text) == places
+
+
+def test_rows_after_a_guess_have_a_sign():
+    graph = merged_chain()
+    nodes = [replace(node, guessed=node.number == 3) for node in graph.nodes]
+    view = architecture_view(
+        Rows(replace(graph, nodes=tuple(nodes))), ArchitectureChoices(merge=-1)
+    )
+    drawn = [plain(architecture_line(view, place, 80, Colours())) for place in range(4)]
+    assert [" ? " in text for text in drawn] == [False, False, True, False]
+
+
+def test_beside_a_run_the_flag_is_there_at_eighty_columns():
+    titles = [column.title for column in columns_of(80, live=True)]
+    assert titles == ["params", "FLOPs", "hot", "|g|2", "flag"]
 
 
 def test_a_row_of_one_holds_nothing_more():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 GUESS: Final = 1
 """What a number that only data can give is taken to be: a true condition, one element, one step."""
+
+MOST_GUESSES: Final = 500
+"""Guesses that one line may ask for: where the answer is always the same, a loop that waits for another never ends."""
 
 _WHOLE: Final = (nn.MultiheadAttention,)
 """Modules that use their children's parameters without calling them: one row each."""
@@ -75,6 +79,7 @@ class Recorder(ExitStack):
         self.made_up = made_up
         self.ledger = Ledger()
         self.guesses: list[str] = []
+        self._asked: Counter[str] = Counter()
         self.used: set[int] = set()
         self.paths = {id(module): path for path, module in model.named_modules()}
         self.stack: list[Draft] = []
@@ -117,6 +122,15 @@ class Recorder(ExitStack):
         draft = self.current()
         if draft is not None:
             draft.guessed = True
+
+    def give_up_endless_loop(self) -> None:
+        """End a pass in which one line asks again and again for what is always guessed the same."""
+        line = self.guesses[-1]
+        self._asked[line] += 1
+        if self._asked[line] > MOST_GUESSES:
+            raise RuntimeError(
+                f"{line} asked {MOST_GUESSES} times for what only data can give: with a guess its loop does not end"
+            )
 
     def failed(
         self, error: BaseException, draft: Draft, operation: str, inputs: tuple[Shape, ...]
@@ -285,6 +299,7 @@ class _DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if absent or recorder.made_up:
                 recorder.guess()
             if absent:
+                recorder.give_up_endless_loop()
                 return GUESS
         if torch.is_inference_mode_enabled() and name not in RULES:
             # Without autograd a composite operation arrives whole: what it consists of is what counts.

@@ -277,7 +277,7 @@ def _norms(rows: torch.Tensor) -> torch.Tensor:
         norms: torch.Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=dtype)
         return norms
     whole = length - length % _PART
-    parts = rows[:, :whole].unflatten(1, (-1, _PART))
+    parts = rows[:, :whole].reshape(len(rows), -1, _PART)
     norms = _norms(torch.linalg.vector_norm(parts, dim=2, dtype=dtype))
     return torch.hypot(norms, _norms(rows[:, whole:])) if whole < length else norms
 

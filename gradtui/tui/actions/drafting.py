@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gradtui.tui.actions.desk import Desk
+    from gradtui.viewmodel.architecture.layout import Layout
 
 MOST_OPENINGS: Final = 256
 """Rows that are opened one in the other to come to a name that is looked for."""
@@ -81,9 +82,11 @@ def fold(desk: Desk, _count: int) -> None:
 
 def fold_all(desk: Desk, _count: int) -> None:
     """Fold everything at the top; again, open everything but calls alike."""
-    choices = desk.selection.architecture
-    folded = bool((shown(desk).layout.roles == FOLDED).any())
+    choices, before = desk.selection.architecture, shown(desk).layout
+    folded = bool((before.roles == FOLDED).any())
     choose(desk, choices.at_depth(-1 if folded else 0))
+    if shown(desk).layout is before:
+        desk.say(_all_open(before) if folded or not _has_repeats(before) else _ALIKE)
 
 
 def deeper(desk: Desk, count: int) -> None:
@@ -91,8 +94,21 @@ def deeper(desk: Desk, count: int) -> None:
     choices = desk.selection.architecture
     deepest = desk.plan.deepest
     depth = (choices.depth if choices.depth >= 0 else deepest) + max(count, 1)
-    choose(desk, choices.at_depth(-1 if depth >= deepest else depth))
-    desk.say("everything open" if depth >= deepest else f"depth {depth}")
+    deeper = choices.at_depth(-1 if depth >= deepest else depth)
+    # What was opened by itself stays: this only opens more.
+    choose(desk, replace(deeper, opened=choices.opened))
+    desk.say(_all_open(shown(desk).layout) if depth >= deepest else f"depth {depth}")
+
+
+def _has_repeats(layout: Layout) -> bool:
+    return bool((layout.roles == REPEAT).any())
+
+
+def _all_open(layout: Layout) -> str:
+    return f"all open; {_ALIKE}" if _has_repeats(layout) else "everything open"
+
+
+_ALIKE: Final = "calls alike (×N) are one row: space opens one"
 
 
 def shallower(desk: Desk, count: int) -> None:

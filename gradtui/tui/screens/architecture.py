@@ -81,7 +81,7 @@ class ArchitectureView(ListView):
         self.drawn_for = size
         plan, choices = desk.plan, desk.selection.architecture
         if plan.empty:
-            self._nothing()
+            self._nothing(desk)
         elif plan.comparing:
             self._difference(desk, size)
         else:
@@ -109,8 +109,10 @@ class ArchitectureView(ListView):
         self.headline = graph_headline(view, whole)
         self.detail = row_detail(view, row, whole)
 
-    def _nothing(self) -> None:
+    def _nothing(self, desk: Desk) -> None:
         words = "no architecture yet: gradtui trace FILE.py:FACTORY finds a model's"
+        if desk.room.has_process:
+            words = "no architecture yet; :log shows what was printed"
         self.headline = line((" Architecture", "title"))
         self.detail = ()
         self.show((line((f"   {words}", "dim")),), -1)

@@ -51,7 +51,7 @@ _RUN_SYMBOLS: tuple[TextLine, ...] = (
 _GRAPH_SYMBOLS: tuple[TextLine, ...] = (
     line((" of an architecture", "title")),
     line("   ◆ a layer or operation   ▸ folded   ⊕ several inputs   ◡ the turn   ×8 alike"),
-    line("   lines on the left run from a row to those that take from it"),
+    line("   lines on the left run from a row to those that take from it   ? after a guess"),
     line("   the bar is a row's share of the hottest; tab chooses by what"),
     line("   the right edge is the whole list: ░▒▓█ how hot, ▐ what is on the screen"),
 )  # fmt: skip

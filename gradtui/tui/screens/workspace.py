@@ -166,7 +166,7 @@ class Workspace:
         desk = self.desk
         graph_rows.arrived(desk, graph)
         alone = not desk.generations.kept and not desk.watching
-        if alone and (desk.selection.view == "log" or (first and self.is_new)):
+        if alone and first and (desk.selection.view == "log" or self.is_new):
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:
             graph_rows.go_to_fault(desk)

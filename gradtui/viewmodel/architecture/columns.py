@@ -28,7 +28,7 @@ _ALWAYS: Final = (
     Column("hot", "hot", HOT_CELLS),
 )
 _LIVE: Final = (Column("|g|2", "gradient", 8), Column("flag", "flag", 8))
-_DROPPED: Final = ("bytes", "flag", "out", "gradient", "hot", "FLOPs", "params")
+_DROPPED: Final = ("bytes", "out", "flag", "gradient", "hot", "FLOPs", "params")
 
 
 def columns_of(width: int, *, live: bool) -> list[Column]:

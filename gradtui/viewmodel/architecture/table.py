@@ -66,7 +66,7 @@ def architecture_line(
     name, classes = row_names(view, row)
     space = max(room - len(lead), 1)
     failed = has_failed(view, row)
-    mark = (" x failed" if ascii else " ✗ failed") if failed and space > LEAST_FOR_MARK else ""
+    mark = _mark(node, failed=failed, ascii=ascii) if space > LEAST_FOR_MARK else ""
     space -= len(mark)
     # Of a path the end tells most, of an operation with what was merged into it the beginning.
     kept: Literal["start", "end"] = "start" if node.kind == "operation" else "end"
@@ -77,7 +77,7 @@ def architecture_line(
         Span(lead, "dim"),
         Span(name, "bad" if failed else _role_of(_state(view, node), node.guessed)),
         Span(" " + classes if classes else "", colours.of(node.name, node.kind)),
-        Span(mark, "bad"),
+        Span(mark, "bad" if failed else "warn"),
     ]
     used = len(lead) + len(mark) + cell_width(name) + (cell_width(classes) + 1 if classes else 0)
     spans.append(Span(" " * max(room - used, 0)))
@@ -88,6 +88,13 @@ def architecture_line(
         )
         spans.append(Span(" " + padded, role))
     return tuple(span for span in spans if span.text)
+
+
+def _mark(node: GraphNode, *, failed: bool, ascii: bool) -> str:
+    """What stands behind the name of a row that failed, or that comes after a guess."""
+    if failed:
+        return " x failed" if ascii else " ✗ failed"
+    return " ?" if node.guessed else ""
 
 
 def has_failed(view: ArchitectureView, row: ArchitectureRow) -> bool:

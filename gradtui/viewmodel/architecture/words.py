@@ -39,7 +39,7 @@ def graph_headline(view: ArchitectureView, width: int) -> TextLine:
         words = f"{short(totals.flops)} FLOPs" + (" so far" if graph.fault else "")
         parts.append(line((words, "value")))
     if graph.guessed:
-        parts.append(line(("guessed", "warn")))
+        parts.append(line(("guessed ?", "warn")))
     if graph.stage == "static" and graph.notes:
         parts.append(line(("nothing was run: give --input 1x3x224x224 or like", "warn")))
     else:

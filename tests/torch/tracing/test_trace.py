@@ -153,6 +153,26 @@ def test_a_branch_by_data_is_guessed_without_data_and_real_with_them():
     assert feeds(real, "output") == ["small"]
 
 
+def test_a_loop_that_waits_for_data_ends_without_them():
+    class Waiting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            while x.sum() < 20:
+                x = self.layer(x).abs() * 0 + x + 1
+            return x
+
+    held = trace(Waiting(), "2x4", stage="meta")
+    assert not held.complete
+    assert "its loop does not end" in held.fault.text
+    assert held.fault.line == "while x.sum() < 20:"
+    real = trace(Waiting(), torch.ones(2, 4))
+    assert (real.stage, real.complete, real.guessed) == ("real", True, False)
+    assert sum(node.path == "layer" for node in real.nodes) == 2
+
+
 def test_a_size_by_data_needs_data():
     data = torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
     graph = trace(zoo.Masked(), data)
