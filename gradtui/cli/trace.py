@@ -66,11 +66,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--csv", default="", metavar="OUT", help="every node as a line of CSV; - prints it"
     )
+    made.add_argument(
+        "--unfold",
+        action="store_true",
+        help="calls alike (×N) one by one, the first of them open: in --text and --html",
+    )
     made.add_argument("--depth", type=int, default=-1, metavar="N", help="fold what is deeper")
     made.add_argument(
         "--merge",
-        type=float,
-        default=0.01,
+        default="0.01",
         metavar="T",
         help="share of parameters that merges (default 0.01)",
     )
@@ -139,6 +143,10 @@ def _headless(options: argparse.Namespace, python: str) -> int:
     if code:
         return _told(options, code, failure)
     choices = _choices(options, ArchitectureChoices())
+    if options.unfold:
+        from gradtui.viewmodel.architecture.rows import Rows
+
+        choices = Rows(graph).with_alike_open(choices)
     written, parts = _written(options, graph, choices, colours)
     if options.json:
         parts = _document(graph)
@@ -242,10 +250,12 @@ def _written(
 def _choices(options: argparse.Namespace, usual: ArchitectureChoices) -> ArchitectureChoices:
     from dataclasses import replace
 
+    from gradtui.viewmodel.architecture.choices import merge_of
+
     return replace(
         usual,
         depth=max(options.depth, -1),
-        merge=options.merge,
+        merge=merge_of(options.merge),
         sort={"flops": "FLOPs"}.get(options.sort, options.sort),
         descending=options.sort != "layer",
         hot=options.hot,

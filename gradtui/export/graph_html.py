@@ -17,12 +17,13 @@ from gradtui.viewmodel.architecture.choices import ArchitectureChoices
 from gradtui.viewmodel.architecture.figures import shape_text, short
 from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import row_names
+from gradtui.viewmodel.architecture.table import has_failed, row_names
 from gradtui.viewmodel.architecture.words import STAGE_WORDS, fault_lines
 from gradtui.viewmodel.text import plain, printable
 
 if TYPE_CHECKING:
     from gradtui.core.architecture.graph import ModuleGraph
+    from gradtui.viewmodel.architecture.layout import ArchitectureRow
     from gradtui.viewmodel.architecture.listing import ArchitectureView
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -139,10 +140,19 @@ def _fault(graph: ModuleGraph) -> str:
     return f'<p class="fault">{escape(lines)}</p>' if lines else ""
 
 
+def _names(view: ArchitectureView, row: ArchitectureRow) -> tuple[str, str]:
+    """A row's name, with a sign where it failed or comes after a guess, and its classes."""
+    name, classes = (printable(text) for text in row_names(view, row))
+    sign = "✗ " if has_failed(view, row) else ""
+    return sign + name + (
+        " ?" if view.graph.nodes[row.number].guessed and not sign else ""
+    ), classes
+
+
 def _row(view: ArchitectureView, place: int, colours: Colours, lanes: int) -> dict[str, object]:
     row = view.row(place)
     node, last = view.graph.nodes[row.number], view.graph.nodes[row.last]
-    name, classes = (printable(text) for text in row_names(view, row))
+    name, classes = _names(view, row)
     elements = 1
     for size in last.shape:
         elements *= size
@@ -177,7 +187,7 @@ def _row(view: ArchitectureView, place: int, colours: Colours, lanes: int) -> di
 def _line(view: ArchitectureView, place: int, row: dict[str, object], lanes: int) -> str:
     shown = view.row(place)
     node, last = view.graph.nodes[shown.number], view.graph.nodes[shown.last]
-    name, classes = (escape(printable(text)) for text in row_names(view, shown))
+    name, classes = map(escape, _names(view, shown))
     css = {"failed": ' class="failed"', "not run": ' class="unreached"'}.get(node.state, "")
     output = (
         shape_text(last.shape) if last.dtype else ("not run" if node.state == "not run" else "")

@@ -18,6 +18,14 @@ def listed(graph, choices=KEEP):
     return [view.graph.nodes[view.row(k).number].label for k in range(len(view.shown))], view
 
 
+def test_all_alike_can_be_open_at_once():
+    rows = Rows(blocks(5))
+    view = architecture_view(rows, rows.with_alike_open(ArchitectureChoices(merge=-1)))
+    names = [view.graph.nodes[view.row(place).number].label for place in range(len(view.shown))]
+    inside = ["blocks.0.0", "blocks.0.1", "add"]
+    assert names == ["x", *inside, "blocks.1", "blocks.2", "blocks.3", "blocks.4"]
+
+
 def test_of_very_many_alike_one_key_opens_some_and_the_rest_is_a_row():
     graph = blocks(1203)
     first = KEEP.unfolded(listed(graph)[1].row(1).key)

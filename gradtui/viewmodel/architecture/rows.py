@@ -6,6 +6,7 @@ another. Calls that are open have no row of their own, unless they own parameter
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Final
@@ -60,6 +61,12 @@ class Rows:
         if len(self._laid) > _KEPT:
             del self._laid[next(iter(self._laid))]
         return self._laid[asked]
+
+    def with_alike_open(self, choices: ArchitectureChoices) -> ArchitectureChoices:
+        """The choices with all calls alike in sight one by one, and the first of each open: it tells of all."""
+        firsts = [number for number in self._firsts.tolist() if not self.graph.nodes[number].leaf]
+        inside = {key_of(self.graph.nodes[number]) for number in firsts}
+        return replace(choices, opened=choices.opened.union(inside, self._keys_of_runs))
 
     def _once(self, layout: Layout) -> Layout:
         """One that is kept where it has the same rows: its lanes are known."""
