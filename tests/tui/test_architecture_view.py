@@ -140,6 +140,18 @@ async def test_find_opens_what_hides_it(tmp_path):
         assert "no row contains 'nowhere'" in d.notice
 
 
+async def test_find_opens_calls_alike_and_stops_at_what_was_looked_for(tmp_path):
+    async with on(tmp_path, blocks(5)) as d:
+        await d.run("merge -1")
+        assert names(d) == ["x", "blocks.[0…4]"]
+        await d.press("/", "~blocks.3.0", "enter")
+        assert here(d) == "blocks.3.0"
+        await d.keys("*")
+        await d.press("/", "~blocks.2", "enter")
+        assert here(d) == "blocks.2"
+        assert "blocks.2.0" not in names(d)
+
+
 async def test_filter(tmp_path):
     async with on(tmp_path, blocks(2)) as d:
         await d.run("merge -1")

@@ -242,7 +242,7 @@ def find(desk: Desk, text: str, step: int = 1) -> None:
     view = shown(desk)
     places = desk.plan.holding(view, desk.found)
     if not places and text:
-        places = _opened(desk, desk.found.lower())
+        places = _opened(desk, desk.found)
     if not places:
         desk.say(f"no row contains {desk.found!r}", "warn")
         return
@@ -256,21 +256,22 @@ def find(desk: Desk, text: str, step: int = 1) -> None:
 
 def _opened(desk: Desk, wanted: str) -> list[int]:
     """Unfold down to the first node whose name holds the text."""
-    graph = desk.plan.graph
-    found = next(
-        (node for node in graph.nodes if wanted in f"{node.path} {node.name}".lower()), None
-    )
-    if found is None:
+    number, choices = desk.plan.opened_to(wanted, desk.selection.architecture)
+    if number < 0:
         return []
+    desk.selection = replace(desk.selection, architecture=choices)
     for _ in range(MOST_OPENINGS):
         view = shown(desk)
-        row = int(view.layout.row_of[found.number])
-        if row < 0 or view.layout.roles[row] not in (FOLDED, REPEAT):
+        row = int(view.layout.row_of[number])
+        hides = row >= 0 and view.layout.roles[row] in (FOLDED, REPEAT)
+        # Where it has a row of its own, that is what was looked for.
+        if not hides or view.layout.numbers[row] == number:
             break
+        # Of very many calls alike those behind the first ones are another row.
         choices = desk.selection.architecture.unfolded(view.layout.row(row).key)
         desk.selection = replace(desk.selection, architecture=choices)
     view = shown(desk)
-    place = view.place_of(int(view.layout.row_of[found.number]))
+    place = view.place_of(int(view.layout.row_of[number]))
     return [place] if place >= 0 else []
 
 

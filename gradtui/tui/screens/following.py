@@ -25,15 +25,26 @@ FRAME: Final = 0.5
 _GROWTH: Final = frozenset({"run", "findings", "windows"})
 
 
+def warm_keys() -> None:
+    """Import what keys do, in a thread: the first key need not wait for it."""
+    threading.Thread(target=_load_keys, name="gradtui-keys", daemon=True).start()
+
+
 def _warm() -> None:
-    """Import what draws charts, in a thread: the first chart need not wait for it."""
+    """Import what keys do and what draws charts, in a thread: the first of each need not wait for it."""
 
     def load() -> None:
+        _load_keys()
         import plotext as plotext
 
         from gradtui.tui.render import chart as chart
 
     threading.Thread(target=load, name="gradtui-charts", daemon=True).start()
+
+
+def _load_keys() -> None:
+    from gradtui.tui.actions import drafting as drafting
+    from gradtui.tui.actions import table as table
 
 
 class Following:

@@ -13,7 +13,7 @@ from gradtui.tui.actions.desk import Desk
 from gradtui.tui.keymap import KeyReader
 from gradtui.tui.screens.ahead import Ahead
 from gradtui.tui.screens.drawing import Drawing
-from gradtui.tui.screens.following import Following
+from gradtui.tui.screens.following import WARM_AFTER, Following, warm_keys
 from gradtui.tui.screens.pending import PendingEdits
 from gradtui.tui.screens.room import Question, ScreenRoom
 from gradtui.tui.screens.views import Views
@@ -166,6 +166,8 @@ class Workspace:
         desk = self.desk
         graph_rows.arrived(desk, graph)
         alone = not desk.generations.kept and not desk.watching
+        if first:
+            self.shell.set_timer(WARM_AFTER, warm_keys)
         if alone and first and (desk.selection.view == "log" or self.is_new):
             desk.selection = replace(desk.selection, view="architecture")
         if graph.fault and not graph.complete:

@@ -84,6 +84,12 @@ class Plan:
         # Beside the names in it a row is called by signs (``×32``, ``#1``, ``(model)``).
         return found or ([] if _NAME.fullmatch(text) else called(view, text))
 
+    def opened_to(self, text: str, choices: ArchitectureChoices) -> tuple[int, ArchitectureChoices]:
+        """The first node in whose path or class a text is found, -1 without one, and the choices that unfold down to it."""
+        wanted = text.lower()
+        number = next((n for n, name in enumerate(self._rows.names) if wanted in name), -1)
+        return number, self._rows.opened_to(number, choices) if number >= 0 else choices
+
     def difference(self) -> tuple[Difference, ...]:
         """The rows that differ from the baseline; none where there is no baseline."""
         if not self.baseline.nodes:

@@ -68,6 +68,20 @@ class Rows:
         inside = {key_of(self.graph.nodes[number]) for number in firsts}
         return replace(choices, opened=choices.opened.union(inside, self._keys_of_runs))
 
+    def opened_to(self, number: int, choices: ArchitectureChoices) -> ArchitectureChoices:
+        """The choices with all calls around a node open, and the calls alike that one of them stands among."""
+        nodes, depths = self.graph.nodes, self.graph.columns.depths
+        keys = set()
+        here = number
+        while here >= 0:
+            among = (self._firsts <= here) & (here < self._afters)
+            among &= depths[self._firsts] == depths[here]
+            keys |= {"×" + key_of(nodes[first]) for first in self._firsts[among].tolist()}
+            if here != number:
+                keys.add(key_of(nodes[here]))
+            here = nodes[here].parent
+        return replace(choices, opened=choices.opened | keys, closed=choices.closed - keys)
+
     def _once(self, layout: Layout) -> Layout:
         """One that is kept where it has the same rows: its lanes are known."""
         return next((kept for kept in self._laid.values() if kept.has_rows_of(layout)), layout)
