@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gradtui.core.architecture.lanes import Lanes
     from gradtui.core.arrays import Array, Flags, Indices
 
-MOST_SKIPS: Final = 1000
+MOST_SKIPS: Final = 300
 """Skips from which on no turn is looked for."""
 
 Role: TypeAlias = Literal["leaf", "folded", "repeat", "own"]
