@@ -20,6 +20,7 @@ LONGEST_LINE: Final = 2000
 GRACE_SECONDS: Final = 2.0
 SOURCE_POLL_SECONDS: Final = 0.25
 MOST_WATCHED: Final = 300
+POLLS_PER_LISTING: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +177,23 @@ class AdapterProcess:
             self._on_change(self.state)
 
     def _watch(self) -> None:
-        seen = self._stamp()
+        folder, polls = Path(self._source).resolve().parent, 0
+        beside = _beside(folder)
+        seen = self._stamp(beside)
         while not self._stopped.wait(SOURCE_POLL_SECONDS):
-            stamp = self._stamp()
+            polls += 1
+            if polls % POLLS_PER_LISTING == 0:
+                # To list a large folder costs more than to look at the files.
+                beside = _beside(folder)
+            stamp = self._stamp(beside)
             if stamp != seen and stamp is not None:
                 seen = stamp
                 self.restart()
 
-    def _stamp(self) -> frozenset[tuple[str, int, int, int]] | None:
+    def _stamp(self, beside: list[str]) -> frozenset[tuple[str, int, int, int]] | None:
         """What tells a save of the source or of what it may import; None while the source is not there."""
         stamps = set()
-        for place in (self._source, *_beside(Path(self._source).resolve().parent)):
+        for place in (self._source, *beside):
             try:
                 stat = os.stat(place)  # noqa: PTH116 - of a few hundred, four times a second
             except OSError:
