@@ -79,8 +79,9 @@ def test_every_kind_under_the_running_program(folder: DebugFolder, tmp_path: Pat
             assert terminal.lines[3:20] == view, name
             assert "view of " in terminal.lines[0], (name, terminal.lines[0])
             place(folder, path, good[path])
+            # The message goes when the file is well, and what it holds comes back in the next picture.
             terminal.wait_for(lacks(f"{path.name}: "), 5)
-            assert terminal.lines[3:20] == view, name
+            terminal.wait_for(lambda t: t.lines[3:20] == view, 5)
         assert not marker.exists()
         memory = psutil.Process(terminal.process.pid).memory_info().rss
         assert memory < 200 << 20
