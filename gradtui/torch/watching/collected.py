@@ -11,6 +11,7 @@ import torch
 from gradtui.torch.watching.late import LateStats, Promise
 from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import measurable
+from gradtui.torch.watching.views import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ class Collected:
         stats: Stats | LateStats,
         factor: Later,
     ) -> Seen:
-        found = Seen(tensor, _version(tensor), stats, self.add_row(stats, factor))
+        found = Seen(tensor, version_of(tensor), stats, self.add_row(stats, factor))
         if found.version >= 0:
             known[id(tensor)] = found
         return found
@@ -184,13 +185,6 @@ class Collected:
 
 def _known(seen: dict[int, Seen], tensor: torch.Tensor) -> Seen | None:
     found = seen.get(id(tensor))
-    if found is None or found.reference() is not tensor or found.version != _version(tensor):
+    if found is None or found.reference() is not tensor or found.version != version_of(tensor):
         return None
     return found
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """How often a tensor was written to; -1 where torch does not count (inference mode)."""
-    if tensor.is_inference():
-        return -1
-    return int(tensor._version)  # noqa: SLF001 - the only way to know that it was overwritten

@@ -11,7 +11,7 @@ import torch
 
 from gradtui.core.run.records import Edges
 from gradtui.torch.watching.columns import key_of
-from gradtui.torch.watching.views import node_of
+from gradtui.torch.watching.views import node_of, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class EdgeFinder:
 
     def produced(self, name: Name, tensor: torch.Tensor) -> None:
         """A call returned a tensor."""
-        self._made[id(tensor)] = (weakref.ref(tensor), name, _version(tensor))
+        self._made[id(tensor)] = (weakref.ref(tensor), name, version_of(tensor))
         thread = threading.get_ident()
         self._thread = self._thread or thread
         if thread != self._thread:
@@ -81,7 +81,7 @@ class EdgeFinder:
     def consumed(self, name: Name, tensor: torch.Tensor) -> None:
         """A call was given a tensor."""
         found = self._made.get(id(tensor))
-        if found is not None and (found[0]() is not tensor or found[2] != _version(tensor)):
+        if found is not None and (found[0]() is not tensor or found[2] != version_of(tensor)):
             found = None
         if found is not None and (found[1], name) in self._pairs:
             return
@@ -141,11 +141,6 @@ class EdgeFinder:
             tuple((key_of(made), key_of(used)) for made, used in through),
             self.whole,
         )
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """How often a tensor was written to; -1 where torch does not count (inference mode)."""
-    return -1 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001 - the only way to know
 
 
 def _number(node: Any) -> int:

@@ -59,6 +59,11 @@ def node_of(tensor: torch.Tensor) -> Any:
     return None if is_lost(tensor) else tensor.grad_fn
 
 
+def version_of(tensor: torch.Tensor) -> int:
+    """How often a tensor was written to; -1 where torch does not count (inference mode)."""
+    return -1 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001 - the only way to know
+
+
 def region_of(tensor: torch.Tensor) -> Region | None:
     """The region of a view; None of a tensor that owns its memory, or is of a kind of its own."""
     owner = tensor._base  # noqa: SLF001 - the only way to know

@@ -86,7 +86,7 @@ def fold_all(desk: Desk, _count: int) -> None:
     folded = bool((before.roles == FOLDED).any())
     choose(desk, choices.at_depth(-1 if folded else 0))
     if shown(desk).layout is before:
-        desk.say(_all_open(before) if folded or not _has_repeats(before) else _ALIKE)
+        desk.say(_all_open(before))
 
 
 def deeper(desk: Desk, count: int) -> None:
@@ -100,15 +100,10 @@ def deeper(desk: Desk, count: int) -> None:
     desk.say(_all_open(shown(desk).layout) if depth >= deepest else f"depth {depth}")
 
 
-def _has_repeats(layout: Layout) -> bool:
-    return bool((layout.roles == REPEAT).any())
-
-
 def _all_open(layout: Layout) -> str:
-    return f"all open; {_ALIKE}" if _has_repeats(layout) else "everything open"
-
-
-_ALIKE: Final = "calls alike (×N) are one row: space opens one"
+    if (layout.roles == REPEAT).any():
+        return "all open; calls alike (×N) are one row: space opens one"
+    return "everything open"
 
 
 def shallower(desk: Desk, count: int) -> None:
