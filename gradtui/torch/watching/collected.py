@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gradtui.torch.watching.late import LateStats, Promise
-from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import measurable
 from gradtui.torch.watching.views import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gradtui.torch.watching.columns import Columns, Rows
     from gradtui.torch.watching.late import Later, Part
+    from gradtui.torch.watching.sampling import Floats
     from gradtui.torch.watching.values import Meter, Stats
 
 _NAN = math.nan
@@ -68,7 +66,7 @@ class Collected:
         self.sizes: list[int] = []
         self.factors: list[Later] = []
         self._sample = sample
-        self.parts: list[torch.Tensor | Part] = []
+        self.parts: list[Floats | Part] = []
         self._seen: dict[int, Seen] = {}
         # Less is known of these: a gradient may be what a module is given later.
         self._seen_gradients: dict[int, Seen] = {}
@@ -90,7 +88,8 @@ class Collected:
         if found is None and (values := measurable(gradient)) is not None:
             stats, norms = self.meter.gradient(values, self._sample)
             found = self._first_seen(self._seen_gradients, gradient, stats, factor)
-            found.sample = self.keep(norms, factor)
+            is_remote = self.meter.late.is_remote(norms)
+            found.sample = self.keep(norms if is_remote else norms.numpy(), factor)
         return found
 
     def _first_seen(
@@ -150,36 +149,19 @@ class Collected:
 
     def add_sample(self, values: torch.Tensor, factor: Later = 1.0) -> int:
         """Keep a strided sample of dense real values; returns its number."""
-        part = sampled(values, self._sample)
-        # A copy: the model may write over the tensor.
-        return self.keep(part.clone() if part.dtype == torch.float32 else part.float(), factor)
-
-    def add_samples(self, tensors: Sequence[torch.Tensor], factor: Later = 1.0) -> range:
-        """Keep a strided sample of each, in one copy where they lie on the CPU; returns their numbers."""
-        if not tensors:
-            return range(0)
-        first = len(self.sizes)
-        if any(map(self.meter.late.is_remote, tensors)):
-            for tensor in tensors:
-                self.add_sample(tensor, factor)
-            return range(first, len(self.sizes))
-        parts = [sampled(tensor, self._sample) for tensor in tensors]
-        self.sizes += [part.numel() for part in parts]
-        self.factors += [factor] * len(parts)
-        self.parts.append(torch.cat([part.float() for part in parts]))
-        return range(first, len(self.sizes))
+        return self.keep(self.meter.sample(values, self._sample), factor)
 
     def add_histogram(self, name: int, sample: int) -> None:
         """Say that a sample is the values of a histogram."""
         self.histograms.append(name)
         self.samples.append(sample)
 
-    def keep(self, values: torch.Tensor, factor: Later = 1.0) -> int:
-        """Keep a sample as it is, float32 ``[k]``; returns its number."""
-        self.sizes.append(values.numel())
+    def keep(self, values: Floats | torch.Tensor, factor: Later = 1.0) -> int:
+        """Keep a sample as it is, float32 ``[k]``, a tensor where it lies on a device; returns its number."""
+        self.sizes.append(len(values))
         self.factors.append(factor)
         late = self.meter.late
-        self.parts.append(late.part(values) if late.is_remote(values) else values)
+        self.parts.append(late.part(values) if isinstance(values, torch.Tensor) else values)
         return len(self.sizes) - 1
 
 

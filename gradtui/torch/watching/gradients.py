@@ -13,13 +13,14 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.autograd import Variable
 
 from gradtui.core.run.keys import VALUES
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
-from gradtui.torch.watching.sampling import sampled
+from gradtui.torch.watching.sampling import sample_of
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.values import measurable
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.late import Later
     from gradtui.torch.watching.parameters import Parameters
+    from gradtui.torch.watching.sampling import Floats
     from gradtui.torch.watching.sentinel import Sentinel
     from gradtui.torch.watching.values import Meter, Stats
 
@@ -49,7 +51,7 @@ class Reading:
         self.nan: Later = 0
         self.inf: Later = 0
         self.stats: Stats | LateStats | None = None
-        self.part: torch.Tensor | None = None
+        self.part: Floats | torch.Tensor | None = None
 
     @property
     def is_current(self) -> bool:
@@ -279,11 +281,11 @@ class Gradients:
         """Whether a gradient was, or may have been, changed behind its version's back: on logged steps its sample tells."""
         if self._meter.late.is_remote(values):
             return True
-        if reading.part is None:
+        if not isinstance(reading.part, np.ndarray):
             return False
-        part = sampled(values, self._sample).float()
+        part = sample_of(values, self._sample)
         # By their bits: NaN is like NaN here.
-        if torch.equal(reading.part.view(torch.int32), part.view(torch.int32)):
+        if np.array_equal(reading.part.view(np.int32), part.view(np.int32)):
             return False
         self.changing, self.trusting = True, False
         return True
@@ -301,8 +303,7 @@ class Gradients:
             stats = self._meter.measure(values, wants_sum=False, wants_zeros=False)
             reading.stats = stats
             reading.norm, reading.nan, reading.inf = stats.l2, stats.nan, stats.inf
-            part = sampled(values, self._sample)
-            reading.part = part.clone() if part.dtype == torch.float32 else part.float()
+            reading.part = self._meter.sample(values, self._sample)
             if isinstance(stats, LateStats):
                 self._sentinel.checks.append(Check(name, stats.nan, stats.inf))
                 return reading

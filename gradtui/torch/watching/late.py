@@ -271,10 +271,12 @@ def number_of(given: Later) -> float:
             return value * factor
 
 
-def values_of(given: torch.Tensor | Part) -> npt.NDArray[Any]:
+def values_of(given: torch.Tensor | npt.NDArray[Any] | Part) -> npt.NDArray[Any]:
     """The values of a tensor or of what was promised, as one dimension."""
     if isinstance(given, Part):
         return given.bucket.values()[given.place : given.place + given.size]
+    if isinstance(given, np.ndarray):
+        return given
     return _as_array(given.detach().cpu().reshape(-1))
 
 

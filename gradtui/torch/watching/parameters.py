@@ -72,34 +72,16 @@ class Parameters:
 
     def log_values(self, collected: Collected) -> None:
         """The statistics and histograms of the parameters themselves, as they are now."""
-        there, tensors = [], []
         for number, item in enumerate(self.owned):
             values = measurable(item.tensor)
-            if values is not None:
-                row = collected.add_row(self._meter.measure(values, wants_sum=False))
-                self._log(collected, number, "parameter", PARAMETER, row)
-                there.append(number)
-                tensors.append(values)
-        self._sample(collected, there, "parameter", tensors, 1.0)
-
-    def _log(
-        self, collected: Collected, number: int, role: Role, quantities: Sequence[str], row: int
-    ) -> None:
-        entry = self.logged.entry(self.name(number, role), quantities)
-        collected.parameter_entries.append((entry, row))
-
-    def _sample(
-        self,
-        collected: Collected,
-        numbers: Sequence[int],
-        role: Role,
-        tensors: Sequence[torch.Tensor],
-        factor: float,
-    ) -> None:
-        samples = collected.add_samples(tensors, factor)
-        for number, sample in zip(numbers, samples, strict=True):
-            name = collected.names.entry(self.name(number, role), VALUES)
-            collected.add_histogram(name, sample)
+            if values is None:
+                continue
+            name = self.name(number, "parameter")
+            row = collected.add_row(self._meter.measure(values, wants_sum=False))
+            collected.parameter_entries.append((self.logged.entry(name, PARAMETER), row))
+            collected.add_histogram(
+                collected.names.entry(name, VALUES), collected.add_sample(values)
+            )
 
     # ---- updates
 

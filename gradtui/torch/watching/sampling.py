@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 @lru_cache(maxsize=4096)
@@ -43,3 +48,10 @@ def sampled(tensor: torch.Tensor, sample: int) -> torch.Tensor:
     values = flat(tensor)
     step = stride(values.numel(), sample)
     return values if step == 1 else values[::step]
+
+
+def sample_of(tensor: torch.Tensor, sample: int) -> Floats:
+    """A copy of a strided sample of a tensor on the CPU, see `sampled`, float32 ``[k]``."""
+    part = sampled(tensor, sample)
+    values: Floats = part.float().numpy()
+    return values.copy() if part.dtype == torch.float32 else values

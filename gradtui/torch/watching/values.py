@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from gradtui.torch.watching.late import Late, LateStats
-from gradtui.torch.watching.sampling import flat
+from gradtui.torch.watching.sampling import flat, sample_of, sampled
+
+if TYPE_CHECKING:
+    from gradtui.torch.watching.sampling import Floats
 
 PIECE: Final = 1 << 17
 # Values of a row whose norm is one sum, and of the parts of a longer one.
@@ -88,6 +91,7 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
         and tensor.layout is torch.strided
         and not tensor.is_nested
         and not tensor.is_meta
+        and not tensor.is_neg()
     ):
         return tensor
     local = getattr(tensor, "to_local", None)
@@ -104,7 +108,7 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
         tensor = tensor.float()
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
-    return tensor
+    return tensor.resolve_neg()
 
 
 class Meter:
@@ -181,6 +185,13 @@ class Meter:
             if _SMALL_SQUARE < squares < math.inf:
                 return _of_norm((math.sqrt(squares), 0, 0), count), norms
         return _of_norm(self.norm(tensor), count), norms
+
+    def sample(self, tensor: torch.Tensor, most: int) -> Floats | torch.Tensor:
+        """A copy of a strided sample of a dense real tensor, float32 ``[k]`` where that lies; see `sampled`."""
+        if not self.late.is_remote(tensor):
+            return sample_of(tensor, most)
+        part = sampled(tensor, most)
+        return part.clone() if part.dtype == torch.float32 else part.float()
 
     def norm(self, tensor: torch.Tensor) -> tuple[float, int, int]:
         """``(l2, nan, inf)`` of a dense real tensor on the CPU, ``l2`` over the finite part: the least ever asked.

@@ -7,8 +7,8 @@ import torch
 from kit.watched import expected
 
 from gradtui.torch.watching.late import Late, inverse, number_of, values_of
-from gradtui.torch.watching.sampling import sampled, stride
-from gradtui.torch.watching.values import EMPTY, Meter
+from gradtui.torch.watching.sampling import sample_of, sampled, stride
+from gradtui.torch.watching.values import EMPTY, Meter, measurable
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-22, 1e-8, 1.0, 1e18, 1e30])
@@ -46,6 +46,11 @@ def test_large_tensors_and_special_values():
     assert np.isnan(nothing.minimum)
     turned = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
     assert meter.measure(turned).l1 == pytest.approx(expected(turned)["l1"], rel=1e-6)
+    # A view that negates what it reads.
+    negated = measurable(torch.tensor([1 + 2j, 3 - 4j]).conj().imag)
+    assert negated is not None
+    assert meter.measure(negated).sum == 2
+    assert sample_of(negated, 9).tolist() == [-2, 4]
     spread = torch.ones(1).expand(7)
     assert meter.measure(spread).l1 == 7
 
