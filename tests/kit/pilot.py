@@ -102,6 +102,24 @@ class Driven:
         strips = self.app.screen._compositor.render_strips()
         return ["".join(segment.text for segment in strip) for strip in strips]
 
+    def seen(self) -> str:
+        """The whole screen."""
+        return "\n".join(self.screen())
+
+    async def opened_run(self, last: int = -1) -> None:
+        """Wait until a run is there; with its last step, until it is read to the end and judged to be bad there."""
+        await self.wait(
+            lambda: (
+                self.app.shell.workspace is not None
+                and self.desk.watching
+                and self.work.view is not None
+                and self.work.view.reading >= 1
+                and (last < 0 or (self.desk.watch.run.last_step == last and "bad 1" in self.seen()))
+            ),
+            "the run",
+        )
+        await self.settle()
+
     def text(self) -> str:
         """The lines around the view."""
         shell = self.app.shell

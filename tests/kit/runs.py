@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.run.keys import Role
 
+OFTEN = ("gradient", "raw gradient", "update", "run", "module")
 STARTED = 1.75e9
 
 
@@ -144,12 +145,8 @@ class Training:
             modules=tuple(self.modules),
             parameters=tuple(self.parameters),
         )
-        frequent = [
-            key
-            for key in self.numbers
-            if key.role in ("gradient", "raw gradient", "update", "run", "module")
-        ]
-        seldom = [key for key in self.numbers if key not in set(frequent)]
+        frequent = [key for key in self.numbers if key.role in OFTEN]
+        seldom = [key for key in self.numbers if key.role not in OFTEN]
         pairs = tuple(
             (SeriesKey(a, "output", ""), SeriesKey(b, "input", "")) for a, b in self.edges
         )

@@ -14,29 +14,17 @@ def folder(tmp_path_factory):
     return path
 
 
-async def opened(d):
-    await d.wait(
-        lambda: d.app.shell.workspace is not None and d.desk.watching and d.work.view.reading >= 1,
-        "the run",
-    )
-    await d.settle()
-
-
-def seen(d):
-    return "\n".join(d.screen())
-
-
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (120, 40)])
 async def test_the_analyses_are_a_page(folder, size):
     async with driven(folder, size=size) as d:
-        await opened(d)
+        await d.opened_run()
         await d.run("analyse")
-        await d.wait(lambda: "gradients by epoch" in seen(d), "the page")
-        text = seen(d)
+        await d.wait(lambda: "gradients by epoch" in d.seen(), "the page")
+        text = d.seen()
         assert "mean" in text
         assert "any other key" in text or size[0] < 60
         await d.press("G", "x")
-        await d.wait(lambda: "gradients by epoch" not in seen(d), "the view before")
+        await d.wait(lambda: "gradients by epoch" not in d.seen(), "the view before")
         assert d.desk.watching
 
 
@@ -44,12 +32,12 @@ async def test_a_picture_is_written_beside_the_screen(folder, tmp_path):
     pytest.importorskip("PIL")
     out = tmp_path / "attn.gif"
     async with driven(folder, size=(120, 30)) as d:
-        await opened(d)
+        await d.opened_run()
         name = d.desk.watch.run.kept[0].kept.key.name
         await d.run(f"gif {name} {out}")
-        await d.wait(lambda: "frames, steps" in seen(d), "the picture")
+        await d.wait(lambda: "frames, steps" in d.seen(), "the picture")
         assert out.read_bytes()[:3] == b"GIF"
         await d.run(f"gif nothing {out}")
-        await d.wait(lambda: "were: " in seen(d), "what was kept")
+        await d.wait(lambda: "were: " in d.seen(), "what was kept")
         await d.run("gif")
-        assert "usage: gif [LAYER] FILE.gif" in seen(d)
+        assert "usage: gif [LAYER] FILE.gif" in d.seen()

@@ -27,29 +27,10 @@ def folder(tmp_path_factory):
     return path
 
 
-async def opened(d):
-    """Wait for the run, wholly read and judged."""
-    await d.wait(
-        lambda: (
-            d.app.shell.workspace is not None
-            and d.desk.watching
-            and d.work.view.reading >= 1
-            and d.desk.watch.run.last_step == 399
-            and "bad 1" in "".join(d.screen())
-        ),
-        "the run",
-    )
-    await d.settle()
-
-
-def seen(d):
-    return "\n".join(d.screen())
-
-
 async def test_the_overview_shows_the_tree_with_numbers_and_flags(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
-        text = seen(d)
+        await d.opened_run(399)
+        text = d.seen()
         assert "step 399" in text
         assert "|dW|2" in text
         assert "grad trend" in text
@@ -60,7 +41,7 @@ async def test_the_overview_shows_the_tree_with_numbers_and_flags(folder):
         assert d.desk.selection.view == "overview"
         await d.keys("e")
         assert d.desk.selection.run.path == "h.1.mlp.fc1"
-        text = seen(d)
+        text = d.seen()
         assert "explodes" in text
         assert "why" in text
         assert "try" in text
@@ -68,7 +49,7 @@ async def test_the_overview_shows_the_tree_with_numbers_and_flags(folder):
 
 async def test_folds_filters_orders_and_finds(folder):
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         rows = len(d.desk.watch.rows(d.desk.selection.run))
         await d.keys("*")
         assert len(d.desk.watch.rows(d.desk.selection.run)) > rows
@@ -76,10 +57,10 @@ async def test_folds_filters_orders_and_finds(folder):
         assert len(d.desk.watch.rows(d.desk.selection.run)) == 4
         await d.run("filter fc2")
         assert len(d.desk.watch.rows(d.desk.selection.run)) == 4
-        assert "h.3.mlp.fc2" in seen(d)
+        assert "h.3.mlp.fc2" in d.seen()
         await d.run("filter flag")
-        assert "h.1.mlp.fc1" in seen(d)
-        assert "h.1.mlp.fc2" not in seen(d)
+        assert "h.1.mlp.fc1" in d.seen()
+        assert "h.1.mlp.fc2" not in d.seen()
         await d.run("filter")
         await d.run("sort gradient")
         nodes = d.desk.watch.rows(d.desk.selection.run)
@@ -90,20 +71,20 @@ async def test_folds_filters_orders_and_finds(folder):
         await d.run("sort order")
         await d.run("find h.2.attn.proj")
         assert d.desk.selection.run.path == "h.2.attn.proj"
-        assert "proj" in seen(d)
+        assert "proj" in d.seen()
         await d.keys("Y")
         assert "h.2.attn.proj\tLinear\t384x384" in d.app.clipboard
 
 
 async def test_the_history_of_the_finding_and_its_cursor(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.keys("et")
         assert d.desk.watch.key(d.desk.selection.run) == SeriesKey(
             "h.1.mlp.fc1", "gradient", "l2", "weight"
         )
-        assert "|dW|2" in seen(d)
-        assert "1e" in seen(d)
+        assert "|dW|2" in d.seen()
+        assert "1e" in d.seen()
         await d.keys("e")
         since = d.desk.finding.since
         assert d.desk.selection.run.cursor == since
@@ -113,7 +94,7 @@ async def test_the_history_of_the_finding_and_its_cursor(folder):
         assert d.desk.selection.run.cursor == since - 2
         await d.keys("120G")
         assert d.desk.selection.run.cursor == 120
-        assert "cursor 120" in seen(d)
+        assert "cursor 120" in d.seen()
         await d.keys("y")
         value, step, name = d.app.clipboard.split("\t")
         assert (step, name) == ("120", "|dW|2 h.1.mlp.fc1.weight")
@@ -124,7 +105,7 @@ async def test_the_history_of_the_finding_and_its_cursor(folder):
 
 async def test_pins_window_axis_and_the_distribution(folder):
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.run("find h.1.mlp.fc1")
         await d.keys("t ")
         await d.run("series loss")
@@ -132,7 +113,7 @@ async def test_pins_window_axis_and_the_distribution(folder):
         assert [key.slot for key in d.desk.selection.run.pins] == ["weight", "loss"]
         await d.run("series upd h.0.mlp.fc2.weight")
         assert len(d.work.views.history.chart.curves) == 3
-        assert seen(d).count("●") == 3
+        assert d.seen().count("●") == 3
         await d.run("window 100..200")
         assert d.work.views.history.window.first == 100
         await d.keys("s")
@@ -151,20 +132,20 @@ async def test_pins_window_axis_and_the_distribution(folder):
         assert d.desk.selection.run.mode == "series"
         await d.keys("M")
         assert d.desk.selection.run.mode == "histogram"
-        assert "┄" in seen(d)
+        assert "┄" in d.seen()
         await d.keys("", "tab")
-        assert "values of" in seen(d)
+        assert "values of" in d.seen()
         await d.run("unpin")
         assert d.desk.selection.run.pins == ()
 
 
 async def test_inputs_side_by_side(folder):
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.run("find h.0.attn.proj")
         await d.keys("tI")
-        assert "row norms of dx 0 " in seen(d)
-        assert "row norms of dx mask " in seen(d)
+        assert "row norms of dx 0 " in d.seen()
+        assert "row norms of dx mask " in d.seen()
         await d.keys("I")
         assert d.desk.selection.run.mode == "series"
         await d.run("find h.0.ln1")
@@ -174,13 +155,13 @@ async def test_inputs_side_by_side(folder):
 
 async def test_a_baseline_and_the_difference_to_it(folder):
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.run("find h.1.mlp.fc1")
         await d.keys("t100Gb")
         assert d.desk.selection.run.baseline == 100
         await d.keys("GD")
-        assert "minus step 100" in seen(d)
-        assert "×" in seen(d)
+        assert "minus step 100" in d.seen()
+        assert "×" in d.seen()
         await d.keys("100Gb")
         assert d.desk.selection.run.baseline == NEWEST
         await d.keys("D")
@@ -189,14 +170,14 @@ async def test_a_baseline_and_the_difference_to_it(folder):
 
 async def test_kept_tensors_open_in_values_and_step(folder):
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.run("find h.1.mlp.fc1")
         await d.keys("", "enter")
         assert d.desk.selection.view == "values"
-        assert "h.1.mlp.fc1 dy" in seen(d)
-        assert "kept at step 350" in seen(d)
+        assert "h.1.mlp.fc1 dy" in d.seen()
+        assert "kept at step 350" in d.seen()
         await d.keys("[")
-        assert "kept at step 300" in seen(d)
+        assert "kept at step 300" in d.seen()
         await d.keys("{")
         first = d.desk.generations.shown.meta["step"]
         await d.keys("A")
@@ -207,7 +188,7 @@ async def test_kept_tensors_open_in_values_and_step(folder):
         assert d.desk.selection.run.cursor == 50
         assert d.desk.selection.run.path == "h.1.mlp.fc1"
         await d.keys("v")
-        assert "kept at step 50" in seen(d)
+        assert "kept at step 50" in d.seen()
         await d.keys("t[")
         assert d.desk.selection.run.cursor == 0
         await d.keys("G[")
@@ -235,8 +216,8 @@ async def test_kept_tensors_have_the_word_of_what_they_are_and_are_played_on_one
         shown = d.work.views.values.maps["source"]
         assert "output" in shown.view.subtitle
         assert "gradient" not in shown.view.subtitle
-        assert "|y|2" in seen(d)
-        assert "vanish" not in seen(d)
+        assert "|y|2" in d.seen()
+        assert "vanish" not in d.seen()
         own = float(shown.view.high)
         assert own == pytest.approx(1e-3)
         await d.keys("A")
@@ -254,12 +235,12 @@ async def test_kept_tensors_have_the_word_of_what_they_are_and_are_played_on_one
 
 async def test_where_nothing_is_kept_and_nobody_could_keep_it_it_says_so(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.run("find embed")
         for key in ("v", "enter"):
             await d.keys("", key)
             assert not d.work.asking.text
-            assert "no tensor of embed is kept, and no training runs" in seen(d)
+            assert "no tensor of embed is kept, and no training runs" in d.seen()
         # The next key is no answer, and acts.
         await d.keys("k")
         assert d.desk.selection.run.path != "embed"
@@ -271,10 +252,10 @@ async def test_where_nothing_is_kept_and_nobody_could_keep_it_it_says_so(folder)
 
 async def test_a_training_has_no_flow_and_it_says_so(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.keys("f")
-        assert "a watched training has no flow; gradtui debug and gradtui demo have" in seen(d)
-        assert "nothing to show yet" not in seen(d)
+        assert "a watched training has no flow; gradtui debug and gradtui demo have" in d.seen()
+        assert "nothing to show yet" not in d.seen()
 
 
 async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder, tmp_path):
@@ -283,7 +264,7 @@ async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder
     async with driven(place, size=(80, 24)) as d:
         with AdapterWriter(DebugFolder.at(f"{place}/")) as writer:
             writer.set_state("training", message="watching GPT")
-            await opened(d)
+            await d.opened_run(399)
             await d.wait(lambda: d.work.view.adapter.alive, "the training")
             await d.run("find embed")
             await d.keys("v")
@@ -306,14 +287,14 @@ async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder
 async def test_what_was_chosen_stays_for_the_next_start(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.run("find h.2.mlp.fc1")
         await d.keys("t ")
         await d.run("window 50..90")
         d.work.remember()
         chosen = d.desk.selection.run
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         assert d.desk.selection.view == "history"
         assert d.desk.selection.run == chosen
         assert d.work.views.history.window.first == 50
@@ -322,7 +303,7 @@ async def test_what_was_chosen_stays_for_the_next_start(folder, tmp_path, monkey
 async def test_every_key_of_a_run_has_an_effect(folder):
     silent = set()
     async with driven(folder, size=(120, 40)) as d:
-        await opened(d)
+        await d.opened_run(399)
         for view, actions in (("overview", OVERVIEW), ("history", HISTORY)):
             for name in actions:
                 d.desk.selection = replace(
@@ -353,7 +334,7 @@ async def test_random_keys_leave_it_standing(folder):
 
     chance = random.Random(5)
     async with driven(folder, size=(100, 30)) as d:
-        await opened(d)
+        await d.opened_run(399)
         keys = [
             key
             for view in ("overview", "history")
@@ -383,7 +364,7 @@ async def test_random_keys_leave_it_standing(folder):
 
 async def test_ascii_alone_is_ascii(folder):
     async with driven(folder, size=(80, 24), ascii=True) as d:
-        await opened(d)
+        await d.opened_run(399)
         for keys in ("e", "t", "M", "M", "F"):
             await d.keys(keys)
             assert all(line.isascii() for line in d.screen()), (

@@ -8,6 +8,9 @@ import pytest
 from kit.pilot import driven
 from kit.run_folders import SmallGpt, write_run
 
+from gradtui.tui.actions.commands import complete
+from gradtui.tui.keymap import Keymap
+from gradtui.tui.screens.help import help_lines
 from gradtui.viewmodel.text import plain
 
 
@@ -19,31 +22,12 @@ def folder(tmp_path_factory):
     return path
 
 
-async def opened(d):
-    """Wait for the run, wholly read and judged."""
-    await d.wait(
-        lambda: (
-            d.app.shell.workspace is not None
-            and d.desk.watching
-            and d.work.view.reading >= 1
-            and d.desk.watch.run.last_step == 399
-            and d.desk.watch.findings
-        ),
-        "the run",
-    )
-    await d.settle()
-
-
-def seen(d):
-    return "\n".join(d.screen())
-
-
 async def test_all_columns_can_be_reached_at_eighty_columns_and_sorted_by(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         assert "tab columns" in d.text()
-        assert "|W|2" in seen(d)
-        assert "|dy|2" not in seen(d)
+        assert "|W|2" in d.seen()
+        assert "|dy|2" not in d.seen()
         await d.keys("", "tab")
         assert "columns 2 of 2" in d.notice
         for title in ("zero", "dead", "|dy|2", "ms"):
@@ -69,7 +53,7 @@ async def test_all_columns_can_be_reached_at_eighty_columns_and_sorted_by(folder
 
 async def test_a_finding_is_read_whole_on_a_page(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         finding = d.desk.watch.findings[0]
         long = "The gradient of h.1.mlp.fc1 explodes, and this sentence goes on for more than a row has room for"
         why = "numbers, " * 40 + "and the last of them"
@@ -89,13 +73,13 @@ async def test_a_finding_is_read_whole_on_a_page(folder):
         await d.pilot.press("q")
         await d.settle()
         await d.keys("ei")
-        page = seen(d)
+        page = d.seen()
         assert page.index("2 of 2") < page.index("1 of 2")
 
 
 async def test_keys_that_cannot_act_are_not_offered_and_say_why(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         for keys, why in (
             ("R", "this run has one rank"),
             ("[", "the run keeps no tensors"),
@@ -110,16 +94,37 @@ async def test_keys_that_cannot_act_are_not_offered_and_say_why(folder):
         await d.keys("o", "escape")
         assert d.notice == "nothing to cancel; q quits"
         await d.keys("?")
-        shown = seen(d)
+        shown = d.seen()
         assert "fold or unfold" in shown
         for words in ("ranks together", "layer rail", "start it again", "generation back"):
             assert words not in shown
 
 
+async def test_commands_that_cannot_act_are_not_offered_and_say_why(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await d.opened_run(399)
+        for typed, why in (
+            ("w", "a watched training has no input to edit"),
+            ("threshold 3", "no flow between layers"),
+            ("merge 0.1", "no architecture in this folder"),
+            ("ranks apart", "this run has one rank"),
+        ):
+            await d.run(typed)
+            assert why in d.notice, typed
+        assert complete(d.desk, "w") == ("window",)
+        assert complete(d.desk, "thr") == ()
+        await d.keys("?", "G")
+        shown = d.seen()
+        assert ":window" in shown
+        assert ":threshold" not in shown
+    lines = help_lines(Keymap(), "overview", 80)
+    assert ":threshold" in "".join(plain(text) for text in lines)
+
+
 async def test_values_of_a_run_offer_no_editing(tmp_path):
     place = write_run(tmp_path / "run", 400, model=SmallGpt(explode_at=300))
     async with driven(place.root, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.run("find h.1.mlp.fc1")
         await d.keys("v")
         assert d.desk.selection.view == "values"
@@ -136,7 +141,7 @@ async def test_values_of_a_run_offer_no_editing(tmp_path):
 
 async def test_a_difference_is_told_of_where_no_curve_shows_it(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.keys("bD")
         assert d.notice == "History shows the difference to step 399; D again: as they are"
         await d.keys("D")
@@ -145,7 +150,7 @@ async def test_a_difference_is_told_of_where_no_curve_shows_it(folder):
 
 async def test_no_findings_is_said_of_what_was_read(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         d.desk.watch.findings, d.desk.watch.reading = (), 0.4
         await d.keys("e")
         assert d.desk.notice == ("no findings in the 40% that was read so far", "")
@@ -156,6 +161,6 @@ async def test_no_findings_is_said_of_what_was_read(folder):
 
 async def test_pausing_holds_the_run_beside_its_architecture_too(folder):
     async with driven(folder, size=(80, 24)) as d:
-        await opened(d)
+        await d.opened_run(399)
         await d.keys("ap")
         assert d.desk.watch.held

@@ -14,10 +14,6 @@ from gradtui.folder.location import DebugFolder
 from gradtui.viewmodel.run.choice import APART
 
 
-def seen(d):
-    return "\n".join(d.screen())
-
-
 async def test_a_run_that_grows_is_followed_and_held(tmp_path):
     model = SmallGpt(keep=False)
 
@@ -35,12 +31,12 @@ async def test_a_run_that_grows_is_followed_and_held(tmp_path):
     write(range(30))
     async with driven(folder.root, size=(80, 24)) as d:
         await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching)
-        await d.wait(lambda: "step 29" in seen(d), "step 29")
+        await d.wait(lambda: "step 29" in d.seen(), "step 29")
         write(range(30, 60))
-        await d.wait(lambda: "step 59" in seen(d), "step 59")
+        await d.wait(lambda: "step 59" in d.seen(), "step 59")
         await d.keys("tp")
         write(range(60, 80))
-        await d.wait(lambda: "paused, 20 newer" in seen(d), "held")
+        await d.wait(lambda: "paused, 20 newer" in d.seen(), "held")
         assert d.work.views.history.window.newest == 59
         await d.keys("p")
         await d.wait(lambda: d.work.views.history.window.newest == 79, "following")
@@ -59,11 +55,11 @@ async def test_ranks_apart_and_together(tmp_path):
         )
         await d.wait(lambda: d.work.view.reading >= 1)
         await d.settle()
-        assert "2 ranks together" in seen(d)
+        assert "2 ranks together" in d.seen()
         await d.keys("t")
         await d.run("ranks apart")
         assert d.desk.selection.run.rank == APART
-        assert "rank 1" in seen(d)
+        assert "rank 1" in d.seen()
         await d.run("ranks 1")
         assert d.desk.selection.run.one_rank == 1
         await d.run("ranks 7")
@@ -82,9 +78,9 @@ async def test_a_run_without_steps_says_so(tmp_path):
     async with driven(folder.root, size=(80, 24)) as d:
         await d.wait(lambda: d.app.shell.workspace is not None and d.desk.watching)
         await d.settle()
-        assert "no step yet" in seen(d)
+        assert "no step yet" in d.seen()
         await d.keys("t")
-        await d.wait(lambda: "no step was recorded yet" in seen(d), "words")
+        await d.wait(lambda: "no step was recorded yet" in d.seen(), "words")
     writer.close(10)
 
 
@@ -128,4 +124,4 @@ async def test_damage_is_told_and_the_rest_is_shown(tmp_path):
         assert "gtlog" in "".join(d.work.view.notes)
         assert d.desk.watch.run.last_step > 20
         await d.run("log")
-        assert "gtlog" in seen(d)
+        assert "gtlog" in d.seen()

@@ -240,7 +240,7 @@ class Collector:
         numbers = collected.statistics[row]
         if not seen.counted and (values := measurable(tensor)) is not None:
             seen.counted = True
-            shape = tuple(tensor.shape)
+            shape = tuple((values if tensor.is_nested else tensor).shape)
             dimension = unit_dimension(site, frame.module, shape, self._letters)
             numbers[9], amount = dead(values, dimension, seen.stats)
             collected.count(row, 10, amount)

@@ -12,7 +12,7 @@ from gradtui.torch.watching.calls import on_gradient
 from gradtui.torch.watching.late import number_of
 from gradtui.torch.watching.nesting import inputs_of
 from gradtui.torch.watching.sampling import flat
-from gradtui.torch.watching.values import exact, measurable
+from gradtui.torch.watching.values import exact, measurable, unnested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ class Sentinel:
         forward_only: bool = False,
     ) -> None:
         """Look at an output, and wait for its gradient; where it is bad, look at what the call was given first."""
-        data = tensor.detach()
+        data = unnested(tensor.detach())
         if self.late.is_remote(data):
             given = [] if site.path else self._given(call, module, args)
             self.check(site, call, module, "output", slot, data, site.path, given)
@@ -274,7 +274,7 @@ class _Gradient:
             gradient = gradients[self.number if len(gradients) > self.number else 0]
             if gradient is None:
                 return
-            data = gradient.detach()
+            data = unnested(gradient.detach())
             if sentinel.late.is_remote(data):
                 sentinel.check(
                     self.site, self.call, self.module, "output gradient", self.slot, data

@@ -82,14 +82,14 @@ def _of_norm(norm: tuple[float, int, int], count: int) -> Stats:
 def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
     """The dense real values that statistics are made of, or None where there are none in this process.
 
-    A sharded tensor gives its local part, a sparse one its values, a complex one real and imaginary parts.
+    A sharded tensor gives its local part, a sparse one its values, a nested one those of all its tensors, a complex one
+    real and imaginary parts.
     """
-    tensor = tensor.detach()
+    tensor = unnested(tensor.detach())
     if (
         type(tensor) is torch.Tensor
         and tensor.dtype in _PLAIN
         and tensor.layout is torch.strided
-        and not tensor.is_nested
         and not tensor.is_meta
         and not tensor.is_neg()
     ):
@@ -101,7 +101,7 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
         if not tensor.is_sparse:
             return None
         tensor = tensor.coalesce().values()
-    if tensor.is_quantized or tensor.is_meta or tensor.is_nested:
+    if tensor.is_quantized or tensor.is_meta:
         return None
     if tensor.is_floating_point() and tensor.dtype.itemsize == 1:
         # Of eight bits torch reckons little more than other floats.
@@ -109,6 +109,21 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
     return tensor.resolve_neg()
+
+
+def unnested(tensor: torch.Tensor) -> torch.Tensor:
+    """The values of a nested tensor, ``[n, width]`` or ``[n]``; any other is returned as it is."""
+    if not tensor.is_nested:
+        return tensor
+    if tensor.layout is torch.jagged:
+        values: torch.Tensor = tensor.values()
+        return values
+    parts = tensor.unbind()
+    if not parts:
+        return torch.zeros(0)
+    if len({part.shape[-1] if part.dim() > 1 else 0 for part in parts}) == 1 and parts[0].dim() > 1:
+        return torch.cat([part.flatten(0, -2) for part in parts])
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 class Meter:

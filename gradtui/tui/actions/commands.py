@@ -12,6 +12,7 @@ from gradtui.core.scale import SCALES
 from gradtui.core.threshold import MODES
 from gradtui.errors import GradtuiError, UsageError
 from gradtui.tui.actions import analyses, drafting, editing, graph_rows, looks, moving, run_commands
+from gradtui.tui.actions.offered import refusal
 from gradtui.viewmodel import choices, moves
 from gradtui.viewmodel.architecture.choices import HOTS
 from gradtui.viewmodel.run.sorts import SORTS
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: what it does with its words, and which words may stand there."""
+    """One command: what it does with its words, which words may stand there, and the action that it can act when that can."""
 
     name: str
     arguments: str
     help: str
     run: Callable[[Desk, list[str]], None]
     words: Callable[[Desk], tuple[str, ...]] = lambda _desk: ()
+    action: str = ""
 
 
 def whole(text: str) -> int:
@@ -218,10 +220,6 @@ def _graph(act: Callable[[Desk, str], None]) -> Callable[[Desk, list[str]], None
     """A command about the architecture, with one word."""
 
     def run(desk: Desk, words: list[str]) -> None:
-        if not desk.planning:
-            raise UsageError(
-                "no architecture in this folder: gradtui trace FILE.py:FACTORY finds one"
-            )
         act(desk, _one(words, "merge SHARE, depth N, or hot NAME"))
 
     return run
@@ -254,49 +252,49 @@ def _words(*words: str) -> Callable[[Desk], tuple[str, ...]]:
 
 
 COMMANDS: Final[tuple[Command, ...]] = (
-    Command("w", "[NAME]", "write the edited input, under another name if one is given", _write),
-    Command("w!", "[NAME]", "write over what the other side changed meanwhile", _write_over),
-    Command("wq", "[NAME]", "write and quit", _write_quit),
+    Command("w", "[NAME]", "write the edited input, under another name if one is given", _write, action="edit.write"),
+    Command("w!", "[NAME]", "write over what the other side changed meanwhile", _write_over, action="edit.write"),
+    Command("wq", "[NAME]", "write and quit", _write_quit, action="edit.write"),
     Command("q", "", "quit; asks when edits are unsaved", lambda desk, _w: desk.room.leave()),
     Command("q!", "", "quit and drop the edits", lambda desk, _w: desk.room.leave(drop=True)),
-    Command("set", "VALUE", "set the cell under the cursor", editing.set_command),
-    Command("z", "VALUE", "set z, what a toggle writes", editing.z_command),
-    Command("undo", "", "undo an edit", lambda desk, _w: editing.undo(desk, 0)),
-    Command("redo", "", "redo an edit", lambda desk, _w: editing.redo(desk, 0)),
-    Command("revert", "", "revert all edits", lambda desk, _w: editing.revert(desk, 0)),
-    Command("estimate", "NAME", "how flows that were not measured are estimated", _estimate, _words(*ESTIMATES)),
-    Command("threshold", "NUMBER|default", "which links count", _threshold, _words("default")),
-    Command("mode", "NAME", "what a threshold is compared with", _mode, _words(*MODES)),
-    Command("range", "", "threshold range of each pair, or of all pairs together", _scope),
+    Command("set", "VALUE", "set the cell under the cursor", editing.set_command, action="edit.set"),
+    Command("z", "VALUE", "set z, what a toggle writes", editing.z_command, action="edit.z"),
+    Command("undo", "", "undo an edit", lambda desk, _w: editing.undo(desk, 0), action="edit.undo"),
+    Command("redo", "", "redo an edit", lambda desk, _w: editing.redo(desk, 0), action="edit.redo"),
+    Command("revert", "", "revert all edits", lambda desk, _w: editing.revert(desk, 0), action="edit.revert"),
+    Command("estimate", "NAME", "how flows that were not measured are estimated", _estimate, _words(*ESTIMATES), action="pair.next"),
+    Command("threshold", "NUMBER|default", "which links count", _threshold, _words("default"), action="threshold.type"),
+    Command("mode", "NAME", "what a threshold is compared with", _mode, _words(*MODES), action="threshold.mode"),
+    Command("range", "", "threshold range of each pair, or of all pairs together", _scope, action="threshold.mode"),
     Command("scale", "NAME", "linear, symlog or percentile colours", _scale, _words(*SCALES)),
-    Command("direction", "NAME", "fan-out, fan-in, both", _direction, _words(*DIRECTIONS)),
+    Command("direction", "NAME", "fan-out, fan-in, both", _direction, _words(*DIRECTIONS), action="direction.next"),
     Command("layer", "NAME", "select a layer", _layer, _layers),
-    Command("pair", "NAME", "show the pair with that layer", _pair, _pairs),
+    Command("pair", "NAME", "show the pair with that layer", _pair, _pairs, action="pair.next"),
     Command("node", "ROW COLUMN", "select a node of the layer", _node),
-    Command("offsets", "ROW COLUMN [ROW COLUMN]", "padding correction of input and target", offsets),
+    Command("offsets", "ROW COLUMN [ROW COLUMN]", "padding correction of input and target", offsets, action="offsets.type"),
     Command("region", "[XMIN XMAX YMIN YMAX]", "crop the focused map; alone it shows it whole", _region),
     Command("channel", "NUMBER|all|sum", "which channel is shown", _channel, _words("all", "sum")),
     Command("polyphase", "LEVEL", "explicit mode: polyphase zoom level", _polyphase),
     Command("fit", "", "zoom the focused map so that it fits", _fit),
-    Command("top", "NUMBER", "how many links the flow table shows", _top),
-    Command("request", "row|column", "ask the adapter for this node's whole row or column", _request, _words("row", "column")),
+    Command("top", "NUMBER", "how many links the flow table shows", _top, action="pair.next"),
+    Command("request", "row|column", "ask the adapter for this node's whole row or column", _request, _words("row", "column"), action="pair.next"),
     Command("find", "TEXT", "go to a layer; in History to a series", _answering("find"), _layers),
     Command("filter", "[TEXT]", "show only layers that match", _answering("filter")),
-    Command("series", "WORDS", "a run: show a series by words of its name", run_commands.series, run_commands.names),
-    Command("pin", "[WORDS]", "a run: pin the series, or another one", run_commands.pin, run_commands.names),
-    Command("unpin", "", "a run: take all pins away", run_commands.unpin),
-    Command("window", "all|STEPS|FIRST..LAST", "a run: the steps in view", run_commands.window, _words("all")),
-    Command("step", "NUMBER|last", "a run: put the cursor on a step", run_commands.step, _words("last")),
-    Command("axis", "log|linear", "a run: the axis of the values", run_commands.axis, _words("log", "linear")),
+    Command("series", "WORDS", "a run: show a series by words of its name", run_commands.series, run_commands.names, action="run"),
+    Command("pin", "[WORDS]", "a run: pin the series, or another one", run_commands.pin, run_commands.names, action="run"),
+    Command("unpin", "", "a run: take all pins away", run_commands.unpin, action="run"),
+    Command("window", "all|STEPS|FIRST..LAST", "a run: the steps in view", run_commands.window, _words("all"), action="run"),
+    Command("step", "NUMBER|last", "a run: put the cursor on a step", run_commands.step, _words("last"), action="run"),
+    Command("axis", "log|linear", "a run: the axis of the values", run_commands.axis, _words("log", "linear"), action="run"),
     Command("sort", "COLUMN", "a run: sort the modules", run_commands.sort, _words(*SORTS)),
-    Command("inputs", "", "a run: the module's inputs side by side", run_commands.inputs),
-    Command("ranks", "together|apart|N", "a run: which ranks", run_commands.ranks, _words("together", "apart")),
-    Command("merge", "SHARE", "the architecture: what holds less of the parameters merges", _graph(drafting.merge_typed)),
-    Command("depth", "N", "the architecture: fold what is deeper; -1 opens all", _graph(_depth)),
-    Command("hot", "NAME", "the architecture: what hotspots are judged by", _graph(_hot), _words(*HOTS)),
-    Command("keep", "[MODULE]", "ask the run to keep full tensors of a module", run_commands.keep, run_commands.modules),
-    Command("analyse", "", "a run: gradients by epoch, clusters, kernels and features alike", analyses.analyse),
-    Command("gif", "[LAYER] FILE", "a run: kept features over the training as a GIF", analyses.gif, analyses.kept_names),
+    Command("inputs", "", "a run: the module's inputs side by side", run_commands.inputs, action="run"),
+    Command("ranks", "together|apart|N", "a run: which ranks", run_commands.ranks, _words("together", "apart"), action="ranks.next"),
+    Command("merge", "SHARE", "the architecture: what holds less of the parameters merges", _graph(drafting.merge_typed), action="graph"),
+    Command("depth", "N", "the architecture: fold what is deeper; -1 opens all", _graph(_depth), action="graph"),
+    Command("hot", "NAME", "the architecture: what hotspots are judged by", _graph(_hot), _words(*HOTS), action="graph"),
+    Command("keep", "[MODULE]", "ask the run to keep full tensors of a module", run_commands.keep, run_commands.modules, action="run"),
+    Command("analyse", "", "a run: gradients by epoch, clusters, kernels and features alike", analyses.analyse, action="run"),
+    Command("gif", "[LAYER] FILE", "a run: kept features over the training as a GIF", analyses.gif, analyses.kept_names, action="run"),
     Command("play", "", "play the snapshots, or the steps", run_commands.play),
     *(Command(view, "", f"the {view} view", _view(view)) for view in VIEWS),
     Command("baseline", "", "make this generation the baseline", _acting("baseline.set")),
@@ -329,6 +327,10 @@ def run(desk: Desk, text: str) -> None:
             desk.say(f"no command is called {name}; : then tab lists them", "warn")
             return
         command = begun[0]
+    reason = refusal(desk, command.action)
+    if reason:
+        desk.say(reason, "warn")
+        return
     try:
         command.run(desk, rest.split())
     except GradtuiError as error:
@@ -339,7 +341,11 @@ def complete(desk: Desk, text: str) -> tuple[str, ...]:
     """Return the command lines that ``text`` may become."""
     name, blank, rest = text.lstrip().partition(" ")
     if not blank:
-        return tuple(command.name for command in COMMANDS if command.name.startswith(name))
+        return tuple(
+            known.name
+            for known in COMMANDS
+            if known.name.startswith(name) and not refusal(desk, known.action)
+        )
     command = _BY_NAME.get(name)
     if command is None:
         return ()

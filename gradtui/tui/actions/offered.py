@@ -1,6 +1,6 @@
-"""Which keys can act on what is shown, and in a few words why another one cannot.
+"""Which keys and commands can act on what is shown, and in a few words why another one cannot.
 
-The key line and the help offer what can act; a key that cannot says why.
+The key line and the help offer what can act; what cannot says why.
 """
 
 from __future__ import annotations
@@ -67,6 +67,16 @@ def _more_columns(desk: Desk) -> str:
     return "" if desk.watching else "only the Overview of a training run has more columns"
 
 
+def _run(desk: Desk) -> str:
+    return "" if desk.watching else NO_RUN
+
+
+def _graph(desk: Desk) -> str:
+    if desk.planning:
+        return ""
+    return "no architecture in this folder: gradtui trace FILE.py:FACTORY finds one"
+
+
 def _ranks(desk: Desk) -> str:
     if not desk.watching:
         return NO_RUN
@@ -117,6 +127,8 @@ def _rules() -> Mapping[str, Callable[[Desk], str]]:
     rules: dict[str, Callable[[Desk], str]] = {
         "open": _following,
         "back": _back,
+        "run": _run,
+        "graph": _graph,
         "ranks.next": _ranks,
         "finding.read": _findings,
         "columns.next": _more_columns,

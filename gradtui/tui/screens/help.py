@@ -107,7 +107,7 @@ def help_lines(
 ) -> tuple[TextLine, ...]:
     """Return the keys of a view, those of every view, then the commands; nothing is wider than ``width``.
 
-    Actions that are ``idle``, for they cannot act on what is shown, are left out.
+    Keys and commands whose actions are ``idle``, for they cannot act on what is shown, are left out.
 
     What can be pressed here stands on the first screen of 24 rows of 80. Wide screens have the commands in two
     columns, read one after the other.
@@ -123,6 +123,7 @@ def help_lines(
     entries = [
         _entry(f":{command.name} {command.arguments}".strip(), 20, command.help, room)
         for command in COMMANDS
+        if command.action not in idle
     ]
     if room == width:
         rows += [text for entry in entries for text in entry]

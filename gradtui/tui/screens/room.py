@@ -185,12 +185,14 @@ class ScreenRoom:
             self._work.desk.say(f"screen saved to {target}", "good")
 
     def show_help(self) -> None:
-        """Show every key that can act in the view."""
+        """Show every key and command that can act in the view."""
+        from gradtui.tui.actions.commands import COMMANDS
         from gradtui.tui.screens.help import HelpScreen
 
         work = self._work
         keymap, view = work.keys.keymap, work.desk.selection.view
-        idle = frozenset(one.id for one in keymap.of_view(view) if refusal(work.desk, one.id))
+        actions = {one.id for one in keymap.of_view(view)} | {one.action for one in COMMANDS}
+        idle = frozenset(action for action in actions if refusal(work.desk, action))
         work.shell.app.push_screen(HelpScreen(keymap, view, work.palette, idle))
 
     def show_findings(self, first: Finding | None) -> None:

@@ -46,6 +46,8 @@ class Column:
 
 
 _NAME_WIDTH: Final = 22
+_FLAGS_IN_WORDS: Final = 41
+"""Columns from which every column fits beside flags in words; below that a flag is its sign."""
 _COLUMNS: Final = (
     Column("shape", "shape", 9),
     Column("weight", "|W|2", 7),
@@ -72,7 +74,7 @@ def column_pages(width: int) -> tuple[tuple[Column, ...], ...]:
     on none.
     """
     *columns, flag = _COLUMNS
-    if width < 34:
+    if width < _FLAGS_IN_WORDS:
         flag = Column("flag", "", 1)
     wanted = [next(one for one in columns if one.sort == name) for name in _WANTED]
     room = width - min(_NAME_WIDTH, width // 2) - flag.width - 1

@@ -258,3 +258,46 @@ def test_inference_mode_and_graphs_of_gradients():
         gradient.square().sum().backward()
     assert not watched.problems
     assert watched.stats(0, "", "output")["count"] == 1
+
+
+class Sentences(nn.Module):
+    """Sentences of different lengths in one nested tensor; each one's sum of its words."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.relu = nn.Linear(3, 4), nn.ReLU()
+
+    def forward(self, x):
+        return torch.stack([sentence.sum(0) for sentence in self.relu(self.words(x)).unbind()])
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_a_nested_tensor_is_all_its_tensors(layout):
+    torch.manual_seed(0)
+    model = Sentences()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    lengths = [[(2, 3), (5, 3)], [(1, 3), (4, 3), (2, 3)], [(3, 3), (1, 3)]]
+    batches = [[torch.randn(shape) for shape in shapes] for shapes in lengths]
+    batches[1][1][2, 0] = float("nan")
+    with Watched(model, optimizer, log_freq=2) as watched:
+        for batch in batches:
+            optimizer.zero_grad()
+            model(torch.nested.nested_tensor(batch, layout=layout)).square().sum().backward()
+            if not batch[1].isnan().any():
+                optimizer.step()
+    assert not watched.problems
+    sentences, weight = torch.cat(batches[0]), model.words.weight
+    assert_same(watched.stats(0, "words", "input"), sentences)
+    torch.manual_seed(0)
+    made = Sentences()
+    words = made.words(sentences)
+    active = words.relu()
+    active.retain_grad()
+    torch.stack([part.sum(0) for part in active.split([2, 5])]).square().sum().backward()
+    assert_same(watched.stats(0, "words", "output"), words)
+    assert watched.number(0, "relu", "output", "units") == weight.shape[0]
+    found = watched.number(0, "relu", "output gradient", "l2")
+    assert found == pytest.approx(active.grad.norm().item(), rel=1e-5)
+    # The sentinel, on a step that is not logged.
+    assert watched.events("non-finite")[0][1].path == "words"
