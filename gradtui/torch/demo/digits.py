@@ -8,6 +8,7 @@ what speaks for its nearest rival a negative one.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ from gradtui.torch.adapter import DebugAdapter
 from gradtui.torch.guard import generators_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
@@ -87,7 +88,7 @@ def train(progress: Callable[[float, str], None] = _silent) -> tuple[DigitNet, f
     """
     learned, held_out = load_digits()
     images, labels = learned.tensors()
-    with generators_kept():
+    with generators_kept(), _one_thread():
         torch.manual_seed(SEED)
         net = DigitNet()
         steps = len(images) // BATCH
@@ -113,6 +114,17 @@ def train(progress: Callable[[float, str], None] = _silent) -> tuple[DigitNet, f
     share = accuracy(net, held_out)
     progress(1.0, f"trained: reads {share:.1%} of {len(held_out.labels)} held-out digits")
     return net, share
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Tensors are small: more threads would wait for each other, where others want the processor ten times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def shifted(images: torch.Tensor) -> torch.Tensor:
