@@ -101,7 +101,7 @@ async def test_keys_that_cannot_act_are_not_offered_and_say_why(folder):
 
 
 async def test_commands_that_cannot_act_are_not_offered_and_say_why(folder):
-    async with driven(folder, size=(80, 24)) as d:
+    async with driven(folder, size=(80, 140)) as d:
         await d.opened_run(399)
         for typed, why in (
             ("w", "a watched training has no input to edit"),
@@ -113,7 +113,7 @@ async def test_commands_that_cannot_act_are_not_offered_and_say_why(folder):
             assert why in d.notice, typed
         assert complete(d.desk, "w") == ("window",)
         assert complete(d.desk, "thr") == ()
-        await d.keys("?", "G")
+        await d.keys("?")
         shown = d.seen()
         assert ":window" in shown
         assert ":threshold" not in shown
