@@ -103,7 +103,11 @@ def _document(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
         from gradtui.viewmodel.run.document import run_parts
 
         run = run_parts(
-            contents.run, contents.findings, history=options.history, points=options.points
+            contents.run,
+            contents.findings,
+            contents.run_notes,
+            history=options.history,
+            points=options.points,
         )
     return json_parts(contents.session, options.folder, full=options.full, run=run)
 

@@ -42,11 +42,13 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     if len(table) < bounds.rows or len(table.keys) < 3:
         return
     with np.errstate(invalid="ignore", divide="ignore"):
-        far = table.high / upper(table.last, LARGE, axis=1)[:, None]
-        share = table.high / middle(table.last, axis=1)[:, None]
-        half = max(len(share) // 2, 1)
-        usual = middle(share[:half])
+        half = max(len(table) // 2, 1)
         own = middle(table.last[:half])
+        # Where all are zero, those that once were not have fallen: that is the other case.
+        far = table.high / upper(table.last, LARGE, axis=1)[:, None]
+        far = np.where((table.high == 0) & ~(own > 0), 0.0, far)
+        share = np.where(table.high == 0, 0.0, table.high / middle(table.last, axis=1)[:, None])
+        usual = middle(share[:half])
         # What stays as it was while the others explode has not fallen, nor what never had a gradient.
         fell = (table.high < bounds.vanish_own * own) & ~is_rounding(own, bounds)
         past = share / usual

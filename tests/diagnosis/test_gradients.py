@@ -54,6 +54,20 @@ def test_a_layer_that_stops_learning_later():
     assert abs(found.since - 200) <= 2
 
 
+@pytest.mark.parametrize("layers", [3, 4, 8])
+def test_weights_that_all_stop_learning(layers):
+    """The last hidden layer is dead, without a module that could tell: the bias behind it alone has a gradient."""
+    training = deep(layers)
+    for key in training.numbers:
+        if key.role == "gradient" and key.quantity == "l2" and key.slot == "weight":
+            training.numbers[key][150:] = 0.0
+    found = [f for f in diagnose(training.run()) if f.rule == "vanishing"]
+    assert len(found) == 1
+    assert (found[0].severity, found[0].since) == ("bad", 150)
+    assert {f"body.{k}" for k in range(layers)} <= set(found[0].paths)
+    assert "zero" in found[0].what
+
+
 @pytest.mark.parametrize(("factor", "words"), [(1e-7, "vanished"), (0.0, "was exactly zero")])
 def test_a_layer_that_stopped_learning_for_a_while_is_noted_until_when(factor, words):
     training = deep(6)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
+from torch.utils.hooks import unserializable_hook
 
 from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.late import Elapsed
@@ -295,14 +296,22 @@ def on_gradient(
         return None
     node = tensor.grad_fn
     if node is None:
-        return tensor.register_hook(  # type: ignore[no-untyped-call]
-            lambda gradient: hook((gradient,))
-        )
+
+        @unserializable_hook  # type: ignore[untyped-decorator]
+        def told(gradient: torch.Tensor) -> None:
+            hook((gradient,))
+
+        return tensor.register_hook(told)  # type: ignore[no-untyped-call]
     node.register_prehook(hook)
     region = region_of(tensor)
     if region is not None:
         region.node.register_prehook(Written(tensor, region, hook, failed))
     return None
+
+
+def is_batched(gradient: torch.Tensor) -> bool:
+    """Whether it is many gradients at once (``is_grads_batched``): of such a one no number can be asked."""
+    return bool(torch._C._functorch.is_legacy_batchedtensor(gradient))  # noqa: SLF001 - the only way to know
 
 
 def in_backward() -> bool:

@@ -16,6 +16,7 @@ from gradtui.torch.watching.calls import (
     Frame,
     Site,
     in_backward,
+    is_batched,
     on_gradient,
 )
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
@@ -240,7 +241,8 @@ class Collector:
         numbers = collected.statistics[row]
         if not seen.counted and (values := measurable(tensor)) is not None:
             seen.counted = True
-            shape = tuple((values if tensor.is_nested else tensor).shape)
+            is_plain = tensor.layout is torch.strided and not tensor.is_nested
+            shape = tuple((tensor if is_plain else values).shape)
             dimension = unit_dimension(site, frame.module, shape, self._letters)
             numbers[9], amount = dead(values, dimension, seen.stats)
             collected.count(row, 10, amount)
@@ -368,7 +370,7 @@ class Waiting:
         collector = self.collector
         gradient = gradients[self.number if len(gradients) > self.number else 0]
         collected = self.collected()
-        if gradient is None or not collector.active or collected is None:
+        if gradient is None or not collector.active or collected is None or is_batched(gradient):
             return
         if collector.collected is not collected:
             return

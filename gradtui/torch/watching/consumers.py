@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.autograd.graph import get_gradient_edge
 
+from gradtui.torch.watching.calls import is_batched
 from gradtui.torch.watching.views import is_lost, node_of, region_of
 
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ class _Part:
         try:
             for position in self.positions:
                 part = handed_on[position]
+                if part is not None and is_batched(part):
+                    return
                 if part is not None and self.region is not None:
                     part = self.region.of(part)
                 self.share.add(part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import socket
+import sys
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from gradtui.torch.watching.ranks import run_name
 from gradtui.torch.watching.recorder import Recorder
 from gradtui.torch.watching.reduced import is_reduced
 from gradtui.torch.watching.sentinel import Sentinel
-from gradtui.torch.watching.structure import chosen, kind_of, modules_of, parameters_of
+from gradtui.torch.watching.structure import chosen, kind_of, modules_of, parameters_of, unmatched
 from gradtui.torch.watching.unseen import notes_on
 from gradtui.torch.watching.values import Meter
 from gradtui.torch.watching.watcher import Watcher
@@ -83,7 +84,11 @@ class WatchHandle:
         self._steps = StepHooks(self._watcher.before_optimizer, self._watcher.after_optimizer)
         self.optimizer = optimizer
         self._paths: dict[int, str] = {}
+        scripted = []
         for path, module in chosen(model, settings).items():
+            if isinstance(module, torch.jit.ScriptModule):
+                scripted.append(path or "(root)")
+                continue
             self._paths.setdefault(id(module), path)
             site = self._collector.sites[path] = Site(path, module)
             self._hooks.append(
@@ -93,7 +98,14 @@ class WatchHandle:
             if not path:
                 left = Left(site, self._collector)
                 self._hooks.append(module.register_forward_hook(left, always_call=True))
-        self.problems += self._watcher.keeping.choose(self._collector.sites)
+        if scripted:
+            some = ", ".join(scripted[:3]) + (", ..." if len(scripted) > 3 else "")
+            self._tell(f"scripted modules take no hooks, their calls are not seen: {some}")
+        for problem in (
+            *unmatched(model, settings),
+            *self._watcher.keeping.choose(self._collector.sites),
+        ):
+            self._tell(problem)
         _live.add(self)
         # Again behind the writer's own, so that it runs before that.
         atexit.unregister(_close_all)
@@ -102,7 +114,10 @@ class WatchHandle:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        self._ended_with(error)
         self.close()
 
     @property
@@ -144,9 +159,7 @@ class WatchHandle:
             try:
                 found[name] = self._late.scalar(value)
             except Exception as error:  # noqa: BLE001 - never in a user's step
-                problem = f"log({name}=...): {error}"
-                if problem not in self.problems:
-                    self.problems.append(problem)
+                self._tell(f"log({name}=...): {error}")
         try:
             if found:
                 self._watcher.log(found)
@@ -155,7 +168,11 @@ class WatchHandle:
 
     def epoch(self, number: int | None = None) -> None:
         """Say that an epoch ends here: ``number``, else one more than the last. The next step is the next epoch's."""
-        self._epoch = self._epoch + 1 if number is None else int(number)
+        try:
+            self._epoch = self._epoch + 1 if number is None else int(number)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._tell(f"epoch({number!r}): {error}")
+            return
         if self.active:
             self._watcher.epoch(self._epoch)
 
@@ -183,6 +200,13 @@ class WatchHandle:
         self._recorder.close(CLOSE_SECONDS)
         self._place.close()
         _live.discard(self)
+
+    def _ended_with(self, error: BaseException | None) -> None:
+        """Say in the run what ended the training, if that is an error."""
+        if error is None or self._closed or not self.active:
+            return
+        said = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
+        self._put_event(Event("note", f"the training ended with {said}"))
 
     def attached(self, tensor: torch.Tensor, parent: nn.Module, name: str) -> None:
         """A tensor was attached to a module: it is this handle's if the module is."""
@@ -252,6 +276,12 @@ class WatchHandle:
         owned = self._watcher.parameters.owned
         return list(notes_on(model, self._collector.sites, owned, self._place.world))
 
+    def _tell(self, problem: str) -> None:
+        """Tell of something that is not as the person meant it, once: here, and in the run."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+            self._put_event(Event("note", problem))
+
     def _put(self, job: Any) -> None:
         self._recorder.put(job)
 
@@ -291,7 +321,10 @@ def handles_of(model: nn.Module) -> list[WatchHandle]:
 
 
 def _close_all() -> None:
+    # Set where an error ended the interpreter.
+    error = getattr(sys, "last_value", None)
     for handle in list(_live):
+        handle._ended_with(error)  # noqa: SLF001 - one thing in two
         handle.close()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -23,10 +25,9 @@ def outputs_of(value: object) -> Named:
     if isinstance(value, torch.Tensor):
         return [("", value)]
     found: Named = []
-    for item in _leaves(value, "", _DEPTH):
-        found.append(item)
-        if len(found) == _MOST:
-            break
+    # What a container of somebody else's does when it is looked into, nobody knows.
+    with suppress(Exception):
+        found.extend(islice(_leaves(value, "", _DEPTH), _MOST))
     return found
 
 
@@ -63,7 +64,7 @@ def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, torch.T
         for key in value._fields:
             yield from _leaves(getattr(value, key, None), f"{head}{key}", depth - 1)
     elif isinstance(value, Sequence):
-        for place, item in enumerate(value[:_MOST]):
+        for place, item in enumerate(islice(value, _MOST)):
             yield from _leaves(item, f"{head}{place}", depth - 1)
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from gradtui.torch.watching.late import Late, Later
 
+# How deep a wrapped optimizer may lie.
+_WRAPPERS: Final = 4
 _STEPPED: Final = 2
 """The value of torch.amp.grad_scaler.OptState.STEPPED."""
 
@@ -35,8 +37,10 @@ class StepHooks:
     def on(self, optimizers: Sequence[Optimizer]) -> None:
         """Look at these alone; at every optimizer of the process where there are none."""
         self.remove()
-        if optimizers:
-            for optimizer in optimizers:
+        found = [_hookable(optimizer) for optimizer in optimizers]
+        hookable = [optimizer for optimizer in found if optimizer is not None]
+        if hookable and len(hookable) == len(found):
+            for optimizer in hookable:
                 self._handles.append(optimizer.register_step_pre_hook(self._pre))
                 self._handles.append(optimizer.register_step_post_hook(self._post))
         else:
@@ -54,6 +58,15 @@ class StepHooks:
 
     def _post(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._after(optimizer, _has_closure(args, kwargs))
+
+
+def _hookable(optimizer: Optimizer) -> Optimizer | None:
+    """What takes hooks: the optimizer, or the one that it wraps; None where there is none."""
+    for _ in range(_WRAPPERS):
+        if hasattr(optimizer, "_optimizer_step_pre_hooks"):
+            return optimizer
+        optimizer = getattr(optimizer, "optimizer", None)  # type: ignore[assignment]
+    return None
 
 
 class ScalerLook:

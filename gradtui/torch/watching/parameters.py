@@ -126,7 +126,8 @@ class Parameters:
 
     def _part(self, number: int, tensor: torch.Tensor, sample: int) -> tuple[torch.Tensor, int]:
         """A strided sample of a parameter's values, and how many values there are."""
-        address = tensor.data_ptr() if not hasattr(tensor, "to_local") else -1
+        plain = tensor.layout is torch.strided and not hasattr(tensor, "to_local")
+        address = tensor.data_ptr() if plain else -1
         known = self._views.get(number)
         if known is not None and known[0] == (address, sample):
             return known[1]
@@ -211,11 +212,12 @@ def total_norm(found: Mapping[int, float], shares: Sequence[Share]) -> float:
     """
     if not shares:
         return math.nan
-    total = 0.0
+    norms = []
     # A step that was begun twice, or two optimizers with one parameter, name a norm twice.
     for column, share in dict(shares).items():
         # Behind a norm stand the counts of NaN and of infinities.
         nan, inf = found[column + 1], found[column + 2]
         norm = math.nan if nan else math.inf if inf else found[column]
-        total += (norm * share) ** 2
-    return math.sqrt(total)
+        norms.append(norm * share)
+    # Infinities would hide NaN.
+    return math.nan if any(map(math.isnan, norms)) else math.hypot(*norms)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from gradtui.core.run.records import Event
-from gradtui.torch.watching.calls import on_gradient
+from gradtui.torch.watching.calls import is_batched, on_gradient
 from gradtui.torch.watching.late import number_of
 from gradtui.torch.watching.nesting import inputs_of
 from gradtui.torch.watching.sampling import flat
-from gradtui.torch.watching.values import exact, measurable, unnested
+from gradtui.torch.watching.values import exact, measurable, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,9 @@ class Sentinel:
         forward_only: bool = False,
     ) -> None:
         """Look at an output, and wait for its gradient; where it is bad, look at what the call was given first."""
-        data = unnested(tensor.detach())
+        data = plain(tensor)
+        if data is None:
+            return
         if self.late.is_remote(data):
             given = [] if site.path else self._given(call, module, args)
             self.check(site, call, module, "output", slot, data, site.path, given)
@@ -272,9 +274,9 @@ class _Gradient:
             return
         try:
             gradient = gradients[self.number if len(gradients) > self.number else 0]
-            if gradient is None:
+            data = None if gradient is None or is_batched(gradient) else plain(gradient)
+            if data is None:
                 return
-            data = unnested(gradient.detach())
             if sentinel.late.is_remote(data):
                 sentinel.check(
                     self.site, self.call, self.module, "output gradient", self.slot, data

@@ -61,7 +61,9 @@ def dead(
     if not values.is_signed():
         largest = values.amax(others) if others else values
     else:
-        largest = values.abs().amax(others) if others else values
+        # The smallest integer is its own magnitude, and negative.
+        there = values != 0 if not values.is_floating_point() else values.abs()
+        largest = there.amax(others) if others else there
     return units, (largest == 0).sum()
 
 
@@ -82,7 +84,8 @@ def saturated(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
     if isinstance(module, nn.Sigmoid):
         return ((values > _SIGMOID) | (values < 1 - _SIGMOID)).sum()
     dimension = -3 if isinstance(module, nn.Softmax2d) else getattr(module, "dim", None)
-    if dimension is None or values.dim() == 0:
+    if dimension is None or not -values.dim() <= dimension < values.dim():
+        # Of a nested tensor all are in one dimension less.
         dimension = -1
     if not values.numel():
         return torch.zeros(())

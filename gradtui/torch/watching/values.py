@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from gradtui.torch.watching.late import Late, LateStats
 from gradtui.torch.watching.sampling import flat, sample_of, sampled
@@ -97,6 +98,8 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
     local = getattr(tensor, "to_local", None)
     if local is not None:
         tensor = local()
+    if _is_without_memory(tensor):
+        return None
     if tensor.layout is not torch.strided:
         if not tensor.is_sparse:
             return None
@@ -111,19 +114,38 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
     return tensor.resolve_neg()
 
 
+def _is_without_memory(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's values stand in other tensors, or nowhere: wrapped, quantized in parts, fake, batched."""
+    return (
+        (type(tensor) is not torch.Tensor and bool(is_traceable_wrapper_subclass(tensor)))
+        or type(tensor).__name__ == "FakeTensor"
+        or str(tensor.dtype).startswith("torch.float4")
+    )
+
+
 def unnested(tensor: torch.Tensor) -> torch.Tensor:
     """The values of a nested tensor, ``[n, width]`` or ``[n]``; any other is returned as it is."""
     if not tensor.is_nested:
         return tensor
     if tensor.layout is torch.jagged:
-        values: torch.Tensor = tensor.values()
-        return values
+        lengths = getattr(tensor, "lengths", lambda: None)()
+        # On a device lengths cannot be asked for: what lies between the tensors counts, too.
+        if lengths is None or not tensor.is_cpu:
+            values: torch.Tensor = tensor.values()
+            return values
     parts = tensor.unbind()
     if not parts:
         return torch.zeros(0)
     if len({part.shape[-1] if part.dim() > 1 else 0 for part in parts}) == 1 and parts[0].dim() > 1:
         return torch.cat([part.flatten(0, -2) for part in parts])
     return torch.cat([part.reshape(-1) for part in parts])
+
+
+def plain(tensor: torch.Tensor) -> torch.Tensor | None:
+    """What can be summed up of a tensor as it is, else its `measurable` values."""
+    data = tensor.detach()
+    is_plain = type(data) is torch.Tensor and data.layout is torch.strided and not data.is_nested
+    return data if is_plain else measurable(data)
 
 
 class Meter:
@@ -135,7 +157,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.late = Late()
-        self._scratch = torch.empty(PIECE)
+        self._scratch = torch.empty(PIECE, dtype=torch.float32, device="cpu")
         self._views: dict[int, torch.Tensor] = {}
 
     def measure(
@@ -195,11 +217,14 @@ class Meter:
             return EMPTY, norms
         if self.late.is_remote(tensor):
             return self.late.gradient(tensor), norms
-        if norms.numel() == (tensor.shape[0] if tensor.dim() else 1):
-            squares = torch.dot(norms, norms).item()
-            if _SMALL_SQUARE < squares < math.inf:
-                return _of_norm((math.sqrt(squares), 0, 0), count), norms
-        return _of_norm(self.norm(tensor), count), norms
+        squares = torch.dot(norms, norms).item()
+        is_exact = _SMALL_SQUARE < squares < math.inf
+        if is_exact and norms.numel() == (tensor.shape[0] if tensor.dim() else 1):
+            return _of_norm((math.sqrt(squares), 0, 0), count), norms
+        found = self.norm(tensor)
+        if found[0] > 0 and not is_exact:
+            norms = row_norms(tensor.double(), most).float()
+        return _of_norm(found, count), norms
 
     def sample(self, tensor: torch.Tensor, most: int) -> Floats | torch.Tensor:
         """A copy of a strided sample of a dense real tensor, float32 ``[k]`` where that lies; see `sampled`."""

@@ -29,13 +29,19 @@ POINTS: Final = 100
 
 
 def run_parts(
-    run: Run, findings: Sequence[Finding], *, history: bool = False, points: int = POINTS
+    run: Run,
+    findings: Sequence[Finding],
+    notes: Sequence[str] = (),
+    *,
+    history: bool = False,
+    points: int = POINTS,
 ) -> Iterator[str]:
     """Yield a run as JSON text, module by module and series by series.
 
     Args:
         run: what was read; the empty run gives ``null``.
         findings: about it.
+        notes: of its folder, beside the run's own.
         history: with the series.
         points: the most points of a series; older steps are joined into spans. 0: all that is held.
 
@@ -44,7 +50,7 @@ def run_parts(
     if run.is_empty:
         yield "null"
         return
-    head = _head(run, findings)
+    head = _head(run, findings) | {"notes": list(dict.fromkeys([*run.notes, *notes]))}
     yield json.dumps(head, allow_nan=False)[:-1]
     yield ', "modules": ['
     yield from _joined(_modules(run))
@@ -89,7 +95,6 @@ def _head(run: Run, findings: Sequence[Finding]) -> dict[str, object]:
             [_end(source), _end(target)] for source, target in run.edges.through
         ],
         "findings": [finding_document(finding) for finding in findings],
-        "notes": list(run.notes),
     }
 
 
