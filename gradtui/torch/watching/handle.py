@@ -177,6 +177,7 @@ class WatchHandle:
             self._watcher.epoch(self._epoch)
 
     _epoch = -1
+    _around: weakref.ref[nn.Module] | None = None
 
     def flush(self, timeout: float = CLOSE_SECONDS) -> None:
         """Wait until what was found so far is written; the step under way is not."""
@@ -252,10 +253,13 @@ class WatchHandle:
         )
 
     def _look_again(self, optimizer: Optimizer, around: nn.Module | None) -> None:
-        """Before the first step: are the parameters what they were?"""
+        """Are the parameters what they were? Looked at before the first step, and when an optimizer has others."""
         model = self._model()
         if model is None:
             return
+        if around is not None:
+            self._around = weakref.ref(around)
+        around = self._around() if self._around is not None else None
         before, owned = self._watcher.parameters.owned, parameters_of(model, around)
         same = [id(item.tensor) for item in before] == [id(item.tensor) for item in owned]
         if same and [item.info for item in before] == [item.info for item in owned]:

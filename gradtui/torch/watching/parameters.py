@@ -16,6 +16,8 @@ from gradtui.torch.watching.values import Meter, measurable
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from torch.optim import Optimizer
+
     from gradtui.core.run.keys import Role
     from gradtui.torch.watching.collected import Collected
     from gradtui.torch.watching.columns import Columns, Name
@@ -49,11 +51,13 @@ class Parameters:
         self._views: dict[int, tuple[tuple[int, int], tuple[torch.Tensor, int]]] = {}
         self._norm_columns: dict[tuple[int, Role], int] = {}
 
-    def numbers_of(self, tensors: Sequence[torch.Tensor]) -> list[int]:
-        """Which of ours are among these, in our order."""
-        found = {self._number.get(id(tensor), -1) for tensor in tensors}
-        found.discard(-1)
-        return sorted(found)
+    def numbers_of(self, optimizer: Optimizer) -> list[int]:
+        """Which of ours an optimizer steps, in our order."""
+        return sorted(self._number[p] for p in _stepped(optimizer) & self._number.keys())
+
+    def strange(self, optimizer: Optimizer) -> set[int]:
+        """Which of the parameters that an optimizer steps are not ours, by ``id``."""
+        return _stepped(optimizer) - self._number.keys()
 
     def name(self, number: int, role: Role) -> Name:
         """What a parameter is called in a role."""
@@ -190,6 +194,10 @@ class Update:
             for part in (self.before, self.after)
         )
         return Update(self.columns, self.sizes, self.wholes, before, after)
+
+
+def _stepped(optimizer: Optimizer) -> set[int]:
+    return {id(p) for group in optimizer.param_groups for p in group["params"]}
 
 
 def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -106,6 +106,7 @@ class Watcher:
         self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
         self._looks = FIRST_LOOKS
+        self._strangers: set[int] = set()
         self.keeping = Keeping(settings.keep, settings.keep_values, self.parameters)
         collector.keeping = self.keeping
         self.requests: deque[Request] = deque()
@@ -219,9 +220,7 @@ class Watcher:
             return
         try:
             self._look_again(optimizer)
-            numbers = self.parameters.numbers_of(
-                [p for group in optimizer.param_groups for p in group["params"]]
-            )
+            numbers = self.parameters.numbers_of(optimizer)
             if self._scaler is not None:
                 self._scaler.steps(optimizer, is_ours=bool(numbers))
             if not numbers:
@@ -242,11 +241,12 @@ class Watcher:
             self.guard.failed("before the optimizer's step", error)
 
     def _look_again(self, optimizer: Optimizer) -> None:
-        """Before the first step: the model may have been wrapped, sharded or filled since it is watched."""
-        if self.step == 0 and self._looks:
-            self._looks -= 1
+        """Look for other parameters: the model may have been wrapped, sharded or filled since, or its optimizer has new ones."""
+        is_new = bool(self.parameters.strange(optimizer) - self._strangers)
+        if self._looks if self.step == 0 else is_new:
             self.on_first_step(optimizer, self._around)
-            self._around = None
+            self._looks, self._around = self._looks - 1, None
+            self._strangers |= self.parameters.strange(optimizer)
 
     def renew(self, owned: Sequence[Owned]) -> None:
         """The model's parameters are these now."""

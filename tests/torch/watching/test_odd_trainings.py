@@ -3,6 +3,7 @@
 
 import json
 from collections import deque
+from copy import deepcopy
 
 import pytest
 import torch
@@ -20,6 +21,24 @@ def steps(model, optimizer, x, count=3):
         optimizer.zero_grad()
         model(x).sum().backward()
         optimizer.step()
+
+
+def test_parameters_that_are_replaced_are_looked_for():
+    """As by ``load_state_dict(assign=True)``, a new head, or what is put around a layer."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    other = nn.Linear(2, 2)
+    with Watched(model, log_freq=2) as watched:
+        steps(model, torch.optim.SGD(model.parameters(), 0.1), torch.ones(1, 3))
+        model.load_state_dict(deepcopy(model.state_dict()), assign=True)
+        steps(model, torch.optim.SGD(model.parameters(), 0.1), torch.ones(1, 3))
+        model[2] = nn.Linear(4, 5)
+        both = [*model.parameters(), *other.parameters()]
+        steps(model, torch.optim.SGD(both, 0.1), torch.ones(1, 3))
+        assert watched.handle.step == 8
+    assert not watched.problems
+    for step in range(9):
+        assert watched.number(step, "2", "gradient", "l2", "weight") > 0
+    assert watched.number(8, "2", "parameter", "count", "weight") == 20
 
 
 class Wrapped(torch.optim.Optimizer):
