@@ -204,7 +204,8 @@ class WatchHandle:
 
     def _ended_with(self, error: BaseException | None) -> None:
         """Say in the run what ended the training, if that is an error."""
-        if error is None or self._closed or not self.active:
+        is_failure = error is not None and not (isinstance(error, SystemExit) and not error.code)
+        if not is_failure or self._closed or not self.active:
             return
         said = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
         self._put_event(Event("note", f"the training ended with {said}"))
@@ -284,7 +285,8 @@ class WatchHandle:
         """Tell of something that is not as the person meant it, once: here, and in the run."""
         if problem not in self.problems:
             self.problems.append(problem)
-            self._put_event(Event("note", problem))
+            if not self._closed:
+                self._put_event(Event("note", problem))
 
     def _put(self, job: Any) -> None:
         self._recorder.put(job)
@@ -325,8 +327,8 @@ def handles_of(model: nn.Module) -> list[WatchHandle]:
 
 
 def _close_all() -> None:
-    # Set where an error ended the interpreter.
-    error = getattr(sys, "last_value", None)
+    # Set where an error ended the interpreter; where somebody types, by any that came before.
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     for handle in list(_live):
         handle._ended_with(error)  # noqa: SLF001 - one thing in two
         handle.close()

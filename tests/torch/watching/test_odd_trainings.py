@@ -2,6 +2,8 @@
 """What real trainings also do: wrapped optimizers, scripted parts, containers and tensors of every kind."""
 
 import json
+import subprocess
+import sys
 from collections import deque
 from copy import deepcopy
 
@@ -207,3 +209,40 @@ def test_a_training_that_fails_says_of_what(tmp_path, capsys):
     assert cli.main(["show", "--json", str(tmp_path / "run")]) == 0
     notes = json.loads(capsys.readouterr().out)["run"]["notes"]
     assert any(note.startswith("the training ended with RuntimeError: mat1 and") for note in notes)
+
+
+def test_a_training_that_ends_as_asked_says_nothing():
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train(watched):
+        with watched.handle:
+            steps(model, optimizer, torch.ones(1, 3))
+            sys.exit(0)
+
+    with Watched(model, optimizer) as watched, pytest.raises(SystemExit):
+        train(watched)
+    assert not [event for _, event in watched.events("note") if "ended with" in event.text]
+
+
+SCRIPT = """\
+import torch
+from gradtui.torch import watch
+model = torch.nn.Linear(3, 2)
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+handle = watch(model, optimizer, folder="run")
+for step in range(3):
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+raise ValueError("no more data")
+"""
+
+
+def test_a_script_that_fails_says_of_what(tmp_path, capsys):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("ValueError: no more data")
+    assert cli.main(["show", str(tmp_path / "run")]) == 0
+    assert "the training ended with ValueError: no more data" in capsys.readouterr().out
