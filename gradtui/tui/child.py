@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Final, TypeAlias, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,10 @@ def _beside(folder: Path) -> list[str]:
     return sorted(found)[:MOST_WATCHED]
 
 
+_Stamps: TypeAlias = "frozenset[tuple[str, int, int, int]]"
+"""What tells the contents of files: place, time, size and number of each."""
+
+
 class AdapterProcess:
     """Runs ``argv`` beside the pane.
 
@@ -79,7 +83,9 @@ class AdapterProcess:
         self, argv: tuple[str, ...], *, source: str = "", on_change: Callable[[ChildState], None]
     ) -> None:
         self._argv = argv
-        self._source = source
+        self._source, self._folder = source, Path()
+        self._beside: list[str] = []
+        self._seen: _Stamps | None = None
         self._on_change = on_change
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._lock = threading.Lock()
@@ -106,6 +112,11 @@ class AdapterProcess:
     def start(self) -> None:
         """Start the process; a command that cannot be started is told as its lines and code 127."""
         with self._turn:
+            if self._source:
+                # Before the process reads them: whatever is saved from here on is news.
+                self._folder = Path(self._source).resolve().parent
+                self._beside = _beside(self._folder)
+                self._seen = self._stamp(self._beside)
             self._start()
 
     def _start(self) -> None:
@@ -177,20 +188,18 @@ class AdapterProcess:
             self._on_change(self.state)
 
     def _watch(self) -> None:
-        folder, polls = Path(self._source).resolve().parent, 0
-        beside = _beside(folder)
-        seen = self._stamp(beside)
+        polls, beside, seen = 0, self._beside, self._seen
         while not self._stopped.wait(SOURCE_POLL_SECONDS):
             polls += 1
             if polls % POLLS_PER_LISTING == 0:
                 # To list a large folder costs more than to look at the files.
-                beside = _beside(folder)
+                beside = _beside(self._folder)
             stamp = self._stamp(beside)
             if stamp != seen and stamp is not None:
                 seen = stamp
                 self.restart()
 
-    def _stamp(self, beside: list[str]) -> frozenset[tuple[str, int, int, int]] | None:
+    def _stamp(self, beside: list[str]) -> _Stamps | None:
         """What tells a save of the source or of what it may import; None while the source is not there."""
         stamps = set()
         for place in (self._source, *beside):

@@ -114,6 +114,24 @@ def test_so_does_a_save_of_what_it_may_import(start, tmp_path):
     seen.wait(lambda s: s.starts == 3 and s.lines == ("ready",))
 
 
+def test_a_save_before_anybody_looks_is_seen(start, tmp_path, monkeypatch):
+    """The thread that looks may begin late: the process may have read the source by then."""
+    source, saved = tmp_path / "net.py", threading.Event()
+    source.write_text("1")
+    look = AdapterProcess._watch
+
+    def late(self):
+        saved.wait(20)
+        look(self)
+
+    monkeypatch.setattr(AdapterProcess, "_watch", late)
+    _, seen = start(WAIT_FOR_EOF, source=str(source))
+    seen.wait(lambda s: s.lines == ("ready",))
+    source.write_text("22")
+    saved.set()
+    seen.wait(lambda s: s.starts == 2 and s.lines == ("ready",))
+
+
 def test_a_pane_that_is_killed_takes_the_process_with_it(tmp_path):
     program = (
         "import sys, threading\n"
