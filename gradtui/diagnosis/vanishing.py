@@ -35,7 +35,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     share of the median of all. Both are shares of the same step: a learning rate, a loss or a training that
     has converged changes all of them alike.
 
-    Special values: steps with a non-finite gradient are passed over; networks of fewer than three
+    Special values: steps with a non-finite gradient are passed over; the share of a gradient of 0 is 0, also where all
+    are; networks of fewer than three
     weights give nothing.
     """
     table = evidence.weights_of(evidence.gradients)

@@ -112,12 +112,11 @@ def chosen(model: nn.Module, settings: Settings) -> dict[str, nn.Module]:
 
 def unmatched(model: nn.Module, settings: Settings) -> list[str]:
     """Say which patterns of ``include`` and ``exclude`` name nothing."""
-    modules = list(model.named_modules())
     return [
         f"{option}={pattern!r} names no module"
         for option, patterns in (("include", settings.include), ("exclude", settings.exclude))
         for pattern in patterns
-        if not any(_matches(path, module, (pattern,)) for path, module in modules)
+        if not any(_matches(path, module, (pattern,)) for path, module in model.named_modules())
     ]
 
 

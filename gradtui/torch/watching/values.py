@@ -86,7 +86,7 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
     A sharded tensor gives its local part, a sparse one its values, a nested one those of all its tensors, a complex one
     real and imaginary parts.
     """
-    tensor = unnested(tensor.detach())
+    tensor = _unnested(tensor.detach())
     if (
         type(tensor) is torch.Tensor
         and tensor.dtype in _PLAIN
@@ -115,7 +115,7 @@ def measurable(tensor: torch.Tensor) -> torch.Tensor | None:
 
 
 def _is_without_memory(tensor: torch.Tensor) -> bool:
-    """Whether a tensor's values stand in other tensors, or nowhere: wrapped, quantized in parts, fake, batched."""
+    """Whether a tensor's values cannot be read: they stand in tensors that it wraps, nowhere, or two in a byte."""
     return (
         (type(tensor) is not torch.Tensor and bool(is_traceable_wrapper_subclass(tensor)))
         or type(tensor).__name__ == "FakeTensor"
@@ -123,7 +123,7 @@ def _is_without_memory(tensor: torch.Tensor) -> bool:
     )
 
 
-def unnested(tensor: torch.Tensor) -> torch.Tensor:
+def _unnested(tensor: torch.Tensor) -> torch.Tensor:
     """The values of a nested tensor, ``[n, width]`` or ``[n]``; any other is returned as it is."""
     if not tensor.is_nested:
         return tensor
