@@ -41,18 +41,21 @@ class Ids(nn.Module):
 
 
 MODELS = {
-    "float to double": (Cast(torch.float32, torch.float64), torch.rand(3, 4)),
-    "double to float": (Cast(torch.float64, torch.float32), torch.rand(3, 4)),
-    "float head": (Cast(torch.bfloat16, torch.float32), torch.rand(3, 4)),
-    "autocast": (Autocast(), torch.rand(3, 4)),
-    "embedding": (Ids(), torch.tensor([[1, 2, 6]])),
+    "float to double": lambda: Cast(torch.float32, torch.float64),
+    "double to float": lambda: Cast(torch.float64, torch.float32),
+    "float head": lambda: Cast(torch.bfloat16, torch.float32),
+    "autocast": Autocast,
+    "embedding": Ids,
 }
 
 
 @pytest.mark.parametrize("max_links", [4_000_000, 30, 4])
 @pytest.mark.parametrize("name", MODELS)
 def test_mixed_precision(name, max_links, tmp_path):
-    model, x = MODELS[name]
+    # In narrow types a row that is small beside its flow may be off by more than the bound below.
+    torch.manual_seed(0)
+    model = MODELS[name]()
+    x = torch.tensor([[1, 2, 6]]) if name == "embedding" else torch.rand(3, 4)
     adapter = DebugAdapter(model, folder=tmp_path, inputs=x, max_links=max_links)
     adapter.run()
     session = load(DebugFolder.at(tmp_path)).session

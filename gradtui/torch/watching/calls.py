@@ -22,6 +22,7 @@ from torch.utils.hooks import unserializable_hook
 from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.passes import IGNORED, TRAIN
 from gradtui.torch.watching.views import Written, is_lost, region_of
 
 if TYPE_CHECKING:
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.late import Later, LateStats
     from gradtui.torch.watching.values import Stats
-
-TRAIN: Final = 0
-EVAL: Final = 1
-IGNORED: Final = 2
-"""What a forward pass is to the watcher: a training's, an evaluation's, or neither (no gradient in train mode)."""
 
 # These give finite values for finite values as long as their weights are finite: what is born around them is
 # seen at the next module, of which it is the input.
@@ -142,7 +138,7 @@ class Before(_Silent):
                 return
             call = site.count(mode, collector.tokens[mode])
             if collector.collected is not None:
-                collector.open_call(site, call, module, args, kwargs)
+                collector.open_call(site, call, module, mode, args, kwargs)
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             collector.guard.failed(f"before {site.path or '(root)'}", error)
 
@@ -172,8 +168,9 @@ class After(_Silent):
             if mode != IGNORED:
                 is_measured = collector.close_call(site, args, output)
                 if not is_measured and mode == TRAIN and site.guarded:
-                    _guard(collector, site, module, args, output)
+                    _guard(collector, site, args, output)
             if not site.path:
+                collector.is_root_told = True
                 collector.end_root(output)
         except Exception as error:  # noqa: BLE001 - as above
             collector.guard.failed(f"after {site.path or '(root)'}", error)
@@ -190,17 +187,18 @@ class Left(_Silent):
     def __call__(self, module: nn.Module, *_: object) -> None:
         """See the class."""
         collector = self.collector
-        if not collector.in_root or id(module) != self.site.ident or is_elsewhere():
+        if id(module) != self.site.ident or is_elsewhere():
+            return
+        is_told, collector.is_root_told = collector.is_root_told, False
+        if is_told or not collector.in_root:
             return
         try:
-            collector.end_root(None)
+            collector.leave_root(self.site)
         except Exception as error:  # noqa: BLE001 - as above
             collector.guard.failed("after (root)", error)
 
 
-def _guard(
-    collector: Collector, site: Site, module: nn.Module, args: tuple[object, ...], output: object
-) -> None:
+def _guard(collector: Collector, site: Site, args: tuple[object, ...], output: object) -> None:
     """The sentinel: nothing is kept but a hook on each output's node."""
     call = site.calls[TRAIN] - 1
     if call:
@@ -209,11 +207,11 @@ def _guard(
     only_forward = site.alone or site.holds
     if type(output) is torch.Tensor:
         if output.is_floating_point():
-            collector.sentinel.forward(site, call, module, "", output, args, only_forward)
+            collector.sentinel.forward(site, call, "", output, args, only_forward)
         return
     for slot, tensor in outputs_of(output):
         if tensor.is_floating_point():
-            collector.sentinel.forward(site, call, module, slot, tensor, args, only_forward)
+            collector.sentinel.forward(site, call, slot, tensor, args, only_forward)
 
 
 class Frame:
@@ -241,9 +239,10 @@ class Frame:
         "started",
     )
 
-    def __init__(self, site: Site, call: int, module: nn.Module) -> None:
+    def __init__(self, site: Site, call: int, module: nn.Module, mode: int) -> None:
         self.site, self.call, self.module = site, call, module
-        self.phase: Phase = "train" if module.training else "eval"
+        # What the pass is, not the module: normalisation that is frozen in evaluation mode is a part of the training.
+        self.phase: Phase = "train" if mode == TRAIN else "eval"
         self.slots: list[str] = []
         self.broken: list[tuple[Name, Stats | LateStats]] = []
         self.places: list[Any] = []
@@ -316,4 +315,9 @@ def is_batched(gradient: torch.Tensor) -> bool:
 
 def in_backward() -> bool:
     """Whether this forward pass is the recompute of a checkpoint: it runs while gradients are computed."""
-    return bool(torch._C._current_graph_task_id() != -1)  # noqa: SLF001 - the only way to know
+    return graph_task() != -1
+
+
+def graph_task() -> int:
+    """The number of the backward pass that is under way in this thread; -1 for none."""
+    return int(torch._C._current_graph_task_id())  # noqa: SLF001 - the only way to know

@@ -10,8 +10,6 @@ import torch
 
 from gradtui.core.run.keys import ROW_NORMS, VALUES
 from gradtui.torch.watching.calls import (
-    IGNORED,
-    TRAIN,
     Clock,
     Frame,
     Site,
@@ -23,6 +21,7 @@ from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
 from gradtui.torch.watching.consumers import Share, now, places_of, watch_shares
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.nesting import inputs_of, outputs_of
+from gradtui.torch.watching.passes import IGNORED, TRAIN
 from gradtui.torch.watching.replays import Replays
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.units import dead, saturated, saturates, unit_dimension
@@ -51,6 +50,7 @@ class Collector:
         active: off, and every hook returns at once.
         collected: where measurements of this forward and backward pass go; None on steps that are not logged.
         mode: what the root's forward pass is, while ``in_root``.
+        is_root_told: whether the end of the root's call that ends now was told.
         order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
         factor: what gradients are multiplied with: 1 over what a scaler multiplied the loss with.
@@ -63,7 +63,8 @@ class Collector:
         self.active = True
         self.collected: Collected | None = None
         self.mode = TRAIN
-        self.in_root = False
+        self.in_root = self.is_root_told = False
+        self._nested = 0
         self.tokens = [0, 0]
         self.order = 0
         self.sites: dict[str, Site] = {}
@@ -86,15 +87,26 @@ class Collector:
 
     def begin_root(self, module: nn.Module) -> None:
         """The model's forward pass begins: what kind it is decides what is collected."""
+        if self.in_root:
+            self._nested += 1
+            return
         self._frames.clear()
         self.sentinel.after = ""
         self.mode, self.in_root = self.on_root(module), True
 
     def end_root(self, output: object) -> None:
-        """The model's forward pass is over."""
+        """The model's forward pass is over, or one of those within it, of a model that calls itself."""
+        if self._nested:
+            self._nested -= 1
+            return
         self.in_root = False
         self._frames.clear()
         self.on_root_done(output)
+
+    def leave_root(self, site: Site) -> None:
+        """The model's forward pass, or one of those within it, was left by an exception."""
+        self._frame_of(site)
+        self.end_root(None)
 
     def mode_outside(self) -> int:
         """The mode of a call that is not inside the root's forward pass: of a part of the model alone."""
@@ -107,12 +119,13 @@ class Collector:
         site: Site,
         call: int,
         module: nn.Module,
+        mode: int,
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
     ) -> None:
         """Measure what goes into a call."""
         began = perf_counter()
-        frame = Frame(site, call, module)
+        frame = Frame(site, call, module, mode)
         self._frames.append(frame)
         self.order = site.last = self.order + 1
         site.alone = site.alone and not call and site.trains(module)
@@ -315,11 +328,11 @@ class Collector:
             call = site.count(mode, self.tokens[mode])
             if collected is None:
                 if mode == TRAIN and tensor.is_floating_point():
-                    self.sentinel.forward(site, call, parent, "", tensor)
+                    self.sentinel.forward(site, call, "", tensor)
                 return
             if call >= self.settings.max_calls:
                 return
-            frame = Frame(site, call, parent)
+            frame = Frame(site, call, parent, mode)
             seen = self._values(collected, frame, "output", "", tensor) if self._io else None
             if mode == TRAIN and tensor.requires_grad:
                 self._await(collected, frame, "", tensor, seen)
@@ -345,7 +358,7 @@ class Collector:
         call = self.replays.again(site, args)
         if collected is None or call < 0:
             return
-        frame = Frame(site, call, module)
+        frame = Frame(site, call, module, TRAIN)
         for slot, tensor in outputs_of(output):
             if tensor.requires_grad:
                 self._await(collected, frame, slot, tensor, None)

@@ -18,6 +18,7 @@ import torch
 from torch.autograd import Variable
 
 from gradtui.core.run.keys import VALUES
+from gradtui.torch.watching.calls import graph_task
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.sampling import sample_of
@@ -151,7 +152,7 @@ class Gradients:
     def begins(self) -> None:
         """A backward pass makes gradients; called more than once in one."""
         # A pass that raised is told from the next by its number, which a compiled one may not have.
-        run = torch._C._current_graph_task_id()  # noqa: SLF001 - the only way to know
+        run = graph_task()
         if self._awaited == run != -1:
             return
         if self._awaited == -1 and not self.readings:

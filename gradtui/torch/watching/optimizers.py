@@ -24,7 +24,10 @@ _STEPPED: Final = 2
 
 
 class StepHooks:
-    """Calls back before and after each step of given optimizers, or of any that holds one of our parameters."""
+    """Calls back before and after each step of given optimizers, or of every one of the process.
+
+    Steps of others with the same groups of parameters (the base of a sharpness-aware optimizer) are the given ones', too.
+    """
 
     def __init__(
         self,
@@ -33,19 +36,16 @@ class StepHooks:
     ) -> None:
         self._before, self._after = before, after
         self._handles: list[Any] = []
+        self._given: Sequence[Optimizer] = ()
 
     def on(self, optimizers: Sequence[Optimizer]) -> None:
         """Look at these alone; at every optimizer of the process where there are none."""
         self.remove()
-        found = [_hookable(optimizer) for optimizer in optimizers]
-        hookable = [optimizer for optimizer in found if optimizer is not None]
-        if hookable and len(hookable) == len(found):
-            for optimizer in hookable:
-                self._handles.append(optimizer.register_step_pre_hook(self._pre))
-                self._handles.append(optimizer.register_step_post_hook(self._post))
-        else:
-            self._handles.append(register_optimizer_step_pre_hook(self._pre))
-            self._handles.append(register_optimizer_step_post_hook(self._post))
+        self._given = [one for optimizer in optimizers for one in (optimizer, _within(optimizer))]
+        self._handles = [
+            register_optimizer_step_pre_hook(self._pre),
+            register_optimizer_step_post_hook(self._post),
+        ]
 
     def remove(self) -> None:
         """Look no more."""
@@ -54,23 +54,42 @@ class StepHooks:
         self._handles.clear()
 
     def _pre(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self._before(optimizer, _has_closure(args, kwargs))
+        if self._is_meant(optimizer):
+            self._before(optimizer, _has_closure(args, kwargs))
 
     def _post(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self._after(optimizer, _has_closure(args, kwargs))
+        if self._is_meant(optimizer):
+            self._after(optimizer, _has_closure(args, kwargs))
+
+    def _is_meant(self, optimizer: Optimizer) -> bool:
+        if not self._given or any(optimizer is one for one in self._given):
+            return True
+        given = {id(group) for one in self._given for group in _groups(one)}
+        return any(id(group) in given for group in _groups(optimizer))
 
 
-def _hookable(optimizer: Optimizer) -> Optimizer | None:
-    """What takes hooks: the optimizer, or the one that it wraps; None where there is none."""
+def stepped(optimizer: Optimizer) -> set[int]:
+    """The parameters that an optimizer steps, by ``id``."""
+    return {id(p) for group in _groups(optimizer) for p in group["params"]}
+
+
+def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:
+    # A wrapper need not have any.
+    return getattr(optimizer, "param_groups", [])
+
+
+def _within(optimizer: Optimizer) -> Optimizer:
+    """What steps: the optimizer, or the one that it wraps."""
     for _ in range(_WRAPPERS):
-        if hasattr(optimizer, "_optimizer_step_pre_hooks"):
-            return optimizer
-        optimizer = getattr(optimizer, "optimizer", None)  # type: ignore[assignment]
-    return None
+        inner = getattr(optimizer, "optimizer", None)
+        if not isinstance(inner, Optimizer):
+            break
+        optimizer = inner
+    return optimizer
 
 
 class ScalerLook:
-    """What can be told of a gradient scaler without asking the device.
+    """What can be told of a gradient scaler, if there is one, without asking the device.
 
     A scaler keeps what it did with each optimizer until ``update()``, which begins a new book: a book that says
     "stepped" for an optimizer whose hook did not run is a step that was skipped. One in which a step was taken says
@@ -86,13 +105,17 @@ class ScalerLook:
 
     def scale(self) -> Later:
         """What the loss was multiplied with; 1 without a scaler."""
-        if not self.scaler.is_enabled():
+        if self.scaler is None or not self.scaler.is_enabled():
             return 1.0
         scale = getattr(self.scaler, "_scale", None)
         # It has no tensor before it has scaled its first loss.
         return self._late.scalar(
             getattr(self.scaler, "_init_scale", 1.0) if scale is None else scale
         )
+
+    def scalars(self) -> dict[str, Later]:
+        """What the run is told at each step; nothing without a scaler."""
+        return {} if self.scaler is None else {"scale": self.scale()}
 
     def factor(self) -> Later:
         """What makes the gradients of such a loss those of the loss: 1 over the scale."""

@@ -10,6 +10,7 @@ import torch
 
 from gradtui.core.run.keys import VALUES
 from gradtui.torch.watching.columns import PARAMETER
+from gradtui.torch.watching.optimizers import stepped
 from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import Meter, measurable
 
@@ -53,11 +54,11 @@ class Parameters:
 
     def numbers_of(self, optimizer: Optimizer) -> list[int]:
         """Which of ours an optimizer steps, in our order."""
-        return sorted(self._number[p] for p in _stepped(optimizer) & self._number.keys())
+        return sorted(self._number[p] for p in stepped(optimizer) & self._number.keys())
 
     def strange(self, optimizer: Optimizer) -> set[int]:
         """Which of the parameters that an optimizer steps are not ours, by ``id``."""
-        return _stepped(optimizer) - self._number.keys()
+        return stepped(optimizer) - self._number.keys()
 
     def name(self, number: int, role: Role) -> Name:
         """What a parameter is called in a role."""
@@ -194,10 +195,6 @@ class Update:
             for part in (self.before, self.after)
         )
         return Update(self.columns, self.sizes, self.wholes, before, after)
-
-
-def _stepped(optimizer: Optimizer) -> set[int]:
-    return {id(p) for group in optimizer.param_groups for p in group["params"]}
 
 
 def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -17,8 +17,6 @@ from gradtui.torch.watching.values import exact, measurable, plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torch import nn
-
     from gradtui.core.run.keys import Role
     from gradtui.torch.watching.calls import Site
     from gradtui.torch.watching.columns import Name
@@ -81,7 +79,6 @@ class Sentinel:
         self,
         site: Site,
         call: int,
-        module: nn.Module,
         slot: str,
         tensor: torch.Tensor,
         args: tuple[object, ...] = (),
@@ -92,20 +89,20 @@ class Sentinel:
         if data is None:
             return
         if self.late.is_remote(data):
-            given = [] if site.path else self._given(call, module, args)
-            self.check(site, call, module, "output", slot, data, site.path, given)
+            given = [] if site.path else self._given(call, args)
+            self.check(site, call, "output", slot, data, site.path, given)
         elif _is_broken(data):
             self.catch_up()
-            inputs = self._inputs(site, call, module, args, data)
-            self.suspect(site, call, module, "output", slot, data, inputs)
+            inputs = self._inputs(site, call, args, data)
+            self.suspect(site, call, "output", slot, data, inputs)
         else:
             self.after = site.path
             if self.bad:
-                self.fine(site, call, module, "output", slot)
+                self.fine(site, call, "output", slot)
                 for place, _ in inputs_of(args, {}):
-                    self.fine(site, call, module, "input", place)
+                    self.fine(site, call, "input", place)
         if tensor.requires_grad and not forward_only:
-            hook = _Gradient(self, site, call, module, slot, tensor.output_nr)
+            hook = _Gradient(self, site, call, slot, tensor.output_nr)
             handle = on_gradient(tensor, hook, hook.failed)
             if handle is not None:
                 self._handles.append(handle)
@@ -114,7 +111,6 @@ class Sentinel:
         self,
         site: Site,
         call: int,
-        module: nn.Module,
         args: tuple[object, ...],
         output: torch.Tensor,
     ) -> str:
@@ -127,14 +123,13 @@ class Sentinel:
                 # It was written over, or handed on as it is: what came in is not known any more.
                 return ""
             looked = "positional"
-            self.suspect(site, call, module, "input", place, given)
+            self.suspect(site, call, "input", place, given)
         return looked
 
     def suspect(
         self,
         site: Site,
         call: int,
-        module: nn.Module,
         role: Role,
         slot: str,
         data: torch.Tensor,
@@ -146,14 +141,13 @@ class Sentinel:
             return
         stats = exact(flat(values))
         if not stats.is_finite:
-            name = _name(site.path, role, slot, call, module)
+            name: Name = (site.path, role, slot, call, "train")
             self.found_named(name, stats.nan, stats.inf, inputs)
 
     def check(
         self,
         site: Site,
         call: int,
-        module: nn.Module,
         role: Role,
         slot: str,
         data: torch.Tensor,
@@ -163,22 +157,20 @@ class Sentinel:
         """Have a device look at a tensor."""
         values = measurable(data)
         if values is not None:
-            name = _name(site.path, role, slot, call, module)
+            name: Name = (site.path, role, slot, call, "train")
             self.checks.append(replace(self._checked(name, values), path=path, given=given))
 
     def _checked(self, name: Name, values: torch.Tensor) -> Check:
         norm = self.late.norm(values)
         return Check(name, norm.of_kind("nan"), norm.of_kind("inf"), counted=False)
 
-    def _given(
-        self, call: int, module: nn.Module, args: tuple[object, ...]
-    ) -> list[tuple[Name, Check]]:
+    def _given(self, call: int, args: tuple[object, ...]) -> list[tuple[Name, Check]]:
         """Have a device look at what the whole model was given: a batch that is not finite is to be named."""
         found = []
         for slot, tensor in inputs_of(args, {}):
             values = measurable(tensor) if tensor.is_floating_point() else None
             if values is not None and self.late.is_remote(values):
-                name = _name("", "input", slot, call, module)
+                name: Name = ("", "input", slot, call, "train")
                 found.append((name, self._checked(name, values)))
         return found
 
@@ -232,10 +224,10 @@ class Sentinel:
             order = -1 if is_batch else len(self.events)
             self.events.append(_event(name, nan, inf, order, self.after, inputs, counted))
 
-    def fine(self, site: Site, call: int, module: nn.Module, role: Role, slot: str) -> None:
+    def fine(self, site: Site, call: int, role: Role, slot: str) -> None:
         """A tensor is finite: the next time that it is not is news."""
         if self.bad:
-            self.fine_named(_name(site.path, role, slot, call, module))
+            self.fine_named((site.path, role, slot, call, "train"))
 
     def fine_named(self, name: Name) -> None:
         """See `fine`."""
@@ -254,19 +246,18 @@ class Sentinel:
 class _Gradient:
     """The sentinel's hook on the autograd node of an output."""
 
-    __slots__ = ("call", "module", "number", "sentinel", "site", "slot")
+    __slots__ = ("call", "number", "sentinel", "site", "slot")
 
     def __init__(
         self,
         sentinel: Sentinel,
         site: Site,
         call: int,
-        module: nn.Module,
         slot: str,
         number: int,
     ) -> None:
         self.sentinel, self.site, self.call, self.slot = sentinel, site, call, slot
-        self.module, self.number = module, number
+        self.number = number
 
     def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
         sentinel = self.sentinel
@@ -278,26 +269,18 @@ class _Gradient:
             if data is None:
                 return
             if sentinel.late.is_remote(data):
-                sentinel.check(
-                    self.site, self.call, self.module, "output gradient", self.slot, data
-                )
+                sentinel.check(self.site, self.call, "output gradient", self.slot, data)
             elif _is_broken(data):
                 sentinel.catch_up()
-                sentinel.suspect(
-                    self.site, self.call, self.module, "output gradient", self.slot, data
-                )
+                sentinel.suspect(self.site, self.call, "output gradient", self.slot, data)
             elif sentinel.bad:
-                sentinel.fine(self.site, self.call, self.module, "output gradient", self.slot)
+                sentinel.fine(self.site, self.call, "output gradient", self.slot)
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             self.failed(error)
 
     def failed(self, error: Exception) -> None:
         """An error of ours."""
         self.sentinel.guard.failed(f"gradient of {self.site.path or '(root)'}", error)
-
-
-def _name(path: str, role: Role, slot: str, call: int, module: nn.Module) -> Name:
-    return path, role, slot, call, "train" if module.training else "eval"
 
 
 def _is_broken(data: torch.Tensor) -> bool:

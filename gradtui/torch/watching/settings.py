@@ -32,6 +32,7 @@ class Settings:
     exact_updates: bool = False
     max_calls: int = 128
     history_limit: int = 1 << 30
+    start_step: int = 0
 
     def to_record(self) -> dict[str, object]:
         """As JSON-able values, for the run's first record."""
@@ -56,6 +57,7 @@ def checked(
     exact_updates: bool = False,
     max_calls: int = 128,
     history_limit: int = 1 << 30,
+    start_step: int = 0,
 ) -> Settings:
     """The settings, or an error before anything of the model is touched.
 
@@ -74,6 +76,8 @@ def checked(
         raise UsageError(
             f"reject_outlier_proportion={reject_outlier_proportion}: a share from 0, below 1"
         )
+    if int(start_step) < 0:
+        raise UsageError(f"start_step={start_step}: the number of the first step, from 0")
     # None is TorchExplorer's word for no sampling: as many as a bin can count.
     size = LARGEST_SAMPLE if sample_n is None else int(sample_n)
     if size < 1:
@@ -92,6 +96,7 @@ def checked(
         exact_updates=bool(exact_updates),
         max_calls=max(int(max_calls), 1),
         history_limit=int(history_limit),
+        start_step=int(start_step),
     )
 
 

@@ -40,6 +40,7 @@ def watch(
     exact_updates: bool = False,
     max_calls: int = 128,
     history_limit: int = 1 << 30,
+    start_step: int = 0,
 ) -> WatchHandle:
     """Record a training as it goes by, for ``gradtui FOLDER`` beside it.
 
@@ -49,9 +50,10 @@ def watch(
     value is named where it is born. Every ``log_freq`` steps, and at once when something turned non-finite,
     statistics and histograms of all inputs, outputs, their gradients and parameters follow.
 
-    A step is an ``optimizer.step()``, from 0, also one that a scaler skipped. With gradient accumulation calls
+    A step is an ``optimizer.step()``, from ``start_step``, also one that a scaler skipped. With gradient accumulation calls
     are numbered over all forward passes of a step. A forward pass in evaluation mode is recorded, marked, when
-    ``log_freq`` steps passed since the last one that was; one in training mode without gradients is not.
+    ``log_freq`` steps passed since the last one that was; one in training mode without gradients is not. Where steps
+    follow on passes in evaluation mode alone (fine-tuning), these are the training's, from the second step on.
 
     In a training of several processes every rank calls this with the same folder and writes its own part; no collective
     is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
@@ -80,6 +82,7 @@ def watch(
         exact_updates: updates from all of each parameter rather than from a sample; it takes a copy of the weights.
         max_calls: calls of one module in one step that are recorded.
         history_limit: bytes of history; the oldest is thinned, then dropped.
+        start_step: the number of the first step, of a training that goes on from a checkpoint.
 
     Returns:
         A handle: ``handle.log(loss=loss)``, ``handle.epoch()``, ``handle.close()``; also a context manager. Where
@@ -101,6 +104,7 @@ def watch(
         exact_updates=exact_updates,
         max_calls=max_calls,
         history_limit=history_limit,
+        start_step=start_step,
     )
     rank, world = rank_and_world()
     kind = type(model).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.run.records import Event
-from gradtui.torch.watching.calls import TRAIN
+from gradtui.torch.watching.passes import TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

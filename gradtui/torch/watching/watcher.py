@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from gradtui.core.run.records import Event
-from gradtui.torch.watching.calls import EVAL, IGNORED, TRAIN
+from gradtui.torch.watching.by_hand import StepsByHand
+from gradtui.torch.watching.calls import graph_task
 from gradtui.torch.watching.collected import Collected
 from gradtui.torch.watching.columns import Columns, Numbers, Rows
+from gradtui.torch.watching.evaluation import Evaluation
 from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.job import Job, Scribe
 from gradtui.torch.watching.keeping import MOST_AT_ONCE, Keeping
-from gradtui.torch.watching.late import inverse
 from gradtui.torch.watching.optimizers import ScalerLook, rates_of
 from gradtui.torch.watching.parameters import Parameters
+from gradtui.torch.watching.passes import EVAL, IGNORED, TRAIN, Passes
 from gradtui.torch.watching.ranks import ddp_around
 from gradtui.torch.watching.reduced import ReducedGradients
 from gradtui.torch.watching.sentinel import Sentinel
+from gradtui.torch.watching.used import Used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,7 +68,7 @@ class Watcher:
         put: Callable[[Job], None],
         reduced: bool = False,
     ) -> None:
-        self.step = 0
+        self.step = settings.start_step
         self.numbers = Numbers()
         self.settings, self.guard, self.collector = settings, guard, collector
         self._meter, self._put = meter, put
@@ -81,8 +84,9 @@ class Watcher:
         self.scribe = Scribe(
             settings, self.numbers, self._every, self._logged, self._rows, afterwards
         )
-        self._scaler = ScalerLook(scaler, meter.late) if scaler is not None else None
-        self._job = Job(0, 0.0)
+        self._scaler = ScalerLook(scaler, meter.late)
+        self._job = Job(self.step, 0.0)
+        self._is_first = True
         self._begun = self._stepped = False
         self._alarm = 0
         self._steppers: list[int] = []
@@ -92,16 +96,22 @@ class Watcher:
         self._optimizer_seen = False
         self.optimizers: Sequence[Optimizer] = ()
         self._old_factor: Later = 1.0
-        self._manual: Before | None = None
-        self._values_read = False
-        self._evaluated = -settings.log_freq
-        self._kept_collected: Collected | None = None
+        # The backward pass in which an optimizer stepped last; -1 for none.
+        self._stepped_within = -1
+        self._passes = Passes()
+        self._evaluation = Evaluation(collector, lambda: self._new_collected(self._eval))
         reader = ReducedGradients if reduced else Gradients
         self.gradients = reader(
             self.parameters, meter, collector.sentinel, guard, settings.sample_n
         )
         self.gradients.on_first = self._on_first_gradient
         self.gradients.listen()
+        self._by_hand = StepsByHand(
+            self.parameters,
+            self.gradients,
+            self._update_sample,
+            lambda error: guard.failed("backward", error),
+        )
         self.on_first_step: Callable[[Optimizer, nn.Module | None], None] = lambda *_: None
         self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
@@ -109,41 +119,34 @@ class Watcher:
         self._strangers: set[int] = set()
         self.keeping = Keeping(settings.keep, settings.keep_values, self.parameters)
         collector.keeping = self.keeping
+        self._used = Used(self.parameters, self.gradients, collector, self.keeping, meter.late)
         self.requests: deque[Request] = deque()
         collector.on_root, collector.on_root_done = self._on_root, self._on_root_done
         collector.on_call_outside = self._on_call_outside
         self._sentinel.on_turn = self._on_turn
-        if self._scaler is not None:
-            collector.factor = self._scaler.factor
+        collector.factor = self._scaler.factor
 
     # ---- forward passes
 
     def _on_root(self, module: nn.Module) -> int:
         if not module.training:
-            if self._stepped:
-                self.finish_step()
-            self._kept_collected = self.collector.collected
-            self.collector.tokens[EVAL] += 1
-            due = self.step - self._evaluated >= self.settings.log_freq
-            if due and "io" in self.settings.log:
-                self._evaluated = self.step
-                self.collector.collected = self._new_collected(self._eval)
-            else:
-                self.collector.collected = None
-            return EVAL
-        if not torch.is_grad_enabled():
-            return IGNORED
-        self._begin()
-        return TRAIN
+            self._settle()
+        kind = self._passes.kind_of(module)
+        if kind == TRAIN:
+            self._begin()
+        elif kind == EVAL:
+            self._evaluation.begin(self.step)
+        return kind
 
     def _on_root_done(self, output: object) -> None:
         if self.collector.mode == EVAL:
-            collected, self.collector.collected = self.collector.collected, self._kept_collected
+            collected = self._evaluation.end()
             if collected is not None:
-                step = max(self.step - (0 if self._begun else 1), 0)
-                self._send(Job(step, time.time(), collected=[collected]))
+                self._send(Job(self._current, time.time(), collected=[collected]))
         elif self.collector.mode == TRAIN:
             self.gradients.after_forward(output)
+            if self._may_be_by_hand:
+                self._by_hand.after_forward(output)
         self.collector.mode = TRAIN
 
     def _on_call_outside(self) -> int:
@@ -155,26 +158,30 @@ class Watcher:
 
     def _begin(self) -> None:
         """A forward pass of the training begins: a new step, or one more of the same."""
-        if self._begun and not self._stepped and self.gradients.were_made():
-            self._look_for_other_steps()
-        if self._stepped:
-            self.finish_step()
+        self._settle()
         if self._begun:
             return
         self._begun = True
-        if self.step == 0:
+        if self._is_first:
             self._around = ddp_around()
         self._job = Job(self.step, time.time(), scalars=self._job.scalars)
         self.collector.tokens[TRAIN] += 1
-        logged = self.step % self.settings.log_freq == 0 or self._alarm > 0
+        due = self._is_first or self.step % self.settings.log_freq == 0
+        logged = due or self._alarm > 0
         if self._alarm:  # Else it is not touched: the writer's thread may set it at any time.
             self._alarm -= 1
         if self.requests:
             self._take_requests()
         if logged or self.keeping.is_asked:
             self._log_in_full()
-        if self._scaler is not None:
-            self._old_factor = self._scaler.factor()
+        self._old_factor = self._scaler.factor()
+
+    def _settle(self) -> None:
+        """A step that is over goes."""
+        if self._begun and not self._stepped:
+            self._look_for_other_steps()
+        if self._stepped:
+            self.finish_step()
 
     def _take_requests(self) -> None:
         """What the screen asked for since the last step: what is at hand is copied now."""
@@ -206,11 +213,17 @@ class Watcher:
 
     def _on_first_gradient(self) -> None:
         """A backward pass has begun to make gradients."""
-        if not self._begun or self._stepped:
+        # Where optimizers step within it, and before our hooks, it is not the next step's.
+        is_of_step = self._stepped and self._stepped_within == graph_task() != -1
+        if not self._begun or (self._stepped and not is_of_step):
             self._begin()
-        if not self.optimizers and not self._optimizer_seen and self._manual is None:
-            everything = range(len(self.parameters.owned))
-            self._manual = self.parameters.before_step(everything, self._update_sample, True)
+        if self._may_be_by_hand:
+            self._by_hand.remember()
+
+    @property
+    def _may_be_by_hand(self) -> bool:
+        """Whether no optimizer is known whose steps are the steps."""
+        return not self.optimizers and not self._optimizer_seen
 
     # ---- the optimizer
 
@@ -221,29 +234,28 @@ class Watcher:
         try:
             self._look_again(optimizer)
             numbers = self.parameters.numbers_of(optimizer)
-            if self._scaler is not None:
-                self._scaler.steps(optimizer, is_ours=bool(numbers))
+            self._scaler.steps(optimizer, is_ours=bool(numbers))
             if not numbers:
                 return
             if self._stepped and id(optimizer) in self._steppers:
                 self.finish_step()
             if not self._begun:
                 self._begin()
-            self._optimizer_seen, self._manual = True, None
+            self._optimizer_seen = True
+            self._by_hand.forget()
             if not has_closure:
-                self._read_step(optimizer, numbers)
+                self._used.by_optimizer(self._job, optimizer, numbers)
             sample = min(self._update_sample, UPDATE_SAMPLE)
             self._before[id(optimizer)] = self.parameters.before_step(numbers, sample, has_closure)
             self._job.scalars.update(rates_of(optimizer, self._groups, self._late))
-            if self._scaler is not None:
-                self._job.scalars["scale"] = self._scaler.scale()
+            self._job.scalars.update(self._scaler.scalars())
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed("before the optimizer's step", error)
 
     def _look_again(self, optimizer: Optimizer) -> None:
         """Look for other parameters: the model may have been wrapped, sharded or filled since, or its optimizer has new ones."""
         is_new = bool(self.parameters.strange(optimizer) - self._strangers)
-        if self._looks if self.step == 0 else is_new:
+        if self._looks if self._is_first else is_new:
             self.on_first_step(optimizer, self._around)
             self._looks, self._around = self._looks - 1, None
             self._strangers |= self.parameters.strange(optimizer)
@@ -252,6 +264,7 @@ class Watcher:
         """The model's parameters are these now."""
         self.parameters.renew(owned)
         self.gradients.renew()
+        self._by_hand.forget()
 
     def after_optimizer(self, optimizer: Optimizer, has_closure: bool) -> None:
         """An optimizer has stepped."""
@@ -263,13 +276,13 @@ class Watcher:
                 return
             if has_closure:
                 # The gradients that it used came while it stepped.
-                self._read_step(optimizer, before.numbers)
+                self._used.by_optimizer(self._job, optimizer, before.numbers)
             if before.numbers:
                 # Only now is it known which had a gradient, where those came within the step.
                 used = self.gradients.used
                 update = self.parameters.after_step(before, used)
                 self._job.updates.append(update.promised(self._late))
-            self._stepped = True
+            self._stepped, self._stepped_within = True, graph_task()
             self._steppers.append(id(optimizer))
             broken = getattr(optimizer, "found_inf", None)
             if broken is not None:
@@ -277,70 +290,34 @@ class Watcher:
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.failed("after the optimizer's step", error)
 
-    def _read_step(self, optimizer: Optimizer, numbers: Sequence[int]) -> None:
-        scale = getattr(optimizer, "grad_scale", None)
-        raw_factor = self.collector.factor()
-        # An optimizer that is given the scale divides by it itself.
-        factor = inverse(self._late.scalar(scale)) if scale is not None else 1.0
-        found: dict[int, Later] = {}
-        raw = self.gradients.before_step(numbers, found, factor, raw_factor)
-        job = self._job
-        job.gradients.update(found)
-        job.norms += self.parameters.norms_in(found, "gradient")
-        if raw:
-            job.raw_norms += self.parameters.norms_in(found, "raw gradient")
-        self._log_parameters(factor)
-
-    def _log_parameters(self, factor: Later) -> None:
-        collected = self.collector.collected
-        if collected is None:
-            return
-        if "params_grad" in self.settings.log:
-            self.gradients.log(collected, factor)
-        if "params" in self.settings.log and not self._values_read:
-            self._values_read = True
-            self.parameters.log_values(collected)
-            self.keeping.take_parameters()
-
     def _look_for_other_steps(self) -> None:
         """A backward pass and no optimizer's hook: was the step skipped, or made by hand?"""
-        if self._look_for_a_skip():
+        if self.gradients.were_made() and self._look_for_a_skip():
             self._stepped = True
-        elif self._manual is not None:
-            update = self.parameters.after_step(self._manual, self.gradients.readings)
-            if update.is_change():
-                self._take_accumulated()
+        elif self._may_be_by_hand:
+            update = self._by_hand.update()
+            if update is not None:
+                self._job.events += self._by_hand.notes()
+                self._used.by_hand(self._job)
                 self._job.updates.append(update.promised(self._late))
                 self._stepped = True
 
     def _look_for_a_skip(self) -> bool:
         """Whether the scaler skipped this step, or that of one of several optimizers."""
-        if self._scaler is None or not self._scaler.skipped(self.optimizers):
+        if not self._scaler.skipped(self.optimizers):
             return False
-        found: dict[int, Later] = {}
-        self.gradients.as_accumulated(found, self._old_factor, "raw gradient")
-        self._job.gradients.update(found)
-        self._job.raw_norms = self.parameters.norms_in(found, "raw gradient")
+        self._used.by_nobody(self._job, self._old_factor)
         self._sentinel_events()
         bad = self._job.events[0].text if self._job.events else "the gradients"
         self._job.events.append(Event("skipped", f"the scaler skipped this step: {bad}"))
-        self._job.scalars["scale"] = self._scaler.scale()
+        self._job.scalars.update(self._scaler.scalars())
         return True
-
-    def _take_accumulated(self) -> None:
-        """The gradients as the backward pass left them, where no optimizer is there to use them."""
-        found: dict[int, Later] = {}
-        factor = self.collector.factor()
-        self.gradients.as_accumulated(found, factor, "gradient")
-        self._job.gradients.update(found)
-        self._job.norms = self.parameters.norms_in(found, "gradient")
-        self._log_parameters(factor)
 
     # ---- the end of a step
 
     def log(self, scalars: dict[str, Later]) -> None:
         """Numbers of the run: they belong to the step that was taken last, until the next one begins."""
-        if self._begun or self.step == 0:
+        if self._begun or self._is_first:
             self._job.scalars.update(scalars)
         else:
             self._send(Job(self.step - 1, time.time(), scalars=scalars))
@@ -353,8 +330,12 @@ class Watcher:
 
     def happened(self, event: Event) -> None:
         """Something to be said at the step under way."""
-        step = self.step if self._begun or self.step == 0 else self.step - 1
-        self._put(Job(step, time.time(), events=[event]))
+        self._put(Job(self._current, time.time(), events=[event]))
+
+    @property
+    def _current(self) -> int:
+        """The step under way, else the last."""
+        return self.step if self._begun or self._is_first else self.step - 1
 
     def finish_step(self) -> None:
         """The step is over: what it found goes to the writer."""
@@ -363,7 +344,7 @@ class Watcher:
         self.collector.finish_step()
         self._sentinel_events()
         job.time = time.time()
-        if self.step == 0:
+        if self._is_first:
             job.events += self.on_first_end()
         if collected is not None:
             job.collected.append(collected)
@@ -374,8 +355,10 @@ class Watcher:
         self.gradients.forget()
         self.gradients.full = False
         self._job = Job(self.step + 1, 0.0)
-        self._begun = self._stepped = self._values_read = False
-        self._manual = None
+        if self._stepped:
+            self._passes.stepped()
+        self._begun = self._stepped = self._used.values_read = self._is_first = False
+        self._by_hand.forget()
         self._steppers.clear()
         self._before.clear()
         self.step += 1
@@ -383,10 +366,10 @@ class Watcher:
 
     def close(self) -> None:
         """Nothing comes any more: what the last step found goes to the writer."""
-        if self._begun and not self._stepped and self.gradients.were_made():
+        if self._begun and not self._stepped:
             self._look_for_other_steps()
-            if not self._stepped:
-                self._take_accumulated()
+            if not self._stepped and self.gradients.were_made():
+                self._used.by_hand(self._job)
         if self._begun or self._job.scalars:
             self.finish_step()
 

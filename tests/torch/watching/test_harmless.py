@@ -286,19 +286,19 @@ def test_our_failures_step_aside(monkeypatch):
 
 def test_to_step_aside_within_an_optimizers_step(monkeypatch):
     """Hooks of another watcher stand behind ours in the optimizer's list, which is being gone through."""
-    from gradtui.torch.watching.watcher import Watcher
+    from gradtui.torch.watching.used import Used
 
     models = nn.ModuleList([nn.Linear(2, 1), nn.Linear(2, 1)])
     optimizer = torch.optim.SGD(models.parameters(), 0.1)
     watched = [Watched(model) for model in models]
-    read_step = Watcher._read_step
+    read_step = Used.by_optimizer
 
     def broken(self, *args):
-        if self is watched[0].handle._watcher:
+        if self is watched[0].handle._watcher._used:
             raise ArithmeticError("of ours")
         read_step(self, *args)
 
-    monkeypatch.setattr(Watcher, "_read_step", broken)
+    monkeypatch.setattr(Used, "by_optimizer", broken)
     for _ in range(5):
         optimizer.zero_grad()
         sum(model(torch.ones(1, 2)) for model in models).sum().backward()

@@ -1,0 +1,335 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
+"""What a forward pass is, and where a step ends, in trainings that are not the usual loop."""
+
+import copy
+from contextlib import suppress
+
+import pytest
+import torch
+from kit.watched import Watched
+from torch import nn
+
+from gradtui.errors import UsageError
+
+pytestmark = pytest.mark.usefixtures("where")
+
+SMALL = 1e-5
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1))
+
+
+def batch(step):
+    return torch.randn(5, 3, generator=torch.Generator().manual_seed(step))
+
+
+def descend(model):
+    """A step by hand, of what gradients there are."""
+    with torch.no_grad():
+        for p in model.parameters():
+            p -= 0.1 * p.grad
+
+
+def by_autograd(model, x):
+    """The norms of the first layer's output and of its gradient."""
+    bare = copy.deepcopy(model)
+    first = bare[0](x)
+    bare[1:](first).square().sum().backward()
+    (gradient,) = torch.autograd.grad(bare[1:](first).square().sum(), first)
+    return first.norm().item(), gradient.norm().item()
+
+
+# ---- evaluation mode
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_training_in_evaluation_mode_is_a_training(by_hand):
+    model = net().eval()
+    optimizer = None if by_hand else torch.optim.SGD(model.parameters(), 0.1)
+    wanted = []
+    with Watched(model, optimizer) as watched:
+        for step in range(4):
+            model.zero_grad()
+            wanted.append(by_autograd(model, batch(step)))
+            model(batch(step)).square().sum().backward()
+            if by_hand:
+                descend(model)
+            else:
+                optimizer.step()
+    assert not watched.problems
+    assert watched.handle.step == 4
+    # That it is one, the first step tells.
+    for step in range(1, 4):
+        output = watched.number(step, "0", "output", "l2")
+        gradient = watched.number(step, "0", "output gradient", "l2")
+        assert (output, gradient) == pytest.approx(wanted[step], rel=SMALL)
+
+
+def test_an_evaluation_that_forgets_no_grad_is_none_of_the_training():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(3):
+            optimizer.zero_grad()
+            model(batch(step)).sum().backward()
+            optimizer.step()
+            model.eval()
+            model(torch.ones(2, 3))
+            model.train()
+    assert watched.handle.step == 3
+    for step in range(3):
+        assert watched.number(step, "0", "output", "count") == 20
+        assert watched.stats(step, "0", "output", call=1) == {}
+        assert watched.number(step, "0", "output", "count", phase="eval") == 8
+
+
+def test_after_training_in_evaluation_mode_evaluations_are_evaluations():
+    """A model that is trained in both modes, as where a head is trained before all of it."""
+    model = net().eval()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train(step):
+        optimizer.zero_grad()
+        model(batch(step)).sum().backward()
+        optimizer.step()
+
+    with Watched(model, optimizer) as watched:
+        train(0)
+        train(1)
+        model.train()
+        train(2)
+        model.eval()
+        model(torch.ones(2, 3))
+        model.train()
+        train(3)
+    assert watched.number(2, "0", "output", "count", phase="eval") == 8
+    assert [watched.number(step, "0", "output", "count") for step in (1, 2, 3)] == [20, 20, 20]
+
+
+def test_normalisation_that_is_frozen_belongs_to_the_training():
+    model = net()
+    model[1].eval()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        model(batch(0)).square().sum().backward()
+        optimizer.step()
+    assert watched.number(0, "1", "output gradient", "l2") > 0
+    assert watched.stats(0, "1", "output", phase="eval") == {}
+
+
+# ---- where a step ends
+
+
+def test_steps_with_gradients_that_autograd_returns():
+    model = net()
+    with Watched(model) as watched:
+        for step in range(3):
+            loss = model(batch(step)).square().sum()
+            found = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for p, gradient in zip(model.parameters(), found, strict=True):
+                    p -= 0.1 * gradient
+            if step == 1:
+                change = 0.1 * found[0].norm().item()
+    assert not watched.problems
+    assert watched.handle.step == 3
+    assert watched.number(1, "0", "update", "l2", "weight") == pytest.approx(change, rel=1e-4)
+    assert watched.number(1, "0", "output gradient", "l2") > 0
+    (note,) = {event.text for _, event in watched.events("note") if ".grad" in event.text}
+    assert "no gradient" in note
+
+
+def test_a_look_at_the_shapes_before_the_weights_are_made_is_no_step():
+    model = net()
+    with Watched(model) as watched:
+        model(torch.ones(2, 3))
+        model[0].reset_parameters()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        for step in range(2):
+            optimizer.zero_grad()
+            model(batch(step)).sum().backward()
+            optimizer.step()
+    assert watched.handle.step == 2
+
+
+class Sharp(torch.optim.Optimizer):
+    """Sharpness-aware minimisation: climbs to the worst weights nearby, and steps with the gradient of there."""
+
+    def __init__(self, parameters, base, **defaults):
+        super().__init__(parameters, {"rho": 0.05, **defaults})
+        self.base = base(self.param_groups, **defaults)
+        self.param_groups = self.base.param_groups
+
+    @torch.no_grad()
+    def climb(self):
+        for p in self.param_groups[0]["params"]:
+            self.state[p]["was"] = p.clone()
+            p += 0.05 * p.grad
+        self.zero_grad()
+
+    @torch.no_grad()
+    def descend(self):
+        for p in self.param_groups[0]["params"]:
+            p.copy_(self.state[p]["was"])
+        self.base.step()
+        self.zero_grad()
+
+    @torch.no_grad()
+    def step(self, closure):
+        with torch.enable_grad():
+            closure()
+        self.climb()
+        with torch.enable_grad():
+            closure()
+        self.descend()
+
+
+@pytest.mark.parametrize("is_given", [False, True])
+@pytest.mark.parametrize("with_closure", [False, True])
+def test_two_backward_passes_and_one_step(is_given, with_closure):
+    model = net()
+    optimizer = Sharp(model.parameters(), torch.optim.SGD, lr=0.1)
+    used = []
+
+    def closure():
+        model(batch(0)).square().sum().backward()
+        used.append(model[0].weight.grad.norm().item())
+
+    with Watched(model, optimizer if is_given else None) as watched:
+        for _ in range(3):
+            if with_closure:
+                optimizer.step(closure)
+                continue
+            closure()
+            optimizer.climb()
+            closure()
+            optimizer.descend()
+    assert not watched.problems
+    assert watched.handle.step == 3
+    for step in range(3):
+        found = watched.number(step, "0", "gradient", "l2", "weight")
+        assert found == pytest.approx(used[2 * step + 1], rel=SMALL)
+
+
+@pytest.mark.parametrize("to_none", [False, True])
+@pytest.mark.parametrize("is_before", [False, True])
+def test_an_optimizer_within_the_backward_pass(is_before, to_none):
+    """Its hooks may stand before ours, and leave gradients of zero behind."""
+    model = net()
+    optimizers = {p: torch.optim.SGD([p], 0.1) for p in model.parameters()}
+    norms = []
+
+    def use(p):
+        if p is model[0].weight:
+            norms.append(p.grad.norm().item())
+        optimizers[p].step()
+        optimizers[p].zero_grad(set_to_none=to_none)
+
+    def listen():
+        for p in model.parameters():
+            p.register_post_accumulate_grad_hook(use)
+
+    if is_before:
+        listen()
+    with Watched(model) as watched:
+        if not is_before:
+            listen()
+        for step in range(3):
+            model(batch(step)).square().sum().backward()
+    assert not watched.problems
+    assert watched.handle.step == 3
+    for step in range(3):
+        found = watched.number(step, "0", "gradient", "l2", "weight")
+        assert found == pytest.approx(norms[step], rel=SMALL)
+
+
+# ---- a model that calls itself
+
+
+class Tree(nn.Module):
+    """A recursive network over nested tuples."""
+
+    def __init__(self):
+        super().__init__()
+        self.join = nn.Linear(6, 3)
+
+    def forward(self, tree):
+        if isinstance(tree, torch.Tensor):
+            return tree
+        return torch.tanh(self.join(torch.cat([self(branch) for branch in tree], -1)))
+
+
+@pytest.mark.parametrize("log_freq", [1, 2])
+def test_a_model_that_calls_itself(log_freq):
+    torch.manual_seed(0)
+    model = Tree()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    leaf = torch.randn(2, 3)
+    with Watched(model, optimizer, log_freq=log_freq) as watched:
+        for _ in range(3):
+            optimizer.zero_grad()
+            out = model(((leaf, leaf), leaf))
+            inner = torch.tanh(model.join(torch.cat([leaf, leaf], -1)))
+            out.square().sum().backward()
+            optimizer.step()
+            if not watched.handle.step:
+                norm = out.norm().item()
+    assert not watched.problems
+    assert watched.handle.step == 3
+    assert watched.number(0, "", "output", "l2") == pytest.approx(norm, rel=SMALL)
+    # The calls in their order: the whole, the pair, its leaves, the leaf beside it.
+    for call in (2, 3, 4):
+        assert watched.number(0, "", "output", "count", call=call) == 6
+    assert watched.number(0, "join", "output gradient", "l2", call=1) > 0
+    assert watched.number(0, "", "output gradient", "l2") > 0
+    assert inner.shape == (2, 3)
+
+
+def test_a_call_of_itself_that_raises():
+    class Net(nn.Linear):
+        def forward(self, x):
+            if x.ndim == 1:
+                raise ValueError("of the user")
+            with suppress(ValueError):
+                self(x[0])
+            return super().forward(x)
+
+    model = Net(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for _ in range(2):
+            model(torch.ones(4, 3)).sum().backward()
+            optimizer.step()
+    assert not watched.problems
+    for step in range(2):
+        assert watched.number(step, "", "output", "count") == 8
+
+
+# ---- a training that goes on
+
+
+def test_a_training_that_goes_on_counts_on():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer, start_step=1007, log_freq=10) as watched:
+        watched.handle.log(begun=1.0)
+        for step in range(4):
+            model(batch(step)).sum().backward()
+            optimizer.step()
+            watched.handle.log(loss=float(step))
+        watched.handle.epoch(3)
+    assert watched.handle.step == 1011
+    assert watched.number(1007, "", "run", "value", "loss") == 0.0
+    assert watched.number(1010, "", "run", "value", "loss") == 3.0
+    # The first step is recorded in full, whatever its number.
+    assert watched.stats(1007, "0", "output")
+    assert watched.stats(1010, "0", "output")
+    assert not watched.stats(1008, "0", "output")
+    assert {step for step, _ in watched.events("epoch")} == {1011}
+
+
+def test_a_first_step_that_is_none():
+    with pytest.raises(UsageError, match="start_step=-1"):
+        Watched(net(), start_step=-1)
