@@ -31,7 +31,7 @@ the call itself (its time). ``run`` is the run: ``path`` is "", ``slot`` the nam
 """
 
 Phase: TypeAlias = Literal["train", "eval"]
-"""Whether the module was in training mode."""
+"""What the forward pass was: of the training, or of an evaluation. A module of it may be in another mode."""
 
 PARAMETER_ROLES: Final = frozenset({"parameter", "gradient", "raw gradient", "update"})
 TENSOR_ROLES: Final = frozenset({"input", "output", "input gradient", "output gradient"})
