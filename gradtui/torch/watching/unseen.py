@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.run.records import Event
-from gradtui.torch.watching.passes import TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,9 +44,9 @@ def notes_on(
 
 def _hidden(model: nn.Module, sites: Mapping[str, Site]) -> str:
     """What modules no call was seen of because they are compiled; empty where there are none."""
-    silent = [path for path, site in sites.items() if site.counted[TRAIN] < 0]
+    silent = [path for path, site in sites.items() if max(site.counted) < 0]
     what = "parameters, their gradients and updates are seen, inputs and outputs are not"
-    if "" in silent:
+    if silent and len(silent) == len(sites):
         return f"no call of the model was seen (it is compiled, or called by other ways): {what}"
     compiled = [path for path, module in model.named_modules() if _is_compiled(module)]
     outer = [path for path in compiled if not any(_is_within(path, each) for each in compiled)]

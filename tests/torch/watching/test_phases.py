@@ -65,6 +65,7 @@ def test_a_training_in_evaluation_mode_is_a_training(by_hand):
         output = watched.number(step, "0", "output", "l2")
         gradient = watched.number(step, "0", "output gradient", "l2")
         assert (output, gradient) == pytest.approx(wanted[step], rel=SMALL)
+    assert not watched.events("note")
 
 
 def test_an_evaluation_that_forgets_no_grad_is_none_of_the_training():
@@ -117,6 +118,16 @@ def test_normalisation_that_is_frozen_belongs_to_the_training():
         optimizer.step()
     assert watched.number(0, "1", "output gradient", "l2") > 0
     assert watched.stats(0, "1", "output", phase="eval") == {}
+
+
+def test_a_model_that_is_called_by_its_parts_is_seen():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        model[3](model[2](model[1](model[0](batch(0))))).sum().backward()
+        optimizer.step()
+    assert not watched.events("note")
+    assert watched.number(0, "0", "output gradient", "l2") > 0
 
 
 # ---- where a step ends
