@@ -54,6 +54,7 @@ class Collector:
         order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
         factor: what gradients are multiplied with: 1 over what a scaler multiplied the loss with.
+        before_pass: called when the model's next forward pass begins, where something is to be looked at again.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Collector:
         self.replays = Replays()
         self.clock = Clock()
         self.factor: Callable[[], Later] = lambda: 1.0
+        self.before_pass: Callable[[], None] | None = None
         self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
         self.on_root_done: Callable[[object], None] = lambda _: None
         self.on_call_outside: Callable[[], int] = lambda: TRAIN
@@ -89,6 +91,8 @@ class Collector:
         self._frames.clear()
         self.sentinel.after = ""
         self.mode, self.in_root = self.on_root(module), True
+        if self.before_pass is not None:
+            self.before_pass()
 
     def end_root(self, output: object) -> None:
         """The model's forward pass is over."""

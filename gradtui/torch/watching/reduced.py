@@ -37,6 +37,7 @@ class ReducedGradients(Gradients):
 
         Sharded parameters have no other sign of it, since no hook of theirs ever runs.
         """
+        super().after_forward(output)
         for _, tensor in outputs_of(output):
             if tensor.requires_grad:
                 self._let_go()

@@ -250,8 +250,7 @@ class Watcher:
 
     def renew(self, owned: Sequence[Owned]) -> None:
         """The model's parameters are these now."""
-        self.parameters.renew(owned)
-        self.gradients.renew()
+        self.gradients.renew(self.parameters.renew(owned))
 
     def after_optimizer(self, optimizer: Optimizer, has_closure: bool) -> None:
         """An optimizer has stepped."""

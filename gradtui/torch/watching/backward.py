@@ -1,0 +1,37 @@
+"""What can be known of the backward pass that is under way."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from torch.autograd import Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+
+def after_backward(work: Callable[[], None]) -> None:
+    """Run something when the backward pass that is under way has ended; to be called from within one.
+
+    Reducers end their work so, too: this is queued a second time, behind them.
+    """
+    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
+    engine.queue_callback(lambda: engine.queue_callback(work))
+
+
+def in_compiled_backward() -> bool:
+    """Whether the backward pass is one that torch compiles: nothing can be queued behind that."""
+    compiled = sys.modules.get("torch._dynamo.compiled_autograd")
+    return compiled is not None and bool(
+        getattr(compiled, "compiled_autograd_enabled", False)
+        or getattr(compiled, "in_compiled_autograd_region", False)
+    )
+
+
+def has_hooks_of_others(parameter: torch.Tensor) -> bool:
+    """Whether others are told of a parameter's gradient, too: they may use it up, or write to it, at once."""
+    hooks = getattr(parameter, "_post_accumulate_grad_hooks", None)
+    return hooks is not None and len(hooks) > 1
