@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.late import Later, LateStats
     from gradtui.torch.watching.values import Stats
+
+_NO_NAMED: Final[Mapping[str, object]] = MappingProxyType({})
 
 TRAIN: Final = 0
 EVAL: Final = 1
@@ -102,7 +105,7 @@ class Site:
         return call
 
 
-class _Silent:
+class Silent:
     """A hook that does not go along when its module is copied or pickled: there it is one that does nothing.
 
     That is Python's own, so that a pickled model is read where we are not installed.
@@ -117,7 +120,7 @@ class _Silent:
         return getattr, (nullcontext(), "__exit__")
 
 
-class Before(_Silent):
+class Before(Silent):
     """Runs before a module's forward: counts the call, and on logged steps measures what goes in."""
 
     __slots__ = ("collector", "site")
@@ -126,9 +129,9 @@ class Before(_Silent):
         self.site, self.collector = site, collector
 
     def __call__(
-        self, module: nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]
+        self, module: nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object] = _NO_NAMED
     ) -> None:
-        """See the class."""
+        """See the class; who hangs it on another module may give it no ``kwargs``."""
         if is_elsewhere():
             return
         collector, site = self.collector, self.site
@@ -147,7 +150,7 @@ class Before(_Silent):
             collector.guard.failed(f"before {site.path or '(root)'}", error)
 
 
-class After(_Silent):
+class After(Silent):
     """Runs after a module's forward: measures what came out, and waits for its gradient."""
 
     __slots__ = ("collector", "site")
@@ -179,7 +182,7 @@ class After(_Silent):
             collector.guard.failed(f"after {site.path or '(root)'}", error)
 
 
-class Left(_Silent):
+class Left(Silent):
     """Runs when the model's forward pass is over in whatever way: one that raised has not ended otherwise."""
 
     __slots__ = ("collector", "site")

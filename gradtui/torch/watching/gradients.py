@@ -43,13 +43,17 @@ if TYPE_CHECKING:
 RAW = ("l2", "nan", "inf")
 
 
+def nobody() -> None:
+    """The reference of a used gradient: who swaps tensors in a training demands that none is referred to weakly."""
+
+
 class Reading:
     """One gradient as it is at one moment; what it is, is filled in."""
 
     __slots__ = ("inf", "nan", "norm", "part", "reference", "stats", "version")
 
     def __init__(self, gradient: torch.Tensor) -> None:
-        self.reference = weakref.ref(gradient)
+        self.reference: Callable[[], torch.Tensor | None] = weakref.ref(gradient)
         self.version = int(gradient._version)  # noqa: SLF001 - the only way to know that it was overwritten
         self.norm: Later = math.nan
         self.nan: Later = 0
@@ -61,7 +65,12 @@ class Reading:
     def is_current(self) -> bool:
         """Whether there is a gradient still of which this is true."""
         gradient = self.reference()
-        return gradient is not None and self.holds(gradient)
+        return self.is_used or (gradient is not None and self.holds(gradient))
+
+    @property
+    def is_used(self) -> bool:
+        """Whether an optimizer had it: then nobody asks any more whether it still is what it was."""
+        return self.reference is nobody
 
     def holds(self, gradient: torch.Tensor) -> bool:
         """Whether this is what a gradient still is."""
@@ -255,7 +264,7 @@ class Gradients:
             reading = self.readings.get(number)
             if reading is None or not reading.holds(gradient):
                 used[number] = self._read(number, Reading(gradient), values, full=self.full)
-                self.changing = self.changing or reading is not None
+                self.changing = self.changing or (reading is not None and not reading.is_used)
                 if reading is None and number in self._frozen:
                     is_thawed = is_thawed or self._frozen[number].requires_grad
             elif not self.trusting or self._was_written(reading, values):
@@ -267,7 +276,11 @@ class Gradients:
         for number, reading in used.items():
             self._put(found, number, "gradient", reading, factor)
             first = self.readings.get(number)
-            if first is not None and (self.changing or raw_factor != factor):
+            reading.reference = nobody
+            if first is None:
+                continue
+            first.reference = nobody
+            if self.changing or raw_factor != factor:
                 raw += 1
                 self._put(found, number, "raw gradient", first, raw_factor)
         self.used = used

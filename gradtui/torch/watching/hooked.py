@@ -6,9 +6,13 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.modules.module import register_module_module_registration_hook
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from gradtui.torch.watching.calls import After, Before, Left, Site
+from gradtui.torch.watching.scripting import hooks_on, is_copied, let_script
 from gradtui.torch.watching.structure import chosen
 
 if TYPE_CHECKING:
@@ -31,18 +35,24 @@ class Hooked:
     def __init__(
         self, collector: Collector, settings: Settings, on_other: Callable[[], None]
     ) -> None:
-        """Look at no module yet; ``on_other`` is to be called before the next forward pass when one was put in."""
+        """Look at no module yet; ``on_other`` is to be called before the next forward pass when something was put in."""
         self.paths: dict[int, str] = {}
         self.scripted: list[str] = []
         self._collector, self._settings, self._on_other = collector, settings, on_other
         self._hooks: dict[str, tuple[weakref.ref[nn.Module], list[Any]]] = {}
+        self._model: Callable[[], nn.Module | None] = lambda: None
         self._all: set[int] = set()
-        # Torch tells of every module that is put into another one: so no pass must look whether one was.
-        self._told = register_module_module_registration_hook(self._on_registered)
+        let_script()
+        # Torch tells of all that is put into a module: so no pass must look whether something was.
+        self._told = [
+            register_module_module_registration_hook(self._on_registered),
+            register_module_parameter_registration_hook(self._on_registered),
+        ]
 
     def look(self, model: nn.Module) -> None:
         """Hook the modules that came, and unhook those that left."""
         self._collector.before_pass = None
+        self._model = weakref.ref(model)
         self._all = set(map(id, model.modules()))
         wanted = chosen(model, self._settings)
         for path, (reference, hooks) in list(self._hooks.items()):
@@ -62,24 +72,35 @@ class Hooked:
 
     def remove(self) -> None:
         """Take all hooks off."""
-        self._told.remove()
+        _remove(self._told)
         for _, hooks in self._hooks.values():
             _remove(hooks)
         self._hooks.clear()
+        model = self._model()
+        for module in model.modules() if model is not None else ():
+            self._clear(module)
 
     def _hook(self, path: str, module: nn.Module) -> list[Any]:
         collector = self._collector
+        self._clear(module)
         site = collector.sites[path] = Site(path, module)
-        hooks = [
+        handles = [
             module.register_forward_pre_hook(Before(site, collector), with_kwargs=True),
             module.register_forward_hook(After(site, collector)),
         ]
         if not path:
             left = Left(site, collector)
-            hooks.append(module.register_forward_hook(left, always_call=True))
-        return hooks
+            handles.append(module.register_forward_hook(left, always_call=True))
+        return handles
 
-    def _on_registered(self, parent: nn.Module, _name: str, _module: nn.Module | None) -> None:
+    def _clear(self, module: nn.Module) -> None:
+        """Take off what a copy has of ours, and what others hung on to it, as fusing does with the hooks of what it replaces."""
+        for hooks in hooks_on(module):
+            for key, hook in list(hooks.items()):
+                if getattr(hook, "collector", None) is self._collector or is_copied(hook):
+                    del hooks[key]
+
+    def _on_registered(self, parent: nn.Module, _name: str, _: nn.Module | nn.Parameter) -> None:
         if id(parent) in self._all:
             self._collector.before_pass = self._on_other
 
