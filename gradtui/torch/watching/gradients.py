@@ -8,11 +8,8 @@ one that was, by clipping or unscaling, is read a second time, and its first rea
 
 from __future__ import annotations
 
-import math
-import weakref
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from gradtui.core.run.keys import VALUES
@@ -23,7 +20,7 @@ from gradtui.torch.watching.backward import (
 )
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
-from gradtui.torch.watching.sampling import sample_of
+from gradtui.torch.watching.reading import Reading, nobody
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.values import measurable
 
@@ -35,46 +32,11 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.late import Later
     from gradtui.torch.watching.parameters import Parameters
-    from gradtui.torch.watching.sampling import Floats
     from gradtui.torch.watching.sentinel import Sentinel
     from gradtui.torch.watching.structure import Owned
-    from gradtui.torch.watching.values import Meter, Stats
+    from gradtui.torch.watching.values import Meter
 
 RAW = ("l2", "nan", "inf")
-
-
-def nobody() -> None:
-    """The reference of a used gradient: who swaps tensors in a training demands that none is referred to weakly."""
-
-
-class Reading:
-    """One gradient as it is at one moment; what it is, is filled in."""
-
-    __slots__ = ("inf", "nan", "norm", "part", "reference", "stats", "version")
-
-    def __init__(self, gradient: torch.Tensor) -> None:
-        self.reference: Callable[[], torch.Tensor | None] = weakref.ref(gradient)
-        self.version = int(gradient._version)  # noqa: SLF001 - the only way to know that it was overwritten
-        self.norm: Later = math.nan
-        self.nan: Later = 0
-        self.inf: Later = 0
-        self.stats: Stats | LateStats | None = None
-        self.part: Floats | torch.Tensor | None = None
-
-    @property
-    def is_current(self) -> bool:
-        """Whether there is a gradient still of which this is true."""
-        gradient = self.reference()
-        return self.is_used or (gradient is not None and self.holds(gradient))
-
-    @property
-    def is_used(self) -> bool:
-        """Whether an optimizer had it: then nobody asks any more whether it still is what it was."""
-        return self.reference is nobody
-
-    def holds(self, gradient: torch.Tensor) -> bool:
-        """Whether this is what a gradient still is."""
-        return self.reference() is gradient and self.version == gradient._version  # noqa: SLF001
 
 
 class Gradients:
@@ -87,7 +49,8 @@ class Gradients:
         at_once: whether all gradients are read within the backward pass: where somebody takes or changes them there,
             and in the first step, which tells whether somebody does.
         trusting: whether versions tell of every change; not where they were seen to miss one (writes through
-            ``.data``), nor with several processes, whose reducers write unseen.
+            ``.data``): on logged steps every gradient is looked at, and one, in turn, on each other step. So what changes all
+            gradients is seen in its first step, and what changes some of them in the next logged step at the latest.
     """
 
     def __init__(
@@ -112,6 +75,7 @@ class Gradients:
         self._frozen: dict[int, torch.Tensor] = {}
         self._accumulated: dict[int, Reading] = {}
         self._waiting: list[tuple[Reading, torch.Tensor, Name]] = []
+        self._turn = 0
         # Of the pass whose end is awaited; -1 for none.
         self._awaited = -1
 
@@ -256,6 +220,9 @@ class Gradients:
         is_thawed = False
         # A step within the backward pass comes before that is over.
         self.gather()
+        if self.trusting and not self.full and numbers:
+            self._turn += 1
+            self._look_at_one(numbers[self._turn % len(numbers)])
         for number in numbers:
             gradient = self.parameters.owned[number].tensor.grad
             values = measurable(gradient) if gradient is not None else None
@@ -267,7 +234,7 @@ class Gradients:
                 self.changing = self.changing or (reading is not None and not reading.is_used)
                 if reading is None and number in self._frozen:
                     is_thawed = is_thawed or self._frozen[number].requires_grad
-            elif not self.trusting or self._was_written(reading, values):
+            elif self._may_be_written(reading, values):
                 used[number] = self._read(number, Reading(gradient), values, full=self.full)
             else:
                 used[number] = reading
@@ -319,18 +286,27 @@ class Gradients:
             sample = collected.keep(reading.part, factor)
             collected.add_histogram(collected.names.entry(name, VALUES), sample)
 
-    def _was_written(self, reading: Reading, values: torch.Tensor) -> bool:
-        """Whether a gradient was, or may have been, changed behind its version's back: on logged steps its sample tells."""
-        if self._meter.late.is_remote(values):
+    def _look_at_one(self, number: int) -> None:
+        """Look whether one gradient was changed behind its version's back; each has its turn."""
+        gradient, reading = self.parameters.owned[number].tensor.grad, self.readings.get(number)
+        if gradient is None or reading is None or not reading.holds(gradient):
+            return
+        values = measurable(gradient)
+        if values is not None and not self._meter.late.is_remote(values):
+            self._is_as_read(reading, values)
+
+    def _is_as_read(self, reading: Reading, values: torch.Tensor) -> bool:
+        """Whether a gradient is what was read of it; if not, none is trusted from now on."""
+        if reading.is_of(values, self._meter, self._sample):
             return True
-        if not isinstance(reading.part, np.ndarray):
-            return False
-        part = sample_of(values, self._sample)
-        # By their bits: NaN is like NaN here.
-        if np.array_equal(reading.part.view(np.int32), part.view(np.int32)):
-            return False
         self.changing, self.trusting = True, False
-        return True
+        return False
+
+    def _may_be_written(self, reading: Reading, values: torch.Tensor) -> bool:
+        """Whether a gradient whose version is the same may be another one: on logged steps it is looked at."""
+        if not self.trusting or self._meter.late.is_remote(values):
+            return True
+        return reading.part is not None and not self._is_as_read(reading, values)
 
     def _put(
         self, found: dict[int, Later], number: int, role: Any, reading: Reading, factor: Later
