@@ -13,13 +13,33 @@ if TYPE_CHECKING:
     import torch
 
 
+_engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
+
+
 def after_backward(work: Callable[[], None]) -> None:
     """Run something when the backward pass that is under way has ended; to be called from within one.
 
-    Reducers end their work so, too: this is queued a second time, behind them.
+    Reducers end their work so, too: this is queued a second time, behind them. Where the pass fails, nothing that is queued
+    is run but all of it dropped, which tells of the end as well.
     """
-    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
-    engine.queue_callback(lambda: engine.queue_callback(work))
+    _engine.queue_callback(_AtTheEnd(work))
+
+
+class _AtTheEnd:
+    """Queued with a backward pass: called when that is over, dropped when it failed."""
+
+    __slots__ = ("waits", "work")
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work, self.waits = work, True
+
+    def __call__(self) -> None:
+        self.waits = False
+        _engine.queue_callback(self.work)
+
+    def __del__(self) -> None:
+        if self.waits:
+            self.work()
 
 
 def in_compiled_backward() -> bool:

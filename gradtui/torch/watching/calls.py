@@ -211,11 +211,11 @@ def _guard(
     collector.order = site.last = collector.order + 1
     only_forward = site.alone or site.holds
     if type(output) is torch.Tensor:
-        if output.is_floating_point():
+        if output.is_floating_point() or output.is_complex():
             collector.sentinel.forward(site, call, module, "", output, args, only_forward)
         return
     for slot, tensor in outputs_of(output):
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() or tensor.is_complex():
             collector.sentinel.forward(site, call, module, slot, tensor, args, only_forward)
 
 
