@@ -102,13 +102,13 @@ class FirstPass:
         threading.Thread(target=work, name="gradtui-architecture", daemon=True).start()
 
 
-class _Hook:
+class FirstPassHook:
     """A hook whose copies do nothing."""
 
     def __init__(self, owner: FirstPass | None = None) -> None:
         self.owner = owner
 
-    def __deepcopy__(self, _memo: object) -> _Hook:
+    def __deepcopy__(self, _memo: object) -> FirstPassHook:
         return type(self)()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -116,9 +116,12 @@ class _Hook:
         return getattr, (nullcontext(), "__exit__")
 
 
-class _Before(_Hook):
-    def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if is_elsewhere():
+class _Before(FirstPassHook):
+    def __call__(
+        self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+    ) -> None:
+        # Who hangs it on another module may give it no ``kwargs``; then it is nothing of ours.
+        if kwargs is None or is_elsewhere():
             return
         if self.owner is not None:
             try:
@@ -127,7 +130,7 @@ class _Before(_Hook):
                 self.owner.remove()
 
 
-class _After(_Hook):
+class _After(FirstPassHook):
     def __call__(self, model: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
         if is_elsewhere():
             return

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -20,6 +21,7 @@ from torch import nn
 from torch.utils.hooks import unserializable_hook
 
 from gradtui.torch.elsewhere import is_elsewhere
+from gradtui.torch.watching.backward import in_backward
 from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.passes import IGNORED, TRAIN
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.columns import Name
     from gradtui.torch.watching.late import Later, LateStats
     from gradtui.torch.watching.values import Stats
+
+_NO_NAMED: Final[Mapping[str, object]] = MappingProxyType({})
 
 # These give finite values for finite values as long as their weights are finite: what is born around them is
 # seen at the next module, of which it is the input.
@@ -98,7 +102,7 @@ class Site:
         return call
 
 
-class _Silent:
+class Silent:
     """A hook that does not go along when its module is copied or pickled: there it is one that does nothing.
 
     That is Python's own, so that a pickled model is read where we are not installed.
@@ -113,7 +117,7 @@ class _Silent:
         return getattr, (nullcontext(), "__exit__")
 
 
-class Before(_Silent):
+class Before(Silent):
     """Runs before a module's forward: counts the call, and on logged steps measures what goes in."""
 
     __slots__ = ("collector", "site")
@@ -122,9 +126,9 @@ class Before(_Silent):
         self.site, self.collector = site, collector
 
     def __call__(
-        self, module: nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]
+        self, module: nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object] = _NO_NAMED
     ) -> None:
-        """See the class."""
+        """See the class; who hangs it on another module may give it no ``kwargs``."""
         if is_elsewhere():
             return
         collector, site = self.collector, self.site
@@ -143,7 +147,7 @@ class Before(_Silent):
             collector.guard.failed(f"before {site.path or '(root)'}", error)
 
 
-class After(_Silent):
+class After(Silent):
     """Runs after a module's forward: measures what came out, and waits for its gradient."""
 
     __slots__ = ("collector", "site")
@@ -176,7 +180,7 @@ class After(_Silent):
             collector.guard.failed(f"after {site.path or '(root)'}", error)
 
 
-class Left(_Silent):
+class Left(Silent):
     """Runs when the model's forward pass is over in whatever way: one that raised has not ended otherwise."""
 
     __slots__ = ("collector", "site")
@@ -206,11 +210,11 @@ def _guard(collector: Collector, site: Site, args: tuple[object, ...], output: o
     collector.order = site.last = collector.order + 1
     only_forward = site.alone or site.holds
     if type(output) is torch.Tensor:
-        if output.is_floating_point():
+        if output.is_floating_point() or output.is_complex():
             collector.sentinel.forward(site, call, "", output, args, only_forward)
         return
     for slot, tensor in outputs_of(output):
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() or tensor.is_complex():
             collector.sentinel.forward(site, call, slot, tensor, args, only_forward)
 
 
@@ -311,13 +315,3 @@ def on_gradient(
 def is_batched(gradient: torch.Tensor) -> bool:
     """Whether it is many gradients at once (``is_grads_batched``): of such a one no number can be asked."""
     return bool(torch._C._functorch.is_legacy_batchedtensor(gradient))  # noqa: SLF001 - the only way to know
-
-
-def in_backward() -> bool:
-    """Whether this forward pass is the recompute of a checkpoint: it runs while gradients are computed."""
-    return graph_task() != -1
-
-
-def graph_task() -> int:
-    """The number of the backward pass that is under way in this thread; -1 for none."""
-    return int(torch._C._current_graph_task_id())  # noqa: SLF001 - the only way to know

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gradtui.core.run.keys import ROW_NORMS, VALUES
+from gradtui.torch.watching.backward import in_backward
 from gradtui.torch.watching.calls import (
     Clock,
     Frame,
     Site,
-    in_backward,
-    is_batched,
     on_gradient,
 )
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
@@ -26,6 +25,7 @@ from gradtui.torch.watching.replays import Replays
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.units import dead, saturated, saturates, unit_dimension
 from gradtui.torch.watching.values import measurable
+from gradtui.torch.watching.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,6 +54,7 @@ class Collector:
         order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
         factor: what gradients are multiplied with: 1 over what a scaler multiplied the loss with.
+        before_pass: called when the model's next forward pass begins, where something is to be looked at again.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Collector:
         self.replays = Replays()
         self.clock = Clock()
         self.factor: Callable[[], Later] = lambda: 1.0
+        self.before_pass: Callable[[], None] | None = None
         self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
         self.on_root_done: Callable[[object], None] = lambda _: None
         self.on_call_outside: Callable[[], int] = lambda: TRAIN
@@ -93,6 +95,8 @@ class Collector:
         self._frames.clear()
         self.sentinel.after = ""
         self.mode, self.in_root = self.on_root(module), True
+        if self.before_pass is not None:
+            self.before_pass()
 
     def end_root(self, output: object) -> None:
         """The model's forward pass is over, or one of those within it, of a model that calls itself."""
@@ -362,39 +366,3 @@ class Collector:
         for slot, tensor in outputs_of(output):
             if tensor.requires_grad:
                 self._await(collected, frame, slot, tensor, None)
-
-
-class Waiting:
-    """The hook on an output's autograd node.
-
-    It lives as long as the graph, which some keep with their losses: what a step found must not.
-    """
-
-    __slots__ = ("collected", "collector", "names", "number")
-
-    def __init__(
-        self, collector: Collector, collected: Collected, number: int, name: tuple[Frame, str]
-    ) -> None:
-        self.collector, self.collected = collector, weakref.ref(collected)
-        self.number, self.names = number, [name]
-
-    def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
-        """Measure; never an error, never a value."""
-        collector = self.collector
-        gradient = gradients[self.number if len(gradients) > self.number else 0]
-        collected = self.collected()
-        if gradient is None or not collector.active or collected is None or is_batched(gradient):
-            return
-        if collector.collected is not collected:
-            return
-        began = perf_counter()
-        try:
-            collector.output_gradient(collected, self.names, gradient)
-        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            self.failed(error)
-        collector.clock.charge(began)
-
-    def failed(self, error: Exception) -> None:
-        """An error of ours."""
-        path = self.names[0][0].site.path
-        self.collector.guard.failed(f"gradient of {path or '(root)'}", error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.autograd.graph import get_gradient_edge
 
+from gradtui.torch.watching.backward import graph_task
 from gradtui.torch.watching.calls import is_batched
 from gradtui.torch.watching.views import is_lost, node_of, region_of
 
@@ -130,7 +131,7 @@ class Share:
 
     def add(self, part: torch.Tensor | None) -> None:
         """Take one part; the last one makes it whole."""
-        run = torch._C._current_graph_task_id()  # noqa: SLF001 - the only way to know
+        run = graph_task()
         if run != self.run:
             # Another backward pass through the same graph: the last one's is told.
             self.run, self.awaited, self.total = run, self.parts, None

@@ -8,20 +8,20 @@ one that was, by clipping or unscaling, is read a second time, and its first rea
 
 from __future__ import annotations
 
-import math
-import sys
-import weakref
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch.autograd import Variable
 
 from gradtui.core.run.keys import VALUES
-from gradtui.torch.watching.calls import graph_task
+from gradtui.torch.watching.backward import (
+    after_backward,
+    graph_task,
+    has_hooks_of_others,
+    in_compiled_backward,
+)
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
-from gradtui.torch.watching.sampling import sample_of
+from gradtui.torch.watching.reading import Reading, nobody
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.values import measurable
 
@@ -33,36 +33,11 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.guard import Guard
     from gradtui.torch.watching.late import Later
     from gradtui.torch.watching.parameters import Parameters
-    from gradtui.torch.watching.sampling import Floats
     from gradtui.torch.watching.sentinel import Sentinel
-    from gradtui.torch.watching.values import Meter, Stats
+    from gradtui.torch.watching.structure import Owned
+    from gradtui.torch.watching.values import Meter
 
 RAW = ("l2", "nan", "inf")
-
-
-class Reading:
-    """One gradient as it is at one moment; what it is, is filled in."""
-
-    __slots__ = ("inf", "nan", "norm", "part", "reference", "stats", "version")
-
-    def __init__(self, gradient: torch.Tensor) -> None:
-        self.reference = weakref.ref(gradient)
-        self.version = int(gradient._version)  # noqa: SLF001 - the only way to know that it was overwritten
-        self.norm: Later = math.nan
-        self.nan: Later = 0
-        self.inf: Later = 0
-        self.stats: Stats | LateStats | None = None
-        self.part: Floats | torch.Tensor | None = None
-
-    @property
-    def is_current(self) -> bool:
-        """Whether there is a gradient still of which this is true."""
-        gradient = self.reference()
-        return gradient is not None and self.holds(gradient)
-
-    def holds(self, gradient: torch.Tensor) -> bool:
-        """Whether this is what a gradient still is."""
-        return self.reference() is gradient and self.version == gradient._version  # noqa: SLF001
 
 
 class Gradients:
@@ -75,7 +50,8 @@ class Gradients:
         at_once: whether all gradients are read within the backward pass: where somebody takes or changes them there,
             and in the first step, which tells whether somebody does.
         trusting: whether versions tell of every change; not where they were seen to miss one (writes through
-            ``.data``), nor with several processes, whose reducers write unseen.
+            ``.data``): on logged steps every gradient is looked at, and one, in turn, on each other step. So what changes all
+            gradients is seen in its first step, and what changes some of them in the next logged step at the latest.
     """
 
     def __init__(
@@ -91,33 +67,45 @@ class Gradients:
         self.active = True
         self.full = False
         self.on_first: Callable[[], None] = lambda: None
+        self.on_thawed: Callable[[], None] = lambda: None
         self._meter, self._sentinel, self._guard = meter, sentinel, guard
         sentinel.catch_up = self.gather
         self._sample = sample
         self._handles: dict[int, Any] = {}
+        # Those that are frozen, by number.
+        self._frozen: dict[int, torch.Tensor] = {}
         self._accumulated: dict[int, Reading] = {}
         self._waiting: list[tuple[Reading, torch.Tensor, Name]] = []
+        self._turn = 0
         # Of the pass whose end is awaited; -1 for none.
         self._awaited = -1
 
     def listen(self) -> None:
         """Set a hook on each parameter that is trained and has none."""
+        self._frozen.clear()
         for number, item in enumerate(self.parameters.owned):
             tensor = item.tensor
             # A lazy parameter takes no hook before it has values; it is listened to from the first step on.
             if torch.nn.parameter.is_lazy(tensor):
                 continue
-            if number not in self._handles and tensor.requires_grad and tensor.is_leaf:
+            if not tensor.requires_grad:
+                self._frozen[number] = tensor
+            elif number not in self._handles and tensor.is_leaf:
                 self._handles[number] = tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
                     _Accumulated(self, number)
                 )
 
-    def renew(self) -> None:
-        """The parameters are others now."""
+    def renew(self, before: Sequence[Owned]) -> None:
+        """The parameters were these and are others now; what was read of those that stay is kept."""
         for handle in self._handles.values():
             handle.remove()
         self._handles.clear()
-        self.forget()
+        places = {id(item.tensor): number for number, item in enumerate(self.parameters.owned)}
+        now = [places.get(id(item.tensor), -1) for item in before]
+        for readings in (self.readings, self.used, self._accumulated):
+            known = [(now[number], reading) for number, reading in readings.items()]
+            readings.clear()
+            readings.update(each for each in known if each[0] >= 0)
         self.listen()
 
     def remove(self) -> None:
@@ -128,7 +116,15 @@ class Gradients:
         self._handles.clear()
 
     def after_forward(self, _: object) -> None:
-        """The model's forward pass of a training is over, with this output."""
+        """The model's forward pass of a training is over, with this output: no backward pass has begun.
+
+        Parameters that were frozen and are not any more are seen here, and those that were frozen since on logged steps.
+        """
+        if any(tensor.requires_grad for tensor in self._frozen.values()) or (
+            self.full
+            and any(not self.parameters.owned[k].tensor.requires_grad for k in self._handles)
+        ):
+            self.on_thawed()
 
     def forget(self) -> None:
         """A step is over."""
@@ -146,7 +142,7 @@ class Gradients:
         # Where it comes twice in one backward pass, the second is what counts, and what came after the first came before it.
         self._accumulated.pop(number, None)
         self._accumulated[number] = Reading(gradient)
-        if self.at_once or self._is_compiled or _has_hooks_of_others(parameter):
+        if self.at_once or self._is_compiled or has_hooks_of_others(parameter):
             self.gather()
 
     def begins(self) -> None:
@@ -157,7 +153,7 @@ class Gradients:
             return
         if self._awaited == -1 and not self.readings:
             self.on_first()
-        self._is_compiled = _in_compiled_backward()
+        self._is_compiled = in_compiled_backward()
         if not self._is_compiled:
             self._awaited = run
             after_backward(self._is_over)
@@ -209,7 +205,7 @@ class Gradients:
 
     def before_step(
         self, numbers: Sequence[int], found: dict[int, Later], factor: Later, raw_factor: Later
-    ) -> list[int]:
+    ) -> bool:
         """The gradients that the optimizer is about to use.
 
         Args:
@@ -219,11 +215,15 @@ class Gradients:
             raw_factor: what those before any change are multiplied with.
 
         Returns:
-            Of which parameters there are raw gradients in ``found``.
+            Whether there is a raw gradient in ``found`` for each that is used: their total would be a part's otherwise.
         """
         used: dict[int, Reading] = {}
+        is_thawed = False
         # A step within the backward pass comes before that is over.
         self.gather()
+        if self.trusting and not self.full and numbers:
+            self._turn += 1
+            self._look_at_one(numbers[self._turn % len(numbers)])
         for number in numbers:
             gradient = self.parameters.owned[number].tensor.grad
             values = measurable(gradient) if gradient is not None else None
@@ -232,21 +232,30 @@ class Gradients:
             reading = self.readings.get(number)
             if reading is None or not reading.holds(gradient):
                 used[number] = self._read(number, Reading(gradient), values, full=self.full)
-                self.changing = self.changing or reading is not None
-            elif not self.trusting or self._was_written(reading, values):
+                self.changing = self.changing or (reading is not None and not reading.is_used)
+                if reading is None and number in self._frozen:
+                    is_thawed = is_thawed or self._frozen[number].requires_grad
+            elif self._may_be_written(reading, values):
                 used[number] = self._read(number, Reading(gradient), values, full=self.full)
             else:
                 used[number] = reading
         self._read_waiting()
-        raw = []
+        raw = 0
         for number, reading in used.items():
             self._put(found, number, "gradient", reading, factor)
             first = self.readings.get(number)
-            if first is not None and (self.changing or raw_factor != factor):
-                raw.append(number)
+            reading.reference = nobody
+            if first is None:
+                continue
+            first.reference = nobody
+            if self.changing or raw_factor != factor:
+                raw += 1
                 self._put(found, number, "raw gradient", first, raw_factor)
         self.used = used
-        return raw
+        if is_thawed:
+            # No pass of the whole model told of it.
+            self.on_thawed()
+        return bool(raw) and raw == len(used)
 
     def as_accumulated(self, found: dict[int, Later], factor: Later, role: Any) -> None:
         """What was read in the backward pass, where no optimizer is known or its step was skipped."""
@@ -278,18 +287,27 @@ class Gradients:
             sample = collected.keep(reading.part, factor)
             collected.add_histogram(collected.names.entry(name, VALUES), sample)
 
-    def _was_written(self, reading: Reading, values: torch.Tensor) -> bool:
-        """Whether a gradient was, or may have been, changed behind its version's back: on logged steps its sample tells."""
-        if self._meter.late.is_remote(values):
+    def _look_at_one(self, number: int) -> None:
+        """Look whether one gradient was changed behind its version's back; each has its turn."""
+        gradient, reading = self.parameters.owned[number].tensor.grad, self.readings.get(number)
+        if gradient is None or reading is None or not reading.holds(gradient):
+            return
+        values = measurable(gradient)
+        if values is not None and not self._meter.late.is_remote(values):
+            self._is_as_read(reading, values)
+
+    def _is_as_read(self, reading: Reading, values: torch.Tensor) -> bool:
+        """Whether a gradient is what was read of it; if not, none is trusted from now on."""
+        if reading.is_of(values, self._meter, self._sample):
             return True
-        if not isinstance(reading.part, np.ndarray):
-            return False
-        part = sample_of(values, self._sample)
-        # By their bits: NaN is like NaN here.
-        if np.array_equal(reading.part.view(np.int32), part.view(np.int32)):
-            return False
         self.changing, self.trusting = True, False
-        return True
+        return False
+
+    def _may_be_written(self, reading: Reading, values: torch.Tensor) -> bool:
+        """Whether a gradient whose version is the same may be another one: on logged steps it is looked at."""
+        if not self.trusting or self._meter.late.is_remote(values):
+            return True
+        return reading.part is not None and not self._is_as_read(reading, values)
 
     def _put(
         self, found: dict[int, Later], number: int, role: Any, reading: Reading, factor: Later
@@ -332,30 +350,6 @@ class Gradients:
             reading.norm = norm.of_kind("finite")
             reading.nan, reading.inf = norm.of_kind("nan"), norm.of_kind("inf")
             self._sentinel.checks.append(Check(name, reading.nan, reading.inf, counted=False))
-
-
-def after_backward(work: Callable[[], None]) -> None:
-    """Run something when the backward pass that is under way has ended; to be called from within one.
-
-    Reducers end their work so, too: this is queued a second time, behind them.
-    """
-    engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
-    engine.queue_callback(lambda: engine.queue_callback(work))
-
-
-def _in_compiled_backward() -> bool:
-    """Whether the backward pass is one that torch compiles: nothing can be queued behind that."""
-    compiled = sys.modules.get("torch._dynamo.compiled_autograd")
-    return compiled is not None and bool(
-        getattr(compiled, "compiled_autograd_enabled", False)
-        or getattr(compiled, "in_compiled_autograd_region", False)
-    )
-
-
-def _has_hooks_of_others(parameter: torch.Tensor) -> bool:
-    """Whether others are told of a parameter's gradient, too: they may use it up, or write to it, at once."""
-    hooks = getattr(parameter, "_post_accumulate_grad_hooks", None)
-    return hooks is not None and len(hooks) > 1
 
 
 class _Accumulated:

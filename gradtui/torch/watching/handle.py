@@ -13,22 +13,28 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gradtui.core.run.records import Entry, Event, Start
-from gradtui.torch.watching.calls import After, Before, Left, Site
 from gradtui.torch.watching.collecting import Collector
 from gradtui.torch.watching.edges import EdgeFinder
 from gradtui.torch.watching.guard import Guard
+from gradtui.torch.watching.hooked import Hooked
 from gradtui.torch.watching.optimizers import StepHooks
 from gradtui.torch.watching.ranks import run_name
 from gradtui.torch.watching.recorder import Recorder
-from gradtui.torch.watching.reduced import is_reduced
+from gradtui.torch.watching.reduced import ReducedGradients, is_reduced
 from gradtui.torch.watching.sentinel import Sentinel
-from gradtui.torch.watching.structure import chosen, kind_of, modules_of, parameters_of, unmatched
+from gradtui.torch.watching.structure import (
+    kind_of,
+    modules_of,
+    parameters_of,
+    thawed,
+    unmatched,
+)
 from gradtui.torch.watching.unseen import notes_on
 from gradtui.torch.watching.values import Meter
 from gradtui.torch.watching.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -47,6 +53,7 @@ class WatchHandle:
 
     Attributes:
         problems: one line for each thing that went wrong on our side; the training never sees them.
+        on_other_modules: called when the model is made of other modules than it was.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class WatchHandle:
         """Set the hooks; see `watch`."""
         self._place = place
         self._model = weakref.ref(model)
+        self.on_other_modules: Callable[[nn.Module], None] = lambda _: None
         self._closed = False
         self._hooks: list[Any] = []
         self._guard = Guard(self._on_failure, self._aside)
@@ -78,27 +86,16 @@ class WatchHandle:
         self._late = meter.late
         self._run = run_name(place.training, place.shown)
         self._settings, self._started = settings, time.time()
-        self._write(self._start(model, owned))
+        self._told = self._start(model, owned)
+        self._write(self._told)
         self._watcher.on_first_step = self._look_again
+        self._watcher.gradients.on_thawed = self._thawed
         self._watcher.on_first_end = self._notes
         self._steps = StepHooks(self._watcher.before_optimizer, self._watcher.after_optimizer)
         self.optimizer = optimizer
-        self._paths: dict[int, str] = {}
-        scripted = []
-        for path, module in chosen(model, settings).items():
-            if isinstance(module, torch.jit.ScriptModule):
-                scripted.append(path or "(root)")
-                continue
-            self._paths.setdefault(id(module), path)
-            site = self._collector.sites[path] = Site(path, module)
-            self._hooks.append(
-                module.register_forward_pre_hook(Before(site, self._collector), with_kwargs=True)
-            )
-            self._hooks.append(module.register_forward_hook(After(site, self._collector)))
-            if not path:
-                left = Left(site, self._collector)
-                self._hooks.append(module.register_forward_hook(left, always_call=True))
-        if scripted:
+        self._hooked = Hooked(self._collector, settings, self._look_before_pass)
+        self._hooked.look(model)
+        if scripted := self._hooked.scripted:
             some = ", ".join(scripted[:3]) + (", ..." if len(scripted) > 3 else "")
             self._tell(f"scripted modules take no hooks, their calls are not seen: {some}")
         for problem in (
@@ -212,7 +209,7 @@ class WatchHandle:
 
     def attached(self, tensor: torch.Tensor, parent: nn.Module, name: str) -> None:
         """A tensor was attached to a module: it is this handle's if the module is."""
-        path = self._paths.get(id(parent))
+        path = self._hooked.paths.get(id(parent))
         if path is not None and self.active:
             self._collector.attached(tensor, parent, f"{path}.{name}" if path else name)
 
@@ -254,24 +251,53 @@ class WatchHandle:
         )
 
     def _look_again(self, optimizer: Optimizer, around: nn.Module | None) -> None:
-        """Are the parameters what they were? Looked at before the first step, and when an optimizer has others."""
+        """Is the model what it was? Looked at before the first step, and when an optimizer has other parameters."""
         model = self._model()
         if model is None:
             return
+        self._hooked.look(model)
         if around is not None:
             self._around = weakref.ref(around)
         around = self._around() if self._around is not None else None
         before, owned = self._watcher.parameters.owned, parameters_of(model, around)
         same = [id(item.tensor) for item in before] == [id(item.tensor) for item in owned]
-        if same and [item.info for item in before] == [item.info for item in owned]:
+        if not same or [item.info for item in before] != [item.info for item in owned]:
+            stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            # Between forward and backward pass a sharded model shows other tensors than the optimizer's.
+            if same or sum(id(i.tensor) in stepped for i in owned) > sum(
+                id(i.tensor) in stepped for i in before
+            ):
+                self._watcher.renew(owned)
+        self._tell_structure(model)
+
+    def _look_before_pass(self) -> None:
+        """A module was put into the model: it is looked at from the pass on that begins."""
+        model = self._model()
+        if model is None or not self.active:
             return
-        stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        # Between forward and backward pass a sharded model shows other tensors than the optimizer's.
-        if same or sum(id(i.tensor) in stepped for i in owned) > sum(
-            id(i.tensor) in stepped for i in before
-        ):
-            self._watcher.renew(owned)
-            self._write(self._start(model, owned))
+        self._hooked.look(model)
+        # A sharded model shows other tensors in a pass than its optimizer has: those are found when that steps.
+        if not isinstance(self._watcher.gradients, ReducedGradients):
+            self._watcher.renew(parameters_of(model))
+        self._tell_structure(model)
+
+    def _thawed(self) -> None:
+        """Parameters were frozen and are not any more, or the other way round."""
+        model = self._model()
+        if model is not None:
+            self._watcher.renew(list(map(thawed, self._watcher.parameters.owned)))
+            self._tell_structure(model)
+
+    def _tell_structure(self, model: nn.Module) -> None:
+        """Record what the model is made of, if that is something else than was told."""
+        start = self._start(model, self._watcher.parameters.owned)
+        if start == self._told:
+            return
+        modules, self._told = self._told.modules, start
+        self._watcher.keeping.choose(self._collector.sites)
+        self._write(start)
+        if start.modules != modules:
+            self.on_other_modules(model)
 
     def _notes(self) -> list[Event]:
         """After the first step: what a person should know of the numbers."""
@@ -310,6 +336,7 @@ class WatchHandle:
     def _take_off(self) -> None:
         self._collector.active = self._collector.sentinel.active = False
         self._watcher.gradients.remove()
+        self._hooked.remove()
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()

@@ -77,8 +77,9 @@ class Keeping:
         self._patterns = list(patterns)
 
     def choose(self, paths: Iterable[str]) -> list[str]:
-        """Find the modules and parameters that patterns name; returns the patterns that name nothing."""
+        """Find the modules and parameters that patterns name, anew; returns the patterns that name nothing."""
         self._modules = set(paths)
+        self.paths, self._numbers = set(), []
         empty = [pattern for pattern in self._patterns if not self.add(pattern)]
         return [f"keep={pattern!r} names no module and no parameter" for pattern in empty]
 
@@ -160,6 +161,7 @@ class Keeping:
             what = str(request.fields.get("what", "gradient"))
             if request.kind == "keep":
                 if self.add(path):
+                    self._patterns.append(path)
                     self.replies.append(Reply(request.n))
                 else:
                     reason = f"no module and no parameter is called {path!r}"

@@ -43,14 +43,18 @@ class Parameters:
     ) -> None:
         self.columns, self.logged = columns, logged
         self._meter = meter
+        self._norm_columns: dict[tuple[int, Role], int] = {}
+        self.owned: Sequence[Owned] = ()
         self.renew(owned)
 
-    def renew(self, owned: Sequence[Owned]) -> None:
-        """Read these from now on."""
-        self.owned = tuple(owned)
+    def renew(self, owned: Sequence[Owned]) -> Sequence[Owned]:
+        """Read these from now on; returns those so far."""
+        before, self.owned = self.owned, tuple(owned)
         self._number = {id(item.tensor): k for k, item in enumerate(self.owned)}
         self._views: dict[int, tuple[tuple[int, int], tuple[torch.Tensor, int]]] = {}
-        self._norm_columns: dict[tuple[int, Role], int] = {}
+        if [_full_name(item) for item in before] != [_full_name(item) for item in self.owned]:
+            self._norm_columns.clear()
+        return before
 
     def numbers_of(self, optimizer: Optimizer) -> list[int]:
         """Which of ours an optimizer steps, in our order."""
@@ -96,18 +100,20 @@ class Parameters:
         Those without a gradient are left out, unless ``every``.
         """
         there = [k for k in numbers if every or self.owned[k].tensor.grad is not None]
-        return Before(there, [self._part(k, self.owned[k].tensor, sample) for k in there], sample)
+        parts = [self._part(k, self.owned[k].tensor, sample) for k in there]
+        return Before(self.owned, there, parts, sample)
 
     def after_step(self, before: Before, numbers: Collection[int]) -> Update:
         """What a step changed of some of the parameters, for the writer to reckon with."""
+        owned, places = before.owned, before.numbers
         # Looked for again: a step may have given a parameter other memory.
-        parts = [self._part(k, self.owned[k].tensor, before.sample) for k in before.numbers]
+        parts = [self._part(k, owned[k].tensor, before.sample) for k in places]
+        if owned is not self.owned:
+            places = [self._number.get(id(owned[k].tensor), -1) for k in places]
         return Update(
             [
                 self._update_column(number, is_sampled=size < whole) if number in numbers else -1
-                for number, size, whole in zip(
-                    before.numbers, before.sizes, before.wholes, strict=True
-                )
+                for number, size, whole in zip(places, before.sizes, before.wholes, strict=True)
             ],
             before.sizes,
             before.wholes,
@@ -149,12 +155,16 @@ class Parameters:
 class Before:
     """Parameters as they were before a step."""
 
-    __slots__ = ("numbers", "sample", "sizes", "values", "wholes")
+    __slots__ = ("numbers", "owned", "sample", "sizes", "values", "wholes")
 
     def __init__(
-        self, numbers: list[int], parts: list[tuple[torch.Tensor, int]], sample: int
+        self,
+        owned: Sequence[Owned],
+        numbers: list[int],
+        parts: list[tuple[torch.Tensor, int]],
+        sample: int,
     ) -> None:
-        self.numbers, self.sample = numbers, sample
+        self.owned, self.numbers, self.sample = owned, numbers, sample
         self.sizes = [view.numel() for view, _ in parts]
         self.wholes = [whole for _, whole in parts]
         self.values = _copies([view for view, _ in parts])
@@ -195,6 +205,10 @@ class Update:
             for part in (self.before, self.after)
         )
         return Update(self.columns, self.sizes, self.wholes, before, after)
+
+
+def _full_name(item: Owned) -> tuple[str, str]:
+    return item.info.path, item.info.name
 
 
 def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:

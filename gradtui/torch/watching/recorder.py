@@ -122,6 +122,8 @@ class Recorder:
             self._hurry.wait(GATHER_SECONDS)
             self._hurry.clear()
             is_open = self._take(item)
+            # Nothing of a step is held while there is nothing to do.
+            del item
             while is_open and not self._queue.empty():
                 is_open = self._take(self._queue.get())
 

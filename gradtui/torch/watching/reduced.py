@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradtui.torch.watching.calls import on_gradient
-from gradtui.torch.watching.gradients import Gradients, Reading
+from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.reading import Reading
 from gradtui.torch.watching.values import measurable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class ReducedGradients(Gradients):
 
         Sharded parameters have no other sign of it, since no hook of theirs ever runs.
         """
+        super().after_forward(output)
         for _, tensor in outputs_of(output):
             if tensor.requires_grad:
                 self._let_go()

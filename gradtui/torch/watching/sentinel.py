@@ -93,7 +93,7 @@ class Sentinel:
             self.check(site, call, "output", slot, data, site.path, given)
         elif _is_broken(data):
             self.catch_up()
-            inputs = self._inputs(site, call, args, data)
+            inputs = self._inputs(site, call, args, tensor)
             self.suspect(site, call, "output", slot, data, inputs)
         else:
             self.after = site.path
@@ -117,7 +117,7 @@ class Sentinel:
         """Look at what a call was given; which inputs were found finite, see `found_named`."""
         looked = ""
         for place, given in inputs_of(args, {}):
-            if not given.is_floating_point():
+            if not (given.is_floating_point() or given.is_complex()):
                 continue
             if self.late.is_remote(given) or _same_memory(given, output):
                 # It was written over, or handed on as it is: what came in is not known any more.
@@ -286,17 +286,22 @@ class _Gradient:
 def _is_broken(data: torch.Tensor) -> bool:
     """Whether a value may not be finite: the sum of all would not be either."""
     # Sums of narrow types are made in float32: their own would overflow first.
-    wide = data.sum() if data.dtype == torch.float32 else data.sum(dtype=torch.float32)
-    total = wide.item()
+    wide = data.dtype == torch.float32 or data.is_complex()
+    total = (data.sum() if wide else data.sum(dtype=torch.float32)).item()
     return total - total != 0.0
 
 
 def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
     try:
-        return one.data_ptr() == other.data_ptr()
+        return _memory_of(one) == _memory_of(other)
     except RuntimeError:
         # Subclasses without memory of their own.
         return True
+
+
+def _memory_of(tensor: torch.Tensor) -> int:
+    values: torch.Tensor = tensor.detach().values() if tensor.is_nested else tensor
+    return values.data_ptr()
 
 
 def _event(

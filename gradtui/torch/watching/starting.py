@@ -120,6 +120,7 @@ def watch(
     handle = WatchHandle(model, optimizer, settings, scaler, place)
     if not problem and rank == 0:
         handle.own(draw_architecture(model, handle.folder))
+        handle.on_other_modules = lambda model: handle.own(draw_architecture(model, handle.folder))
     if problem:
         handle.close()
         handle.problems.append(problem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,11 @@ def parameters_of(model: nn.Module, around: nn.Module | None = None) -> tuple[Ow
         )
         found.append(Owned(info, tensor, _copies(tensor) ** -0.5 if sharded else 1.0))
     return tuple(found)
+
+
+def thawed(item: Owned) -> Owned:
+    """The same parameter, trained or frozen as it is now."""
+    return replace(item, info=replace(item.info, trainable=item.tensor.requires_grad))
 
 
 def chosen(model: nn.Module, settings: Settings) -> dict[str, nn.Module]:

@@ -124,16 +124,19 @@ def _is_without_memory(tensor: torch.Tensor) -> bool:
 
 
 def _unnested(tensor: torch.Tensor) -> torch.Tensor:
-    """The values of a nested tensor, ``[n, width]`` or ``[n]``; any other is returned as it is."""
+    """The values of a nested tensor, ``[n, ...]`` or ``[n]``, its ragged dimension first; any other is returned as it is."""
     if not tensor.is_nested:
         return tensor
+    ragged = 0
     if tensor.layout is torch.jagged:
+        # That of each tensor in it: 0, but where dimensions were exchanged.
+        ragged = getattr(tensor, "_ragged_idx", 1) - 1
         lengths = getattr(tensor, "lengths", lambda: None)()
         # On a device lengths cannot be asked for: what lies between the tensors counts, too.
         if lengths is None or not tensor.is_cpu:
             values: torch.Tensor = tensor.values()
-            return values
-    parts = tensor.unbind()
+            return values.movedim(ragged, 0) if ragged else values
+    parts = [part.movedim(ragged, 0) if ragged else part for part in tensor.unbind()]
     if not parts:
         return torch.zeros(0)
     if len({part.shape[-1] if part.dim() > 1 else 0 for part in parts}) == 1 and parts[0].dim() > 1:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from gradtui.core.run.records import Event
+from gradtui.torch.watching.backward import graph_task
 from gradtui.torch.watching.by_hand import StepsByHand
-from gradtui.torch.watching.calls import graph_task
 from gradtui.torch.watching.collected import Collected
 from gradtui.torch.watching.columns import Columns, Numbers, Rows
 from gradtui.torch.watching.evaluation import Evaluation
@@ -262,8 +262,7 @@ class Watcher:
 
     def renew(self, owned: Sequence[Owned]) -> None:
         """The model's parameters are these now."""
-        self.parameters.renew(owned)
-        self.gradients.renew()
+        self.gradients.renew(self.parameters.renew(owned))
         self._by_hand.forget()
 
     def after_optimizer(self, optimizer: Optimizer, has_closure: bool) -> None:

@@ -8,6 +8,7 @@ from kit.watched import expected
 
 from gradtui.torch.watching.late import Late, inverse, number_of, values_of
 from gradtui.torch.watching.sampling import sample_of, sampled, stride
+from gradtui.torch.watching.units import dead
 from gradtui.torch.watching.values import EMPTY, Meter, measurable
 
 
@@ -150,3 +151,24 @@ def test_samples_see_every_column():
         assert step == 1 or np.gcd(step, count) == 1
     table = torch.arange(64 * 1024).reshape(1024, 64) % 64
     assert len(set(sampled(table, 1000).tolist())) == 64
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_a_nested_tensor_whose_dimensions_were_exchanged(holes):
+    """Its rows are its words still, and its units what each word has."""
+    padded = torch.randn(2, 4, 3)
+    padded[..., 1] = 0
+    if holes:
+        words = torch.cat([padded[0, :2], padded[1, 1:4]])
+        nested = torch.nested.narrow(
+            padded, 1, torch.tensor([0, 1]), torch.tensor([2, 3]), layout=torch.jagged
+        )
+    else:
+        words = torch.cat([padded[0, :2], padded[1]])
+        nested = torch.nested.nested_tensor([padded[0, :2], padded[1]], layout=torch.jagged)
+    values = measurable(nested.transpose(1, 2))
+    stats, norms = Meter().gradient(values, 100)
+    torch.testing.assert_close(norms, words.norm(dim=1))
+    assert stats.l2 == pytest.approx(words.norm().item(), rel=1e-5)
+    units, amount = dead(values, 1, Meter().measure(values))
+    assert (units, int(amount)) == (3, 1)
