@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.words import and_more, others, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gradtui.core.arrays import Flags
     from gradtui.core.run.records import ParameterInfo
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.evidence import Evidence
     from gradtui.diagnosis.finding import Severity
 
-Cause: TypeAlias = Literal["frozen", "unused", "detached", "stopped"]
+Cause: TypeAlias = Literal["frozen", "unused", "detached", "unknown", "stopped"]
 
 SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
     "frozen": (
@@ -37,6 +38,11 @@ SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
         "warn",
         "cut off from the loss: the module is called, but no gradient comes back",
         "Look for detach(), no_grad(), .data, argmax or a conversion to numpy behind it.",
+    ),
+    "unknown": (
+        "warn",
+        "without a gradient: not used, or cut off from the loss",
+        "Look whether forward() calls it, and for detach(), no_grad() or argmax behind it.",
     ),
     "stopped": (
         "warn",
@@ -81,23 +87,19 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     first = max(int(table.steps[0]), 0)
     yield from _findings(evidence, "frozen", [(info, first) for info in frozen])
     if steps >= 2 * bounds.rows and any_step.any():
-        called = _called_modules(evidence)
-        for cause in ("unused", "detached"):
-            # Without records of outputs nobody knows: cut off is what is said then.
-            is_unused = cause == "unused"
-            chosen = [
-                (i, first) for i in never if (bool(called) and i.path not in called) == is_unused
-            ]
-            if chosen and not is_unused:
-                alive = {
-                    key.path for key, one in zip(table.keys, seen.tolist(), strict=True) if one
-                }
-                back = evidence.run.column("output gradient", "l2")
-                told = np.flatnonzero(~np.isnan(back.values)).tolist()
-                alive |= {back.keys[i].path for i in told}
-                cuts, chosen = _cuts(evidence, chosen, alive)
-                yield from cuts
-            yield from _findings(evidence, "unused" if is_unused else "detached", chosen)
+        by_cause: dict[Cause, list[tuple[ParameterInfo, int]]] = {}
+        for info, cause in _with_causes(evidence, never):
+            by_cause.setdefault(cause, []).append((info, first))
+        yield from _findings(evidence, "unused", by_cause.get("unused", []))
+        if cut := by_cause.get("detached", []):
+            alive = {key.path for key, one in zip(table.keys, seen.tolist(), strict=True) if one}
+            back = evidence.run.column("output gradient", "l2")
+            told = np.flatnonzero(~np.isnan(back.values)).tolist()
+            alive |= {back.keys[i].path for i in told}
+            cuts, cut = _cuts(evidence, cut, alive)
+            yield from cuts
+            yield from _findings(evidence, "detached", cut)
+        yield from _findings(evidence, "unknown", by_cause.get("unknown", []))
     yield from _findings(evidence, "stopped", stopped)
 
 
@@ -139,17 +141,49 @@ def _watched(evidence: Evidence, info: ParameterInfo) -> bool:
     return (info.path, info.name) in evidence.watched_parameters
 
 
+def _with_causes(
+    evidence: Evidence, never: Sequence[ParameterInfo]
+) -> Iterator[tuple[ParameterInfo, Cause]]:
+    """Yield parameters that never had a gradient with the reason, as far as it is known.
+
+    Who is not called is known only of modules whose calls would have been recorded. What lies in a module that is called
+    and has parameters of its own that are cut off may be used by it without a call, as attention does with its last layer.
+    """
+    called = _called_modules(evidence)
+    owners = {info.path for info in never if info.path} & called
+    for info in never:
+        if info.path in called or info.path.rpartition(".")[0] in owners:
+            yield info, "detached"
+        elif called and _calls_are_recorded(evidence, info.path):
+            yield info, "unused"
+        else:
+            yield info, "unknown"
+
+
 def _called_modules(evidence: Evidence) -> frozenset[str]:
-    """Modules of which an output was seen, and those that hold one: theirs may be called by hand."""
+    """Modules of which a call was recorded: an output, or how long it took."""
     called: set[str] = set()
-    for phase in ("train", "eval"):
-        for quantity in ("count", "l2"):
-            for block in evidence.run.blocks("output", quantity, phase=phase):
+    for role, quantity in (("output", "count"), ("output", "l2"), ("module", "seconds")):
+        for phase in ("train", "eval"):
+            for block in evidence.run.blocks(role, quantity, phase=phase):
                 if not len(block.last):
                     continue
                 some = ~np.isnan(block.last).all(axis=0)
                 called.update(block.keys[i].path for i in np.flatnonzero(some).tolist())
     return frozenset(called)
+
+
+def _calls_are_recorded(evidence: Evidence, path: str) -> bool:
+    """Whether a module is among those that are looked at: by path or class, as `include` and `exclude` name them."""
+    settings = evidence.run.start.settings if evidence.run.start else {}
+
+    def named(option: str) -> bool:
+        patterns = settings.get(option)
+        given = patterns if isinstance(patterns, list | tuple) else ()
+        kind = evidence.kinds.get(path, "")
+        return any(fnmatchcase(path, str(each)) or kind == each for each in given)
+
+    return (not settings.get("include") or named("include")) and not named("exclude")
 
 
 def _findings(
@@ -171,6 +205,7 @@ def _findings(
             "frozen": f"requires_grad is off: {listed}{more}",
             "unused": f"no call and no gradient in any step: {listed}{more}",
             "detached": f"no gradient in any step, while others have one: {listed}{more}",
+            "unknown": f"no gradient in any step, while others have one; no calls of it are recorded: {listed}{more}",
             "stopped": f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}{more}",
         }[cause]
         first = SeriesKey(members[0][0], "gradient", "l2", members[0][1])

@@ -257,6 +257,46 @@ def test_what_gets_no_gradient_and_why(tmp_path):
     assert (found["fixed"].severity, found["cut"].severity) == ("note", "warn")
 
 
+@pytest.mark.parametrize(
+    ("options", "unused", "cut"),
+    [
+        ({"include": ["head"]}, "not used, or", "not used, or"),
+        ({"include": ["cut", "head"]}, "not used, or", "cut off from the loss: the module is"),
+        ({"exclude": ["cut"]}, "never used", "not used, or"),
+        ({"exclude": ["Linear"]}, "not used, or", "not used, or"),
+        ({"log": ("params", "params_grad")}, "never used", "cut off from the loss: the module is"),
+        (
+            {"log": ("params", "params_grad"), "time_log": False},
+            "not used, or",
+            "not used, or",
+        ),
+    ],
+)
+def test_what_is_not_watched_is_not_said_to_be_never_called(options, unused, cut, tmp_path):
+    run = train(tmp_path, Parted(), digits(32), steps=24, **options)
+    found = {f.path: f for f in diagnose(run) if f.path != "fixed"}
+    assert set(found) == {"cut", "unused"}
+    assert unused in found["unused"].what
+    assert cut in found["cut"].what
+
+
+class Attending(nn.Module):
+    """Attention that is cut off from the loss: its last layer is not called, its weight is used by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend, self.head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head((x + self.attend(x, x, x)[0].detach()).flatten(1))
+
+
+def test_what_its_holder_uses_by_hand_is_cut_off_with_it(tmp_path):
+    found = one(train(tmp_path, Attending(), digits(32, rows=True), steps=24), "no gradient")
+    assert (found.path, found.name) == ("attend", "4 parameters")
+    assert "cut off from the loss" in found.what
+
+
 class Sum(nn.Module):
     def __init__(self) -> None:
         super().__init__()
