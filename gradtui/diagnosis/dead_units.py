@@ -9,7 +9,7 @@ import numpy as np
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.outputs import by_module, deepest, few_rows
 from gradtui.diagnosis.table import spell_of
-from gradtui.diagnosis.words import percent, place, since
+from gradtui.diagnosis.words import percent, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             key.path,
             told.name,
             since(dead, told.start),
-            f"{'All' if now >= 1 else 'Most'} units of {place(key.path)} {'were' if over else 'are'} dead{told.where}"
+            f"{'All' if now >= 1 else 'Most'} units of {evidence.place(key.path)} {'were' if over else 'are'} dead{told.where}"
             f"{' for a while' if over else ''}.",
             f"{round(now * all_units)} of {all_units} units ({percent(now)}) {'were' if over else 'are'} 0 over a whole "
             f"batch{told.words}, {int(spell.count[told.column])} times in a row; the bound is {percent(bounds.dead_share)}",
