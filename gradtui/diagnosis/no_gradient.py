@@ -74,18 +74,21 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     column = {(key.path, key.slot): i for i, key in enumerate(table.keys)}
     seen: Flags = np.any(known, axis=0, keepdims=True)[0]
     last = np.where(seen, table.ends[len(known) - 1 - np.argmax(known[::-1], axis=0)], -1)
+    trained = {place for place, at in column.items() if seen[at]}
+    still_frozen = {info for info in frozen if (info.path, info.name) not in trained}
     never: list[ParameterInfo] = []
     stopped: list[tuple[ParameterInfo, int]] = []
     for info in evidence.parameters.values():
         at = column.get((info.path, info.name), -1)
-        if not info.trainable or (at < 0 and not _watched(evidence, info)):
+        # What was frozen when the run began may have been trained since.
+        if info in still_frozen or (at < 0 and not _watched(evidence, info)):
             continue
         if at < 0 or not seen[at]:
             never.append(info)
         elif newest - last[at] >= bounds.absent_steps:
             stopped.append((info, int(last[at]) + 1))
     first = max(int(table.steps[0]), 0)
-    yield from _findings(evidence, "frozen", [(info, first) for info in frozen])
+    yield from _findings(evidence, "frozen", [(i, first) for i in frozen if i in still_frozen])
     if steps >= 2 * bounds.rows and any_step.any():
         by_cause: dict[Cause, list[tuple[ParameterInfo, int]]] = {}
         for info, cause in _with_causes(evidence, never):
@@ -193,12 +196,17 @@ def _findings(
         return
     severity, said, advice = SAID[cause]
     mine = {(info.path, info.name): step for info, step in chosen}
-    for top, members in _subtrees(evidence, mine).items():
+    trees = _subtrees(evidence, mine)
+    groups = [([top], members) for top, members in trees.items()]
+    if cause == "frozen":
+        # Of a large model all but a few layers may be: each by itself would bury what matters.
+        groups = [(list(trees), [member for members in trees.values() for member in members])]
+    for (top, *further), members in groups:
         names = [name for _, name in members]
-        also = others((path for path, _ in members), top)
+        also = others((*further, *(path for path, _ in members)), top)
         whole = len(members) > 1
         name = f"{len(members)} parameters" if whole else names[0]
-        what = f"{place(top)}: {name} {'are' if whole else 'is'} {said}."
+        what = f"{place(top)}{and_more(further)}: {name} {'are' if whole else 'is'} {said}."
         listed = ", ".join(".".join(filter(None, member)) for member in members[:3])
         more = f" and {len(members) - 3} more" if len(members) > 3 else ""
         why = {

@@ -264,6 +264,24 @@ def test_frozen_unused_detached_and_stopped_are_told_apart():
     assert found["ended"].since == 200
 
 
+def test_all_that_is_frozen_is_one_note():
+    """Of a large model all but a few layers may be."""
+    training = deep(6)
+    for path in ("stem", "neck.a", "neck.b"):
+        training.layer(path, trainable=False)
+    (found,) = only(training.run(), "no gradient")
+    assert (found.severity, found.path, found.name) == ("note", "stem", "6 parameters")
+    assert found.what == "stem and neck: 6 parameters are frozen."
+    assert set(found.also) == {"neck", "neck.a", "neck.b"}
+
+
+def test_what_was_frozen_only_at_first_is_not_told_as_frozen():
+    training = deep(6).layer("stem", trainable=False)
+    for name in ("weight", "bias"):
+        training.of("stem", "gradient", "l2", name)[150:] = 0.5
+    assert diagnose(training.run()) == ()
+
+
 def test_an_expert_that_is_seldom_asked_is_not_without_a_gradient():
     training = deep(4, steps=400)
     for name in ("weight", "bias"):
