@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.evidence import Evidence
     from gradtui.diagnosis.finding import Severity
 
-Cause: TypeAlias = Literal["frozen", "unused", "detached", "unknown", "stopped"]
+Cause: TypeAlias = Literal["frozen", "unused", "detached", "unknown", "stopped", "held"]
 
 SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
     "frozen": (
@@ -48,6 +48,11 @@ SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
         "warn",
         "no longer reached by a gradient",
         "If it was not frozen on purpose, look for the branch that is not taken any more.",
+    ),
+    "held": (
+        "note",
+        "no longer trained, though a gradient comes back to the module's output",
+        "If it should learn, set requires_grad_(True) again, and look whether forward() still uses it.",
     ),
 }
 
@@ -103,7 +108,9 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             yield from cuts
             yield from _findings(evidence, "detached", cut)
         yield from _findings(evidence, "unknown", by_cause.get("unknown", []))
-    yield from _findings(evidence, "stopped", stopped)
+    held = _held(evidence, stopped)
+    yield from _findings(evidence, "stopped", [each for each in stopped if each not in held])
+    yield from _findings(evidence, "held", [each for each in stopped if each in held])
 
 
 def _cuts(
@@ -138,6 +145,20 @@ def _cuts(
             )
         )  # fmt: skip
     return found, [each for left in by_path.values() for each in left]
+
+
+def _held(
+    evidence: Evidence, stopped: Sequence[tuple[ParameterInfo, int]]
+) -> set[tuple[ParameterInfo, int]]:
+    """Those to whose module's output a gradient still comes back: they were frozen, and nothing is cut off."""
+    if not stopped:
+        return set()
+    back = evidence.table("output gradient", "l2")
+    last = np.where(back.known, back.steps[:, None], -1).max(axis=0, initial=-1)
+    newest: dict[str, int] = {}
+    for key, step in zip(back.keys, last.tolist(), strict=True):
+        newest[key.path] = max(int(step), newest.get(key.path, -1))
+    return {(info, since) for info, since in stopped if newest.get(info.path, -1) >= since}
 
 
 def _watched(evidence: Evidence, info: ParameterInfo) -> bool:
@@ -214,8 +235,10 @@ def _findings(
             "unused": f"no call and no gradient in any step: {listed}{more}",
             "detached": f"no gradient in any step, while others have one: {listed}{more}",
             "unknown": f"no gradient in any step, while others have one; no calls of it are recorded: {listed}{more}",
-            "stopped": f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}{more}",
-        }[cause]
+        }.get(
+            cause,
+            f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}{more}",
+        )
         first = SeriesKey(members[0][0], "gradient", "l2", members[0][1])
         since = min(mine[member] for member in members)
         yield Finding(

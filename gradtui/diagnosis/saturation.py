@@ -22,7 +22,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield the nonlinearities most of whose values are in their flat part, at every measurement; a note where they were.
 
     The last one of a network is left out: a classifier that is sure of itself is saturated there, and
-    its loss knows how to deal with it.
+    its loss knows how to deal with it; a generator's images may be black and white.
 
     Special values: a call that was not made, or gave an empty batch, is passed over.
     """
@@ -38,13 +38,12 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     columns = np.flatnonzero(spell.start >= 0).tolist()
     if not columns:
         return
-    last = evidence.structure.last_module
+    last = evidence.structure.last_modules
     columns = [
         column
         for column in deepest(saturated.keys, columns)
         if (path := saturated.keys[column].path)
-        and path != last
-        and not last.startswith(f"{path}.")
+        and not any(f"{one}.".startswith(f"{path}.") for one in last)
     ]
     for told in by_module(saturated, share, spell, columns, bounds.saturated_bad):
         key, now, over = saturated.keys[told.column], told.share, told.over

@@ -247,6 +247,7 @@ def test_frozen_unused_detached_and_stopped_are_told_apart():
         training.of("never", "gradient", "l2", name)[:] = np.nan
         training.of("cut", "gradient", "l2", name)[:] = np.nan
         training.of("ended", "gradient", "l2", name)[200:] = np.nan
+    training.of("ended", "output gradient", "l2")[200:] = np.nan
     for quantity in ("count", "units", "dead", "zeros", "l2"):
         training.of("never", "output", quantity)[:] = np.nan
     found = {finding.path: finding for finding in only(training.run(), "no gradient")}
@@ -273,6 +274,16 @@ def test_all_that_is_frozen_is_one_note():
     assert (found.severity, found.path, found.name) == ("note", "stem", "6 parameters")
     assert found.what == "stem and neck: 6 parameters are frozen."
     assert set(found.also) == {"neck", "neck.a", "neck.b"}
+
+
+def test_what_is_frozen_later_is_a_note():
+    """A head that is frozen while the body learns: the gradient still passes it."""
+    training = deep(6, steps=400)
+    for name in ("weight", "bias"):
+        training.of("head", "gradient", "l2", name)[150:] = np.nan
+    (found,) = only(training.run(), "no gradient")
+    assert (found.path, found.severity, found.since) == ("head", "note", 150)
+    assert found.what.startswith("head: 2 parameters are no longer trained, though a gradient")
 
 
 def test_what_was_frozen_only_at_first_is_not_told_as_frozen():

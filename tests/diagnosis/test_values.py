@@ -217,6 +217,16 @@ def test_a_classifier_that_is_sure_is_not_saturated():
     assert diagnose(training.run()) == ()
 
 
+def test_the_last_of_each_network_is_not_saturated():
+    """Generator and discriminator, watched together: what they are kept in has no way through it."""
+    training = Training().layer("maker.a").act("maker.b", "Tanh").layer("judge.c").layer("judge.d")
+    training.of("maker.b", "output", "saturated")[:] = 32 * 64
+    training.edges = [("maker.b", "judge.c")]
+    assert only(training.run(), "saturation")
+    training.modules[0] = ModuleInfo("", "ModuleDict")
+    assert diagnose(training.run()) == ()
+
+
 def test_inputs_of_which_one_counts():
     training = deep(4)
     training.modules.append(ModuleInfo("fuse", "Fuse"))
