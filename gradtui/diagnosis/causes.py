@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STEPS_OF = "The steps of"
 """How a finding about the steps of single weights begins."""
+ALL_WEIGHTS = "all weights"
 NOTHING_ARRIVES = "No gradient arrives at any weight, and none moves."
 
 
@@ -36,6 +37,9 @@ def causes_first(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Findi
     for f in blocked:
         if f.rule == "dead units" and f.severity == "bad":
             starved |= _fed_by(evidence, f.path)
+    lost = min(
+        (f.since for f in told if f.rule == "non-finite" and f.severity == "bad"), default=-1
+    )
     no_way = any(f.severity == "bad" and f.rule in ("vanishing", "dead units") for f in told)
     return tuple(
         f
@@ -45,6 +49,8 @@ def causes_first(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Findi
             and (
                 (f.what.startswith(STEPS_OF) and starved.issuperset(f.paths))
                 or (f.what == NOTHING_ARRIVES and no_way)
+                # Nothing was ever there to move with.
+                or (f.name == ALL_WEIGHTS and 0 <= lost <= f.since)
             )
         )
     )

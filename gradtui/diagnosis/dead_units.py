@@ -36,6 +36,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     The share of such units says something only where a unit has many values in a batch (it is a channel,
     or the batch is large): else a unit that fires now and then looks dead. There all values must be zero.
 
+    What is given nothing but zeros hands on a silence that began before it, and is not told.
+
     Special values: a call that was not made, or gave an empty batch, is passed over.
     """
     dead = evidence.table("output", "dead")
@@ -56,6 +58,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         for column in np.flatnonzero(spell.start >= 0).tolist()
         if not any(word in evidence.kinds.get(dead.keys[column].path, "") for word in PASSING)
     ]
+    silent_in = _fed_silence(evidence, bounds) if columns else set()
+    columns = [c for c in columns if (dead.keys[c].path, dead.keys[c].call) not in silent_in]
     columns = deepest(dead.keys, columns)
     for told in by_module(dead, share, spell, columns, bounds.dead_bad):
         key, now, over = dead.keys[told.column], told.share, told.over
@@ -74,3 +78,16 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             until=int(dead.ends[told.row]) if over else -1,
             series=(key.of("dead_share"), key.of("zero_share")),
         )
+
+
+def _fed_silence(evidence: Evidence, bounds: Bounds) -> set[tuple[str, int]]:
+    """The modules and calls whose newest inputs are all zero; none where the model's own are: it begins there."""
+    zeros, count = evidence.run.column("input", "zeros"), evidence.run.column("input", "count")
+    amount = dict(zip(count.keys, count.values.tolist(), strict=True))
+    found: dict[tuple[str, int], bool] = {}
+    for key, value in zip(zeros.keys, zeros.values.tolist(), strict=True):
+        call = (key.path, key.call)
+        silent = value >= bounds.dead_zeros * amount.get(key.of("count"), np.inf)
+        found[call] = silent and found.get(call, True)
+    silent_calls = {call for call, silent in found.items() if silent}
+    return silent_calls if all(path for path, _ in silent_calls) else set()

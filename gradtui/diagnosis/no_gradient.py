@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.evidence import Evidence
     from gradtui.diagnosis.finding import Severity
 
-Cause: TypeAlias = Literal["frozen", "unused", "detached", "unknown", "stopped", "held"]
+Cause: TypeAlias = Literal["frozen", "unused", "detached", "unheld", "unknown", "stopped", "held"]
 
 SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
     "frozen": (
@@ -38,6 +38,11 @@ SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
         "warn",
         "cut off from the loss: the module is called, but no gradient comes back",
         "Look for detach(), no_grad(), .data, argmax or a conversion to numpy behind it.",
+    ),
+    "unheld": (
+        "warn",
+        "not trained, though a gradient comes back to the module's output",
+        "Check that the optimizer holds it (was it made before this module was put in?), and that forward() uses it.",
     ),
     "unknown": (
         "warn",
@@ -107,6 +112,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             cuts, cut = _cuts(evidence, cut, alive)
             yield from cuts
             yield from _findings(evidence, "detached", cut)
+        yield from _findings(evidence, "unheld", by_cause.get("unheld", []))
         yield from _findings(evidence, "unknown", by_cause.get("unknown", []))
     held = _held(evidence, stopped)
     yield from _findings(evidence, "stopped", [each for each in stopped if each not in held])
@@ -173,10 +179,16 @@ def _with_causes(
     Who is not called is known only of modules whose calls would have been recorded. What lies in a module that is called
     and has parameters of its own that are cut off may be used by it without a call, as attention does with its last layer.
     """
+    if not never:
+        return
     called = _called_modules(evidence)
+    back = evidence.run.column("output gradient", "l2")
+    reached = {back.keys[i].path for i in np.flatnonzero(~np.isnan(back.values)).tolist()}
     owners = {info.path for info in never if info.path} & called
     for info in never:
-        if info.path in called or info.path.rpartition(".")[0] in owners:
+        if info.path in reached:
+            yield info, "unheld"
+        elif info.path in called or info.path.rpartition(".")[0] in owners:
             yield info, "detached"
         elif called and _calls_are_recorded(evidence, info.path):
             yield info, "unused"
@@ -234,6 +246,7 @@ def _findings(
             "frozen": f"requires_grad is off: {listed}{more}",
             "unused": f"no call and no gradient in any step: {listed}{more}",
             "detached": f"no gradient in any step, while others have one: {listed}{more}",
+            "unheld": f"no optimizer step had a gradient of it, while others have one: {listed}{more}",
             "unknown": f"no gradient in any step, while others have one; no calls of it are recorded: {listed}{more}",
         }.get(
             cause,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORWARD: Final = ("input", "output", "run")
 BACKWARD: Final = ("output gradient", "input gradient", "gradient", "raw gradient")
+LOSS: Final = "Look at what computes the loss: log of 0, a division by the number of valid targets, an empty batch."
 MOST: Final = 1000
 """Tensors of one role that are named: the earliest tell where it began."""
 SCAN: Final[tuple[Role, ...]] = (
@@ -76,11 +77,20 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     # Infinities of the step before may be where the harm came from; older ones did none.
     first = min(harm, default=-1)
     born = [s for s in real if s.step >= first - 1] if harm else []
-    if born:
+    if bad_loss and (
+        not born or (_from_loss(evidence, born[0]) and bad_loss[0][0] <= born[0].step)
+    ):
+        yield _loss(*bad_loss[0], others((s.key.path for s in born), ""))
+    elif born:
         yield _finding(evidence, born)
-    elif bad_loss:
-        yield _loss(*bad_loss[0])
     yield from _skipping(evidence, skipped, bounds)
+
+
+def _from_loss(evidence: Evidence, spoilt: Spoilt) -> bool:
+    """Whether it is what the loss gives back, to the model or to the last module of it: nothing lies between."""
+    path = spoilt.key.path
+    is_last = any(f"{last}.".startswith(f"{path}.") for last in evidence.structure.last_modules)
+    return spoilt.key.role == "output gradient" and (not path or is_last)
 
 
 def _is_harm(spoilt: Spoilt, tried: set[int]) -> bool:
@@ -268,6 +278,8 @@ def _advice(evidence: Evidence, first: Spoilt) -> str:
             f"Look for a division, log, sqrt or softmax without a guard in {where}, "
             "or run it in float32."
         )
+    if _from_loss(evidence, first):
+        return LOSS
     if key.role == "input gradient":
         where = "it"
     else:
@@ -293,7 +305,7 @@ def _bad_loss(evidence: Evidence) -> list[tuple[int, SeriesKey]]:
     return sorted(found)
 
 
-def _loss(step: int, key: SeriesKey) -> Finding:
+def _loss(step: int, key: SeriesKey, also: tuple[str, ...] = ()) -> Finding:
     return Finding(
         "non-finite",
         "bad",
@@ -301,8 +313,9 @@ def _loss(step: int, key: SeriesKey) -> Finding:
         key.slot,
         step,
         f"The {key.slot} is not finite.",
-        f"first at step {step}; no module's output was seen that is not",
-        "Look at what computes the loss: log of 0, a division by the number of valid targets, an empty batch.",
+        f"first at step {step}; no module's output was seen before that is not",
+        LOSS,
+        also=also,
         series=(key,),
     )
 

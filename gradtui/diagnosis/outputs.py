@@ -80,6 +80,8 @@ def by_module(
         columns: in which it was.
         bad: the share from which on it is bad.
     """
+    if not columns:
+        return
     known = ~np.isnan(shares)
     alike: dict[tuple[str, str], list[int]] = {}
     for column in columns:

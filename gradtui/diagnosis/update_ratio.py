@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradtui.diagnosis.causes import NOTHING_ARRIVES, STEPS_OF
+from gradtui.diagnosis.causes import ALL_WEIGHTS, NOTHING_ARRIVES, STEPS_OF
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.rounding import is_rounding
 from gradtui.diagnosis.table import middle, newest, ongoing
@@ -152,7 +152,7 @@ def _nothing(evidence: Evidence, step: Table, greatest: float, bounds: Bounds) -
         "update ratio",
         "warn",
         "",
-        "all weights",
+        ALL_WEIGHTS,
         since(step, 0),
         what,
         f"the largest |step| / |weight| of the run is {short(greatest)} (about 1e-3 is usual); the bound is "

@@ -248,6 +248,8 @@ def test_frozen_unused_detached_and_stopped_are_told_apart():
         training.of("cut", "gradient", "l2", name)[:] = np.nan
         training.of("ended", "gradient", "l2", name)[200:] = np.nan
     training.of("ended", "output gradient", "l2")[200:] = np.nan
+    for path in ("never", "cut"):
+        training.of(path, "output gradient", "l2")[:] = np.nan
     for quantity in ("count", "units", "dead", "zeros", "l2"):
         training.of("never", "output", quantity)[:] = np.nan
     found = {finding.path: finding for finding in only(training.run(), "no gradient")}
