@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from gradtui.cli.exits import INTERRUPTED, UNREADABLE, USAGE, fail
-from gradtui.cli.options import VALUED
+from gradtui.cli.options import COMMANDS, VALUED, meant_by, no_such_command
 from gradtui.errors import FileBusy, FolderMissing, GradtuiError, UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-COMMANDS: Final = ("demo", "debug", "trace", "show", "check", "analyse", "export")
+MOST_NAMED: Final = 5
+"""Folders that are named in an error, the newest first."""
 
 
 class Command(Protocol):
@@ -43,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         name, rest = split_command(arguments)
         command = command_named(name)
         return command.run(_parsed(command, name, rest))
-    except (UsageError, FolderMissing) as error:
+    except FolderMissing as error:
+        return fail(f"{error}{_folders_below(error.path)}", USAGE)
+    except UsageError as error:
         return fail(str(error), USAGE)
     except (UnreadableFile, FileBusy) as error:
         return fail(str(error), UNREADABLE)
@@ -66,6 +70,14 @@ def split_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
     The first word that is neither an option nor an option's value decides; after ``--`` there are
     no commands, as there is none with a path.
     """
+    position = _first_word(arguments)
+    if position >= 0 and arguments[position] in COMMANDS:
+        return arguments[position], [*arguments[:position], *arguments[position + 1 :]]
+    return "", list(arguments)
+
+
+def _first_word(arguments: Sequence[str]) -> int:
+    """The place of the first word that is neither an option nor an option's value; -1 where there is none."""
     skip = False
     for position, word in enumerate(arguments):
         if skip:
@@ -75,10 +87,8 @@ def split_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
         elif word in VALUED:
             skip = True
         elif not word.startswith("-") or word == "-":
-            if word in COMMANDS:
-                return word, [*arguments[:position], *arguments[position + 1 :]]
-            break
-    return "", list(arguments)
+            return position
+    return -1
 
 
 def _parsed(command: Command, name: str, rest: list[str]) -> argparse.Namespace:
@@ -89,4 +99,25 @@ def _parsed(command: Command, name: str, rest: list[str]) -> argparse.Namespace:
             raise UsageError(
                 f"{name} needs a FOLDER; a folder that is called {name} is opened by gradtui ./{name}"
             ) from None
+        place = _first_word(rest)
+        if not name and place >= 0 and "unrecognized arguments" in str(error):
+            # A folder is opened by itself: a word that more words follow was meant for a command.
+            word = rest[place]
+            meant = meant_by(word) or sum(not each.startswith("-") for each in rest) > 1
+            if meant and "/" not in word and not Path(word).exists():
+                raise UsageError(no_such_command(word)) from None
         raise
+
+
+def _folders_below(path: str) -> str:
+    """What to say of a directory that holds the folders of several runs, and is none itself; "" for others."""
+    if not Path(path).is_dir():
+        return ""
+    from gradtui.store.locate import folders_below
+
+    found = folders_below(path)
+    if not found:
+        return ""
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    listed = ", ".join(found[:MOST_NAMED])
+    return f"; below it there {'is' if len(found) == 1 else 'are'} {listed}{more}: name one of them"

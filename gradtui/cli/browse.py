@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gradtui import __version__
 from gradtui.cli import terminal
 from gradtui.cli.help import HELP, HINT
-from gradtui.cli.options import Parser, screen_arguments, screen_options
+from gradtui.cli.options import Parser, meant_by, screen_arguments, screen_options
 from gradtui.errors import FolderMissing, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError(f"no debug folder here or below; {HINT}")
     elif not is_debug_folder(location):
         if not options.wait:
-            raise FolderMissing(location, "no debug folder is there; --wait waits for one")
+            meant = meant_by(location)
+            asked = f"; did you mean the command {meant!r}?" if meant else ""
+            raise FolderMissing(location, f"no debug folder is there; --wait waits for one{asked}")
         is_there = False
     terminal.need_terminal(location)
     from gradtui.launch import Launch

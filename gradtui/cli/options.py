@@ -7,8 +7,13 @@ from typing import Any, Final, NoReturn
 
 from gradtui.errors import UsageError
 
+COMMANDS: Final = ("demo", "debug", "trace", "show", "check", "analyse", "export")
+
 # The names are spelt out so that --help needs neither numpy nor the floors that define them.
 ESTIMATES: Final = ("proportional", "equal", "minimum-norm", "vnittest")
+
+NEARLY: Final = 0.5
+"""How alike a word is to the command that it was meant for: cheque and check are so by 0.55."""
 
 VALUED: Final = (
     "--estimate", "--color", "--max-bytes", "--folder", "--python", "--fail-on", "--format",
@@ -24,6 +29,24 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage and leaving."""
         raise UsageError(f"{message} (gradtui --help)")
+
+
+def meant_by(word: str) -> str:
+    """Return the command that a word is nearly; "" where it is none."""
+    # Only an error needs it, and it takes as long to import as all else here.
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word.lower(), COMMANDS, 1, NEARLY)), "")
+
+
+def no_such_command(word: str) -> str:
+    """Return what to say of a word that stands where a command does."""
+    meant = meant_by(word)
+    asked = f"; did you mean {meant!r}?" if meant else "."
+    listed = f"{', '.join(COMMANDS[:-1])} and {COMMANDS[-1]}"
+    return (
+        f"no such command {word!r}{asked} The commands are {listed}; without one a FOLDER is opened"
+    )
 
 
 def screen_options() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gradtui.cli.reading import Contents
 
 FORMATS: Final = ("text", "json", "graph-json")
+POINTS: Final = 100
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,9 +35,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--points",
         type=count_of,
-        default=100,
         metavar="N",
-        help="the most points of a series (default 100; 0: all)",
+        help=f"the most points of a series in JSON (default {POINTS}; 0: all)",
     )
     made.add_argument(
         "--format",
@@ -56,6 +56,10 @@ def run(options: argparse.Namespace) -> int:
     form = options.format or ("json" if options.json or options.full else "text")
     if form != "json" and (options.json or options.full):
         raise UsageError(f"--format {form} and --json do not go together (gradtui --help)")
+    if options.points is not None and not (options.history and form == "json"):
+        raise UsageError("--points goes with --history --json (gradtui --help)")
+    if options.history and (form == "graph-json" or options.folder.endswith(".json")):
+        raise UsageError("--history is of a watched run, as text or JSON (gradtui --help)")
     if options.folder.endswith(".json"):
         return write_out(_graph_file(options.folder, form, options.max_bytes))
     from gradtui.cli.reading import read_contents
@@ -67,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if form == "graph-json":
         return write_out(_graph(contents, options.folder))
+    if options.history and not contents.is_watched and form == "text":
+        raise UsageError(f"{options.folder}: no watched run is there; --history is of one")
     if form == "json":
         return write_out(_document(contents, options))
     return write_out(_page(contents, options))
@@ -107,7 +113,7 @@ def _document(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
             contents.findings,
             contents.run_notes,
             history=options.history,
-            points=options.points,
+            points=POINTS if options.points is None else options.points,
         )
     return json_parts(contents.session, options.folder, full=options.full, run=run)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.outputs import deepest, few_rows
+from gradtui.diagnosis.outputs import by_module, deepest, few_rows
 from gradtui.diagnosis.table import spell_of
-from gradtui.diagnosis.words import called, percent, place, since
+from gradtui.diagnosis.words import percent, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     The share of such units says something only where a unit has many values in a batch (it is a channel,
     or the batch is large): else a unit that fires now and then looks dead. There all values must be zero.
 
+    What is given nothing but zeros hands on a silence that began before it, and is not told.
+
     Special values: a call that was not made, or gave an empty batch, is passed over.
     """
     dead = evidence.table("output", "dead")
@@ -56,22 +58,36 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         for column in np.flatnonzero(spell.start >= 0).tolist()
         if not any(word in evidence.kinds.get(dead.keys[column].path, "") for word in PASSING)
     ]
-    for column in deepest(dead.keys, columns):
-        key = dead.keys[column]
-        over = bool(spell.over[column])
-        row = int(spell.end[column] if over else np.flatnonzero(~np.isnan(share[:, column]))[-1])
-        now = float(share[row, column])
-        all_units = int(units.high[row, column])
+    silent_in = _fed_silence(evidence, bounds) if columns else set()
+    columns = [c for c in columns if (dead.keys[c].path, dead.keys[c].call) not in silent_in]
+    columns = deepest(dead.keys, columns)
+    for told in by_module(dead, share, spell, columns, bounds.dead_bad):
+        key, now, over = dead.keys[told.column], told.share, told.over
+        all_units = int(units.high[told.row, told.column])
         yield Finding(
             "dead units",
             "note" if over else "bad" if now >= bounds.dead_bad else "warn",
             key.path,
-            called(key),
-            since(dead, int(spell.start[column])),
-            f"{'All' if now >= 1 else 'Most'} units of {place(key.path)} {'were dead for a while' if over else 'are dead'}.",
-            f"{round(now * all_units)} of {all_units} units ({percent(now)}) {'were' if over else 'are'} 0 over a whole batch, "
-            f"{int(spell.count[column])} times in a row; the bound is {percent(bounds.dead_share)}",
+            told.name,
+            since(dead, told.start),
+            f"{'All' if now >= 1 else 'Most'} units of {evidence.place(key.path)} {'were' if over else 'are'} dead{told.where}"
+            f"{' for a while' if over else ''}.",
+            f"{round(now * all_units)} of {all_units} units ({percent(now)}) {'were' if over else 'are'} 0 over a whole "
+            f"batch{told.words}, {int(spell.count[told.column])} times in a row; the bound is {percent(bounds.dead_share)}",
             "Try a lower learning rate, biases that begin at 0 or above, or LeakyReLU or GELU instead.",
-            until=int(dead.ends[row]) if over else -1,
+            until=int(dead.ends[told.row]) if over else -1,
             series=(key.of("dead_share"), key.of("zero_share")),
         )
+
+
+def _fed_silence(evidence: Evidence, bounds: Bounds) -> set[tuple[str, int]]:
+    """The modules and calls whose newest inputs are all zero; none where the model's own are: it begins there."""
+    zeros, count = evidence.run.column("input", "zeros"), evidence.run.column("input", "count")
+    amount = dict(zip(count.keys, count.values.tolist(), strict=True))
+    found: dict[tuple[str, int], bool] = {}
+    for key, value in zip(zeros.keys, zeros.values.tolist(), strict=True):
+        call = (key.path, key.call)
+        silent = value >= bounds.dead_zeros * amount.get(key.of("count"), np.inf)
+        found[call] = silent and found.get(call, True)
+    silent_calls = {call for call, silent in found.items() if silent}
+    return silent_calls if all(path for path, _ in silent_calls) else set()

@@ -20,11 +20,12 @@ from gradtui.diagnosis import (
     vanishing,
 )
 from gradtui.diagnosis.bounds import USUAL, Bounds
+from gradtui.diagnosis.causes import causes_first
 from gradtui.diagnosis.evidence import Evidence
 from gradtui.diagnosis.finding import Finding, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from gradtui.core.run.run import Run
 
@@ -63,7 +64,7 @@ def diagnose(run: Run, *, bounds: Bounds = USUAL) -> tuple[Finding, ...]:
         except Exception as error:  # noqa: BLE001
             # A mistake in one rule must not take the findings of the others from the person.
             found.append(_failed(find, error))
-    return in_order(_causes(found))
+    return in_order(causes_first(evidence, found))
 
 
 def _capped(findings: Iterator[Finding], most: int) -> list[Finding]:
@@ -90,19 +91,4 @@ def _failed(find: Find, error: Exception) -> Finding:
         f"The rule {rule} could not judge this run; the others did.",
         f"{rule}: {type(error).__name__}: {told}",
         "This is a mistake in gradtui, not in the training: please report it.",
-    )
-
-
-def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Leave out what only follows: a layer without a gradient makes no steps."""
-    found = tuple(findings)
-    starved = {path for f in found if f.rule == "vanishing" and f.ongoing for path in f.paths}
-    return tuple(
-        f
-        for f in found
-        if not (
-            f.rule == "update ratio"
-            and f.what.startswith("The steps of")
-            and starved.issuperset(f.paths)
-        )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.outputs import few_rows
 from gradtui.diagnosis.table import ongoing
-from gradtui.diagnosis.words import called, place, short, since, times
+from gradtui.diagnosis.words import called, in_calls, place, short, since, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,10 +58,22 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     strongest, rest = _parts(table, merges)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(rest > 0, strongest / rest, np.nan)
-    start, count = ongoing(ratio >= bounds.merge_ratio, ~np.isnan(ratio), bounds.gap)
-    for place_, merge in enumerate(merges):
-        if count[place_] >= few_rows(bounds):
-            yield _finding(table, merge, ratio[:, place_], int(start[place_]), bounds)
+    known = ~np.isnan(ratio)
+    start, count = ongoing(ratio >= bounds.merge_ratio, known, bounds.gap)
+    # The calls of one module are told together: of an accumulated gradient each micro-batch is one.
+    alike: dict[tuple[str, str, bool], list[int]] = {}
+    for number, merge in enumerate(merges):
+        slot = "" if merge.is_input else merge.at.slot
+        alike.setdefault((merge.at.path, slot, merge.is_input), []).append(number)
+    for group in alike.values():
+        so = [number for number in group if count[number] >= few_rows(bounds)]
+        if so:
+            first = int(start[so].min())
+            made = sum(bool(known[first:, number].any()) for number in group)
+            calls = [merges[number].at.call for number in so]
+            told = min(so, key=lambda number: merges[number].at.call)
+            words, partly = in_calls(calls, made), len(so) < made
+            yield _finding(table, merges[told], ratio[:, told], first, words, partly, bounds)
 
 
 def merges_of(evidence: Evidence, keys: tuple[SeriesKey, ...]) -> tuple[Merge, ...]:
@@ -102,16 +114,25 @@ def _parts(table: Table, merges: tuple[Merge, ...]) -> tuple[Floats, Floats]:
     return strongest, np.sqrt(np.maximum(squares - np.square(largest), 0))
 
 
-def _finding(table: Table, merge: Merge, ratio: Floats, start: int, bounds: Bounds) -> Finding:
+def _finding(
+    table: Table,
+    merge: Merge,
+    ratio: Floats,
+    start: int,
+    words: str,
+    partly: bool,
+    bounds: Bounds,
+) -> Finding:
+    """The finding; ``words``: in which calls; ``partly``: in others it is not so, and the call has to be named."""
     row = int(np.flatnonzero(~np.isnan(ratio))[-1])
     values = table.last[row, list(merge.columns)]
     strongest = table.keys[merge.columns[int(np.nanargmax(values))]]
     if merge.is_input:
         what = f"Of the inputs of {place(merge.at.path)} only one gets a gradient worth the name."
-        name = called(strongest)
+        name = called(strongest if partly else replace(strongest, call=0))
     else:
         what = f"Of the ways on from {place(merge.at.path)} one alone sends a gradient back."
-        name = f"{called(merge.at)} to {place(strongest.path)}"
+        name = f"{called(merge.at if partly else replace(merge.at, call=0))} to {place(strongest.path)}"
     listed = ", ".join(
         f"{table.keys[i].slot or table.keys[i].path} {short(float(v))}"
         for i, v in zip(merge.columns[:4], values[:4].tolist(), strict=True)
@@ -123,8 +144,8 @@ def _finding(table: Table, merge: Merge, ratio: Floats, start: int, bounds: Boun
         name,
         since(table, start),
         what,
-        f"|grad|2 by path: {listed}; the strongest is {times(float(ratio[row]))} all others, the bound is "
-        f"{times(bounds.merge_ratio)}",
+        f"|grad|2 by path: {listed}; the strongest is {times(float(ratio[row]))} all others{words}, the bound "
+        f"is {times(bounds.merge_ratio)}",
         "Check the scale of the weak paths: a normalisation on each, or a gate that begins open.",
         series=tuple(table.keys[i] for i in merge.columns),
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradtui.diagnosis.structure import structure_of
 from gradtui.diagnosis.table import Table, bounded, joined
+from gradtui.diagnosis.words import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,6 +152,14 @@ class Evidence:
     def kinds(self) -> Mapping[str, str]:
         """The class of each module by its path."""
         return self.structure.kinds
+
+    def is_attached(self, path: str) -> bool:
+        """Return whether a path is no module's but that of a tensor that was attached to one."""
+        return path not in self.kinds and path.rpartition(".")[0] in self.kinds
+
+    def place(self, path: str) -> str:
+        """Return a path with a word for what is no module."""
+        return f"the attached tensor {path}" if self.is_attached(path) else place(path)
 
     def weights(self, keys: tuple[SeriesKey, ...]) -> Indices:
         """Return the positions of the keys of weights that all batches pass through."""

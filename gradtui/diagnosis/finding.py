@@ -46,6 +46,7 @@ class Finding:
         also: paths of other modules that the same judgement is about, none of them worse.
         series: what to look at in the history.
         rank: the rank that it is about; -1 for all of them.
+        follows: the step since which another finding is told that it follows from; -1 where none is.
     """
 
     rule: Rule
@@ -60,6 +61,7 @@ class Finding:
     also: tuple[str, ...] = ()
     series: tuple[SeriesKey, ...] = ()
     rank: int = -1
+    follows: int = -1
 
     @property
     def ongoing(self) -> bool:
@@ -75,7 +77,7 @@ class Finding:
 def in_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Return findings worst first, then what goes on before what is over, then by the step at which they begin.
 
-    Of what begins at the same step, a gradient that vanishes comes last: it follows from the others.
+    What follows from another one comes after it. Of what begins at the same step, a gradient that vanishes comes last.
     """
     return tuple(
         sorted(
@@ -83,7 +85,7 @@ def in_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
             key=lambda f: (
                 SEVERITIES.index(f.severity),
                 not f.ongoing,
-                f.since,
+                max(f.since, f.follows),
                 f.rule == "vanishing",
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.words import and_more, others, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gradtui.core.arrays import Flags
     from gradtui.core.run.records import ParameterInfo
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.evidence import Evidence
     from gradtui.diagnosis.finding import Severity
 
-Cause: TypeAlias = Literal["frozen", "unused", "detached", "stopped"]
+Cause: TypeAlias = Literal["frozen", "unused", "detached", "unheld", "unknown", "stopped", "held"]
 
 SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
     "frozen": (
@@ -38,10 +39,25 @@ SAID: Final[dict[Cause, tuple[Severity, str, str]]] = {
         "cut off from the loss: the module is called, but no gradient comes back",
         "Look for detach(), no_grad(), .data, argmax or a conversion to numpy behind it.",
     ),
+    "unheld": (
+        "warn",
+        "not trained, though a gradient comes back to the module's output",
+        "Check that the optimizer holds it (was it made before this module was put in?), and that forward() uses it.",
+    ),
+    "unknown": (
+        "warn",
+        "without a gradient: not used, or cut off from the loss",
+        "Look whether forward() calls it, and for detach(), no_grad() or argmax behind it.",
+    ),
     "stopped": (
         "warn",
         "no longer reached by a gradient",
         "If it was not frozen on purpose, look for the branch that is not taken any more.",
+    ),
+    "held": (
+        "note",
+        "no longer trained, though a gradient comes back to the module's output",
+        "If it should learn, set requires_grad_(True) again, and look whether forward() still uses it.",
     ),
 }
 
@@ -68,37 +84,39 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     column = {(key.path, key.slot): i for i, key in enumerate(table.keys)}
     seen: Flags = np.any(known, axis=0, keepdims=True)[0]
     last = np.where(seen, table.ends[len(known) - 1 - np.argmax(known[::-1], axis=0)], -1)
+    trained = {place for place, at in column.items() if seen[at]}
+    still_frozen = {info for info in frozen if (info.path, info.name) not in trained}
     never: list[ParameterInfo] = []
     stopped: list[tuple[ParameterInfo, int]] = []
     for info in evidence.parameters.values():
         at = column.get((info.path, info.name), -1)
-        if not info.trainable or (at < 0 and not _watched(evidence, info)):
+        # What was frozen when the run began may have been trained since.
+        if info in still_frozen or (at < 0 and not _watched(evidence, info)):
             continue
         if at < 0 or not seen[at]:
             never.append(info)
         elif newest - last[at] >= bounds.absent_steps:
             stopped.append((info, int(last[at]) + 1))
     first = max(int(table.steps[0]), 0)
-    yield from _findings(evidence, "frozen", [(info, first) for info in frozen])
+    yield from _findings(evidence, "frozen", [(i, first) for i in frozen if i in still_frozen])
     if steps >= 2 * bounds.rows and any_step.any():
-        called = _called_modules(evidence)
-        for cause in ("unused", "detached"):
-            # Without records of outputs nobody knows: cut off is what is said then.
-            is_unused = cause == "unused"
-            chosen = [
-                (i, first) for i in never if (bool(called) and i.path not in called) == is_unused
-            ]
-            if chosen and not is_unused:
-                alive = {
-                    key.path for key, one in zip(table.keys, seen.tolist(), strict=True) if one
-                }
-                back = evidence.run.column("output gradient", "l2")
-                told = np.flatnonzero(~np.isnan(back.values)).tolist()
-                alive |= {back.keys[i].path for i in told}
-                cuts, chosen = _cuts(evidence, chosen, alive)
-                yield from cuts
-            yield from _findings(evidence, "unused" if is_unused else "detached", chosen)
-    yield from _findings(evidence, "stopped", stopped)
+        by_cause: dict[Cause, list[tuple[ParameterInfo, int]]] = {}
+        for info, cause in _with_causes(evidence, never):
+            by_cause.setdefault(cause, []).append((info, first))
+        yield from _findings(evidence, "unused", by_cause.get("unused", []))
+        if cut := by_cause.get("detached", []):
+            alive = {key.path for key, one in zip(table.keys, seen.tolist(), strict=True) if one}
+            back = evidence.run.column("output gradient", "l2")
+            told = np.flatnonzero(~np.isnan(back.values)).tolist()
+            alive |= {back.keys[i].path for i in told}
+            cuts, cut = _cuts(evidence, cut, alive)
+            yield from cuts
+            yield from _findings(evidence, "detached", cut)
+        yield from _findings(evidence, "unheld", by_cause.get("unheld", []))
+        yield from _findings(evidence, "unknown", by_cause.get("unknown", []))
+    held = _held(evidence, stopped)
+    yield from _findings(evidence, "stopped", [each for each in stopped if each not in held])
+    yield from _findings(evidence, "held", [each for each in stopped if each in held])
 
 
 def _cuts(
@@ -135,21 +153,73 @@ def _cuts(
     return found, [each for left in by_path.values() for each in left]
 
 
+def _held(
+    evidence: Evidence, stopped: Sequence[tuple[ParameterInfo, int]]
+) -> set[tuple[ParameterInfo, int]]:
+    """Those to whose module's output a gradient still comes back: they were frozen, and nothing is cut off."""
+    if not stopped:
+        return set()
+    back = evidence.table("output gradient", "l2")
+    last = np.where(back.known, back.steps[:, None], -1).max(axis=0, initial=-1)
+    newest: dict[str, int] = {}
+    for key, step in zip(back.keys, last.tolist(), strict=True):
+        newest[key.path] = max(int(step), newest.get(key.path, -1))
+    return {(info, since) for info, since in stopped if newest.get(info.path, -1) >= since}
+
+
 def _watched(evidence: Evidence, info: ParameterInfo) -> bool:
     return (info.path, info.name) in evidence.watched_parameters
 
 
+def _with_causes(
+    evidence: Evidence, never: Sequence[ParameterInfo]
+) -> Iterator[tuple[ParameterInfo, Cause]]:
+    """Yield parameters that never had a gradient with the reason, as far as it is known.
+
+    Who is not called is known only of modules whose calls would have been recorded. What lies in a module that is called
+    and has parameters of its own that are cut off may be used by it without a call, as attention does with its last layer.
+    """
+    if not never:
+        return
+    called = _called_modules(evidence)
+    back = evidence.run.column("output gradient", "l2")
+    reached = {back.keys[i].path for i in np.flatnonzero(~np.isnan(back.values)).tolist()}
+    owners = {info.path for info in never if info.path} & called
+    for info in never:
+        if info.path in reached:
+            yield info, "unheld"
+        elif info.path in called or info.path.rpartition(".")[0] in owners:
+            yield info, "detached"
+        elif called and _calls_are_recorded(evidence, info.path):
+            yield info, "unused"
+        else:
+            yield info, "unknown"
+
+
 def _called_modules(evidence: Evidence) -> frozenset[str]:
-    """Modules of which an output was seen, and those that hold one: theirs may be called by hand."""
+    """Modules of which a call was recorded: an output, or how long it took."""
     called: set[str] = set()
-    for phase in ("train", "eval"):
-        for quantity in ("count", "l2"):
-            for block in evidence.run.blocks("output", quantity, phase=phase):
+    for role, quantity in (("output", "count"), ("output", "l2"), ("module", "seconds")):
+        for phase in ("train", "eval"):
+            for block in evidence.run.blocks(role, quantity, phase=phase):
                 if not len(block.last):
                     continue
                 some = ~np.isnan(block.last).all(axis=0)
                 called.update(block.keys[i].path for i in np.flatnonzero(some).tolist())
     return frozenset(called)
+
+
+def _calls_are_recorded(evidence: Evidence, path: str) -> bool:
+    """Whether a module is among those that are looked at: by path or class, as `include` and `exclude` name them."""
+    settings = evidence.run.start.settings if evidence.run.start else {}
+
+    def named(option: str) -> bool:
+        patterns = settings.get(option)
+        given = patterns if isinstance(patterns, list | tuple) else ()
+        kind = evidence.kinds.get(path, "")
+        return any(fnmatchcase(path, str(each)) or kind == each for each in given)
+
+    return (not settings.get("include") or named("include")) and not named("exclude")
 
 
 def _findings(
@@ -159,20 +229,29 @@ def _findings(
         return
     severity, said, advice = SAID[cause]
     mine = {(info.path, info.name): step for info, step in chosen}
-    for top, members in _subtrees(evidence, mine).items():
+    trees = _subtrees(evidence, mine)
+    groups = [([top], members) for top, members in trees.items()]
+    if cause == "frozen":
+        # Of a large model all but a few layers may be: each by itself would bury what matters.
+        groups = [(list(trees), [member for members in trees.values() for member in members])]
+    for (top, *further), members in groups:
         names = [name for _, name in members]
-        also = others((path for path, _ in members), top)
+        also = others((*further, *(path for path, _ in members)), top)
         whole = len(members) > 1
         name = f"{len(members)} parameters" if whole else names[0]
-        what = f"{place(top)}: {name} {'are' if whole else 'is'} {said}."
+        what = f"{place(top)}{and_more(further)}: {name} {'are' if whole else 'is'} {said}."
         listed = ", ".join(".".join(filter(None, member)) for member in members[:3])
         more = f" and {len(members) - 3} more" if len(members) > 3 else ""
         why = {
             "frozen": f"requires_grad is off: {listed}{more}",
             "unused": f"no call and no gradient in any step: {listed}{more}",
             "detached": f"no gradient in any step, while others have one: {listed}{more}",
-            "stopped": f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}{more}",
-        }[cause]
+            "unheld": f"no optimizer step had a gradient of it, while others have one: {listed}{more}",
+            "unknown": f"no gradient in any step, while others have one; no calls of it are recorded: {listed}{more}",
+        }.get(
+            cause,
+            f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}{more}",
+        )
         first = SeriesKey(members[0][0], "gradient", "l2", members[0][1])
         since = min(mine[member] for member in members)
         yield Finding(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORWARD: Final = ("input", "output", "run")
 BACKWARD: Final = ("output gradient", "input gradient", "gradient", "raw gradient")
+LOSS: Final = "Look at what computes the loss: log of 0, a division by the number of valid targets, an empty batch."
 MOST: Final = 1000
 """Tensors of one role that are named: the earliest tell where it began."""
 SCAN: Final[tuple[Role, ...]] = (
@@ -76,11 +77,20 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     # Infinities of the step before may be where the harm came from; older ones did none.
     first = min(harm, default=-1)
     born = [s for s in real if s.step >= first - 1] if harm else []
-    if born:
+    if bad_loss and (
+        not born or (_from_loss(evidence, born[0]) and bad_loss[0][0] <= born[0].step)
+    ):
+        yield _loss(*bad_loss[0], others((s.key.path for s in born), ""))
+    elif born:
         yield _finding(evidence, born)
-    elif bad_loss:
-        yield _loss(*bad_loss[0])
     yield from _skipping(evidence, skipped, bounds)
+
+
+def _from_loss(evidence: Evidence, spoilt: Spoilt) -> bool:
+    """Whether it is what the loss gives back, to the model or to the last module of it: nothing lies between."""
+    path = spoilt.key.path
+    is_last = any(f"{last}.".startswith(f"{path}.") for last in evidence.structure.last_modules)
+    return spoilt.key.role == "output gradient" and (not path or is_last)
 
 
 def _is_harm(spoilt: Spoilt, tried: set[int]) -> bool:
@@ -164,13 +174,16 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
     if key.role == "parameter":
         way = ""
     also = others([*(s.key.path for s in spoilt), *_spoilt_now(evidence, first.step)], key.path)
-    here = f"{_own(key)} of {place(key.path)}"
+    here = f"the {_own(key)} of {evidence.place(key.path)}"
+    if evidence.is_attached(key.path):
+        # It is the one output that it has.
+        here = here.removeprefix("the output of ").replace("output gradient", "gradient", 1)
     amount = first.nan + first.inf
     whole = (
         f", {round(amount):,} value{'' if amount == 1 else 's'}" if amount and first.counted else ""
     )
     rank = f" on rank {first.rank}" if evidence.run.world > 1 and first.rank >= 0 else ""
-    entered = _entered(spoilt, first)
+    entered = _entered(evidence, spoilt, first)
     is_batch = key.role == "input" and not key.path
     rose = "" if is_batch else rise_of_rate(evidence, first.step, first.step)
     return Finding(
@@ -179,10 +192,10 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
         key.path,
         called(key),
         first.step,
-        f"{first.word} first in the {here}" + (f", on the way {way}." if way else "."),
+        f"{first.word} first in {here}" + (f", on the way {way}." if way else "."),
         f"step {first.step}{rank}{whole}{entered}; {len(also)} more module{'' if len(also) == 1 else 's'} at that step or later{rose}",
         ("Try a lower learning rate from the checkpoint before it rose. Else: " if rose else "")
-        + _advice(first),
+        + _advice(evidence, first),
         also=also,
         series=(key,),
         rank=first.rank if evidence.run.world > 1 else -1,
@@ -209,9 +222,13 @@ def _own(key: SeriesKey) -> str:
     return called(key)
 
 
-def _entered(spoilt: list[Spoilt], first: Spoilt) -> str:
+def _entered(evidence: Evidence, spoilt: list[Spoilt], first: Spoilt) -> str:
     """How it came into the module; inputs are called finite only where they were looked at."""
     path, after = first.key.path, first.after
+    kind = "tensor that" if evidence.is_attached(after or "") else "module whose output"
+    last = f", after {after} (the last {kind} was finite)" if after else ""
+    if evidence.is_attached(path) and first.key.role == "output":
+        return f", in the forward of {place(path.rpartition('.')[0])}{last}"
     if first.key.role == "input":
         if not path or after is None:
             return ""
@@ -227,8 +244,10 @@ def _entered(spoilt: list[Spoilt], first: Spoilt) -> str:
     if any(same):
         return ""
     if first.inputs:
-        return f", its {'' if first.inputs == 'all' else 'positional '}inputs were finite"
-    last = f", after {after} (the last module whose output was finite)" if after else ""
+        inside = (
+            f", and so was {after} in it" if after and path and after.startswith(f"{path}.") else ""
+        )
+        return f", its {'' if first.inputs == 'all' else 'positional '}inputs were finite{inside}"
     return f", in {place(path)} or before it{last}"
 
 
@@ -243,8 +262,9 @@ def _whose(after: str, path: str) -> str:
     return f", in the forward of {place(holder)}{end}"
 
 
-def _advice(first: Spoilt) -> str:
+def _advice(evidence: Evidence, first: Spoilt) -> str:
     key = first.key
+    is_attached = evidence.is_attached(key.path)
     if key.role == "parameter":
         return "Look at the step before: its gradient or its learning rate was too large. Go back to a checkpoint."
     if key.role == "input" and not key.path:
@@ -252,12 +272,26 @@ def _advice(first: Spoilt) -> str:
     if key.role in FORWARD and first.inf and not first.nan:
         return "Its values left what their dtype holds: scale them down before, or run it in bfloat16 or float32."
     if key.role in FORWARD:
-        where = "what makes that input" if key.role == "input" else "it"
+        inside = "what makes it" if is_attached else "it"
+        where = "what makes that input" if key.role == "input" else inside
         return (
             f"Look for a division, log, sqrt or softmax without a guard in {where}, "
             "or run it in float32."
         )
-    return "Look for sqrt, norm or division at 0, or a masked softmax in it: their derivative is infinite there."
+    if _from_loss(evidence, first):
+        return LOSS
+    if key.role == "input gradient":
+        where = "it"
+    else:
+        # Of what comes back to an output, those that use it are to blame.
+        fed = dict.fromkeys(
+            target.path for source, target in evidence.run.edges.every if source.path == key.path
+        )
+        names = ", ".join(list(fed)[:3]) + (", ..." if len(fed) > 3 else "")
+        behind = f"what its output feeds{names and f' ({names})'}"
+        behind = "what is made of it" if is_attached else behind
+        where = behind if key.role == "output gradient" else f"it or in {behind}"
+    return f"Look for sqrt, norm or division at 0, or a masked softmax in {where}: their derivative is infinite there."
 
 
 def _bad_loss(evidence: Evidence) -> list[tuple[int, SeriesKey]]:
@@ -271,7 +305,7 @@ def _bad_loss(evidence: Evidence) -> list[tuple[int, SeriesKey]]:
     return sorted(found)
 
 
-def _loss(step: int, key: SeriesKey) -> Finding:
+def _loss(step: int, key: SeriesKey, also: tuple[str, ...] = ()) -> Finding:
     return Finding(
         "non-finite",
         "bad",
@@ -279,8 +313,9 @@ def _loss(step: int, key: SeriesKey) -> Finding:
         key.slot,
         step,
         f"The {key.slot} is not finite.",
-        f"first at step {step}; no module's output was seen that is not",
-        "Look at what computes the loss: log of 0, a division by the number of valid targets, an empty batch.",
+        f"first at step {step}; no module's output was seen before that is not",
+        LOSS,
+        also=also,
         series=(key,),
     )
 

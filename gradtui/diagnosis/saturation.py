@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
-from gradtui.diagnosis.outputs import deepest, few_rows
+from gradtui.diagnosis.outputs import by_module, deepest, few_rows
 from gradtui.diagnosis.table import spell_of
-from gradtui.diagnosis.words import called, percent, place, since
+from gradtui.diagnosis.words import percent, place, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield the nonlinearities most of whose values are in their flat part, at every measurement; a note where they were.
 
     The last one of a network is left out: a classifier that is sure of itself is saturated there, and
-    its loss knows how to deal with it.
+    its loss knows how to deal with it; a generator's images may be black and white.
 
     Special values: a call that was not made, or gave an empty batch, is passed over.
     """
@@ -38,24 +38,25 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     columns = np.flatnonzero(spell.start >= 0).tolist()
     if not columns:
         return
-    last = evidence.structure.last_module
-    for column in deepest(saturated.keys, columns):
-        key = saturated.keys[column]
-        if key.path == last or last.startswith(f"{key.path}.") or not key.path:
-            continue
-        over = bool(spell.over[column])
-        row = int(spell.end[column] if over else np.flatnonzero(~np.isnan(share[:, column]))[-1])
-        now = float(share[row, column])
+    last = evidence.structure.last_modules
+    columns = [
+        column
+        for column in deepest(saturated.keys, columns)
+        if (path := saturated.keys[column].path)
+        and not any(f"{one}.".startswith(f"{path}.") for one in last)
+    ]
+    for told in by_module(saturated, share, spell, columns, bounds.saturated_bad):
+        key, now, over = saturated.keys[told.column], told.share, told.over
         yield Finding(
             "saturation",
             "note" if over else "bad" if now >= bounds.saturated_bad else "warn",
             key.path,
-            called(key),
-            since(saturated, int(spell.start[column])),
-            f"{place(key.path)} {'was saturated for a while' if over else 'is saturated'}.",
-            f"{percent(now)} of its values {'were' if over else 'are'} in the flat part, {int(spell.count[column])} times in a row; the "
-            f"bound is {percent(bounds.saturated_share)}",
+            told.name,
+            since(saturated, told.start),
+            f"{place(key.path)} {'was' if over else 'is'} saturated{told.where}{' for a while' if over else ''}.",
+            f"{percent(now)} of its values {'were' if over else 'are'} in the flat part{told.words}, "
+            f"{int(spell.count[told.column])} times in a row; the bound is {percent(bounds.saturated_share)}",
             "Try smaller weights or a normalisation before it, or a lower learning rate.",
-            until=int(saturated.ends[row]) if over else -1,
+            until=int(saturated.ends[told.row]) if over else -1,
             series=(key.of("saturated_share"),),
         )

@@ -92,10 +92,18 @@ class Structure:
         )
 
     @cached_property
-    def last_module(self) -> str:
-        """The last module without others below it on the way to the output; "" where there is none."""
-        leaves = [path for path in self.order if self.is_leaf(path)]
-        return leaves[-1] if leaves else ""
+    def last_modules(self) -> frozenset[str]:
+        """The last module without others below it on the way to the output; of several networks each one's.
+
+        A list or a dict of modules has no way through it: each of its parts is a network.
+        """
+        parts = self.kinds.get("") in ("ModuleList", "ModuleDict")
+        last = {
+            path.partition(".")[0] if parts else "": path
+            for path in self.order
+            if self.is_leaf(path)
+        }
+        return frozenset(last.values())
 
     def is_leaf(self, path: str) -> bool:
         """Return whether a module has no modules below."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradtui.diagnosis.causes import ALL_WEIGHTS, NOTHING_ARRIVES, STEPS_OF
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.rounding import is_rounding
 from gradtui.diagnosis.table import middle, newest, ongoing
@@ -42,7 +43,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     greatest = float(np.nanmax(high, initial=0))
     if greatest < bounds.update_small:
         if len(step) >= 2 * bounds.update_rows and not evidence.warming_up:
-            yield _nothing(step, greatest, bounds)
+            yield _nothing(evidence, step, greatest, bounds)
         return
     with np.errstate(invalid="ignore"):
         usual = middle(high, axis=1)
@@ -108,7 +109,7 @@ def _small(
         key.path,
         key.slot,
         since(step, int(start[columns].min())),
-        f"The steps of {place(key.path)}{and_more(also)} {'change nothing' if none else 'stay far behind the others'}.",
+        f"{STEPS_OF} {place(key.path)}{and_more(also)} {'change nothing' if none else 'stay far behind the others'}.",
         f"|step| / |weight| is {short(now[worst])}, that of the others {short(others_now)}; the bound is "
         f"{bounds.update_share:g} of it, for {bounds.update_rows} steps in a row{without}",
         "No gradient arrives: look for what the loss does not depend on (a number added to all logits of a softmax), "
@@ -122,16 +123,40 @@ def _small(
     )
 
 
-def _nothing(step: Table, greatest: float, bounds: Bounds) -> Finding:
+def _nothing(evidence: Evidence, step: Table, greatest: float, bounds: Bounds) -> Finding:
+    """Nothing moves: for want of a gradient, of an optimizer that holds the weights, or of a learning rate."""
+    gradient, weight = (
+        newest(evidence.aligned(table, step).last, bounds.update_rows)
+        for table in (evidence.gradients, evidence.table("update", "base_l2"))
+    )
+    known = ~np.isnan(gradient)
+    what = "The weights do not move."
+    norm = float(middle(gradient[known])) if known.any() else np.nan
+    told = "" if np.isnan(norm) else f"; the median |grad|2 is {short(norm)}"
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = gradient[known] / weight[known]
+    if known.any() and not gradient[known].any():
+        what, told = NOTHING_ARRIVES, "; |grad|2 is 0 for all weights"
+        advice = "Look whether the loss depends on the model's output, and for what multiplies by zero on the way to it."
+    elif known.any() and float(np.nanmax(share, initial=0)) < bounds.update_small:
+        told += f", at most {short(float(np.nanmax(share)))} of its weight"
+        advice = "Look why the gradients are so small before the learning rate: the scale of the loss, or what it passes through."
+    elif not greatest:
+        advice = (
+            "Check that the optimizer holds these very parameters, that its learning rate is not 0, and whether "
+            "their dtype can hold so small a step."
+        )
+    else:
+        advice = "Try a learning rate that is a thousand times larger, and check that the scheduler does not begin at zero."
     return Finding(
         "update ratio",
         "warn",
         "",
-        "all weights",
+        ALL_WEIGHTS,
         since(step, 0),
-        "The weights do not move.",
+        what,
         f"the largest |step| / |weight| of the run is {short(greatest)} (about 1e-3 is usual); the bound is "
-        f"{bounds.update_small:g}",
-        "Try a learning rate that is a thousand times larger, and check that the scheduler does not begin at zero.",
+        f"{bounds.update_small:g}{told}",
+        advice,
         series=tuple(key.of("ratio") for key in step.keys[:1]),
     )

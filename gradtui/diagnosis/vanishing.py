@@ -105,8 +105,13 @@ def _together(spell: Spell, length: int, *, over: bool) -> Iterator[tuple[Indice
 
 
 def _loss_side(evidence: Evidence, table: Table, columns: Indices, bounds: Bounds) -> Flags:
-    """Whether the large gradients lie between these weights and the loss: else they grow on their way back."""
+    """Whether the large gradients lie between these weights and the loss: else they grow on their way back.
+
+    Where all gradients are zero there are no large ones, and no weight is left out.
+    """
     now = newest(table.last, bounds.rows)
+    if not np.nan_to_num(now).any():
+        return np.ones(len(columns), np.bool_)
     depth = evidence.structure.depths(table.keys)
     large = now >= upper(now, LARGE) / 10
     behind: Flags = depth[columns] < np.median(depth[large]) if large.any() else columns < 0

@@ -46,6 +46,16 @@ def called(key: SeriesKey) -> str:
     return f"{name} (call {key.call})" if key.call else name
 
 
+def in_calls(calls: Sequence[int], many: int) -> str:
+    """Return in which calls of a step something is so, of how many; "" for the only one."""
+    if many < 2:
+        return ""
+    if len(calls) == many:
+        return f", in all {many} calls of a step"
+    listed = ", ".join(map(str, sorted(calls)[:4])) + (", ..." if len(calls) > 4 else "")
+    return f", in {len(calls)} of {many} calls of a step (call {listed})"
+
+
 def place(path: str) -> str:
     """Return a module's path, with a word for the root's."""
     return path or "the model"

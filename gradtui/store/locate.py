@@ -11,6 +11,11 @@ def newest_folder(start: str) -> str:
     return found[0].given if found else ""
 
 
+def folders_below(start: str) -> tuple[str, ...]:
+    """The locations of all debug folders at or below a directory, the most recently written first."""
+    return tuple(folder.given for folder in find_folders(start))
+
+
 def is_debug_folder(location: str) -> bool:
     """Whether a file of the contract is at a folder or prefix.
 

@@ -132,6 +132,40 @@ def test_check_needs_a_folder(capsys):
     assert cli.main(["check", "x", "--fail-on", "terrible"]) == 2
 
 
+@pytest.mark.parametrize("command", ["check", "show", "analyse"])
+def test_a_folder_of_several_runs_names_them(capsys, tmp_path, command):
+    for number in range(7):
+        written(tmp_path / f"run{number}", deep(3, steps=3))
+    assert cli.main([command, str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count(f"{tmp_path}/run") == 5
+    assert captured.err.endswith(" and 2 more: name one of them\n")
+    (tmp_path / "empty").mkdir()
+    assert cli.main([command, str(tmp_path / "empty")]) == 2
+    assert "below it" not in capsys.readouterr().err
+
+
+def test_options_of_the_series_are_not_passed_over(capsys, tmp_path, sick):
+    write_foreign(DebugFolder.at(tmp_path / "debug"))
+    graph = tmp_path / "graph.json"
+    graph.write_text(out_of(capsys, "show", sick, "--format", "graph-json"))
+    for arguments in (
+        (sick, "--points", "5"),
+        (sick, "--history", "--points", "5"),
+        (sick, "--json", "--points", "5"),
+        (sick, "--history", "--format", "graph-json"),
+        (str(graph), "--history"),
+        (str(tmp_path / "debug"), "--history"),
+    ):
+        assert cli.main(["show", *arguments]) == 2, arguments
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "--history" in captured.err
+    document = json.loads(out_of(capsys, "show", str(tmp_path / "debug"), "--json", "--history"))
+    assert document["run"] is None
+
+
 def test_training_output_json_there_and_back(capsys, tmp_path, warned):
     text = out_of(capsys, "show", warned, "--format", "graph-json")
     path = tmp_path / "training_output.json"

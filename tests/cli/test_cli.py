@@ -17,6 +17,7 @@ from kit.folders import write_foreign
 import gradtui
 from gradtui import cli
 from gradtui.cli import terminal
+from gradtui.cli.options import COMMANDS
 from gradtui.folder.location import DebugFolder
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_version_and_help(capsys):
         assert word in text
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])
@@ -92,6 +93,26 @@ def test_each_command_has_help(command, capsys):
 def test_wrong_arguments_are_one_line_and_exit_2(arguments, capsys, started):
     error_of(capsys, 2, *arguments)
     assert started == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("cheque", "x"), ("cheque", "--json"), ("--ascii", "chekc", "x")]
+)
+def test_a_word_that_is_nearly_a_command_is_told_which(arguments, capsys, started):
+    text = error_of(capsys, 2, *arguments)
+    assert "no such command 'che" in text
+    assert "did you mean 'check'? The commands are demo, " in text
+    assert started == []
+
+
+def test_a_word_that_is_like_no_command_is_told_what_there_is(capsys, tmp_path, started):
+    text = error_of(capsys, 2, "frobnicate", "x")
+    assert "no such command 'frobnicate'. The commands are demo, " in text
+    # What is there was meant as a folder, and so was a lone word that is like no command.
+    assert "unrecognized" in error_of(capsys, 2, str(tmp_path), "x")
+    assert "unrecognized" in error_of(capsys, 2, "myrun", "--json")
+    assert "did you mean the command 'check'?" in error_of(capsys, 2, "cheque")
+    assert "did you mean" not in error_of(capsys, 2, "myrun")
 
 
 def test_a_missing_folder_is_exit_2(capsys, tmp_path, started):
@@ -123,7 +144,7 @@ def test_the_newest_folder_is_opened(tmp_path, monkeypatch, started):
     assert Path(started[0].location) == Path("deep/new")
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_folder_that_is_called_like_a_command(name, tmp_path, monkeypatch, started):
     write_foreign(DebugFolder.at(tmp_path / name))
     monkeypatch.chdir(tmp_path)

@@ -247,6 +247,9 @@ def test_frozen_unused_detached_and_stopped_are_told_apart():
         training.of("never", "gradient", "l2", name)[:] = np.nan
         training.of("cut", "gradient", "l2", name)[:] = np.nan
         training.of("ended", "gradient", "l2", name)[200:] = np.nan
+    training.of("ended", "output gradient", "l2")[200:] = np.nan
+    for path in ("never", "cut"):
+        training.of(path, "output gradient", "l2")[:] = np.nan
     for quantity in ("count", "units", "dead", "zeros", "l2"):
         training.of("never", "output", quantity)[:] = np.nan
     found = {finding.path: finding for finding in only(training.run(), "no gradient")}
@@ -262,6 +265,34 @@ def test_frozen_unused_detached_and_stopped_are_told_apart():
     assert "not called" in found["never"].what
     assert "cut off" in found["cut"].what
     assert found["ended"].since == 200
+
+
+def test_all_that_is_frozen_is_one_note():
+    """Of a large model all but a few layers may be."""
+    training = deep(6)
+    for path in ("stem", "neck.a", "neck.b"):
+        training.layer(path, trainable=False)
+    (found,) = only(training.run(), "no gradient")
+    assert (found.severity, found.path, found.name) == ("note", "stem", "6 parameters")
+    assert found.what == "stem and neck: 6 parameters are frozen."
+    assert set(found.also) == {"neck", "neck.a", "neck.b"}
+
+
+def test_what_is_frozen_later_is_a_note():
+    """A head that is frozen while the body learns: the gradient still passes it."""
+    training = deep(6, steps=400)
+    for name in ("weight", "bias"):
+        training.of("head", "gradient", "l2", name)[150:] = np.nan
+    (found,) = only(training.run(), "no gradient")
+    assert (found.path, found.severity, found.since) == ("head", "note", 150)
+    assert found.what.startswith("head: 2 parameters are no longer trained, though a gradient")
+
+
+def test_what_was_frozen_only_at_first_is_not_told_as_frozen():
+    training = deep(6).layer("stem", trainable=False)
+    for name in ("weight", "bias"):
+        training.of("stem", "gradient", "l2", name)[150:] = 0.5
+    assert diagnose(training.run()) == ()
 
 
 def test_an_expert_that_is_seldom_asked_is_not_without_a_gradient():

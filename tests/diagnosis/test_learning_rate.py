@@ -30,7 +30,43 @@ def test_a_learning_rate_without_end_is_named():
     rate = np.where(training.t < 200, 0.1, 0.1 * 1.05 ** (training.t - 200))
     training.numbers[SeriesKey("", "run", "value", "lr")] = rate
     found = [f for f in diagnose(training.run()) if f.rule == "exploding"]
-    assert "the learning rate grows all the time" in found[0].why
+    assert found[0].why.endswith(
+        "; the learning rate grows all the time: lr rose from 0.1 at step 200 to 12.5 at step 299"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rise", "told"),
+    [
+        (lambda t: np.where(t < 300, 1.0, 60.0), "rose from 0.05 to 3 at step 300"),
+        (lambda t: 1.5 ** np.clip(t - 299, 0, 10), "rose from 0.05 to 2.88 in steps 300 to 309"),
+    ],
+)
+def test_a_jump_after_a_long_warm_up_is_named_at_the_step_where_it_happened(rise, told):
+    """Half of the way to the onset lies in the warm-up, which has nothing to do with it."""
+    training = deep(6, steps=420)
+    for i in range(3):
+        training.of(f"body.{i}", "gradient", "l2", "weight")[310:] *= 1e6
+    training.of("", "run", "value", "loss")[310:] += 3
+    t = training.t
+    rate = 0.05 * np.minimum((t + 1) / 250, 1) * rise(t)
+    training.numbers[SeriesKey("", "run", "value", "lr.0")] = rate
+    (found,) = (f for f in diagnose(training.run()) if f.rule == "exploding")
+    assert told in found.why
+
+
+def test_a_rate_that_begins_to_grow_late_is_told_from_where_it_grew():
+    training = deep(6, steps=420)
+    for i in range(3):
+        training.of(f"body.{i}", "gradient", "l2", "weight")[310:] *= 1e6
+    training.of("", "run", "value", "loss")[310:] += 3
+    t = training.t
+    rate = 0.05 * np.minimum((t + 1) / 300, 1) * 1.03 ** np.maximum(t - 300, 0)
+    training.numbers[SeriesKey("", "run", "value", "lr.0")] = rate
+    (found,) = (f for f in diagnose(training.run()) if f.rule == "exploding")
+    assert found.why.endswith(
+        "grows all the time: lr.0 rose from 0.05 at step 300 to 1.68 at step 419"
+    )
 
 
 @pytest.mark.parametrize("rises", [False, True])

@@ -23,6 +23,8 @@ from kit.trainings import (  # noqa: E402
 from torch import nn  # noqa: E402
 
 from gradtui.diagnosis.diagnose import diagnose  # noqa: E402
+from gradtui.store.run.whole import read_run  # noqa: E402
+from gradtui.torch import watch  # noqa: E402
 
 if TYPE_CHECKING:
     from gradtui.diagnosis.finding import Finding
@@ -177,6 +179,43 @@ class Root(nn.Module):
         return (x - x.detach().amin(1, keepdim=True)).sqrt()
 
 
+@pytest.mark.parametrize("step", [16, 20])
+def test_a_nan_that_is_born_in_the_loss(tmp_path, step):
+    """A division by the number of valid targets: the model's outputs are finite, and what comes back to them is not."""
+    taken = []
+
+    def masked(model, inputs, targets):
+        taken.append(targets)
+        valid = targets < (0 if len(taken) == step + 1 else 5)
+        losses = nn.functional.cross_entropy(model(inputs), targets, reduction="none")
+        return (losses * valid).sum() / valid.sum()
+
+    found = one(train(tmp_path, mlp(2, nn.ReLU), digits(32), masked, steps=30), "non-finite")
+    assert (found.path, found.name, found.since) == ("", "loss", step)
+    assert found.advice.startswith("Look at what computes the loss")
+    assert set(found.also) >= {"0", "2", "4"}
+
+
+def test_weights_that_never_had_a_finite_gradient_are_not_told_to_learn_faster(tmp_path):
+    def lost(model, inputs, targets):
+        return cross_entropy(model, inputs, targets) * float("nan")
+
+    run = train(tmp_path, mlp(2, nn.ReLU), digits(32), lost, steps=50)
+    assert [(f.rule, f.name) for f in diagnose(run)] == [("non-finite", "loss")]
+
+
+def test_what_hands_on_the_silence_of_dead_units_is_not_dead(tmp_path):
+    layers = [nn.Conv2d(1 if not i else 16, 16, 3, padding=1, bias=False) for i in range(3)]
+    nn.init.constant_(layers[0].weight, -1.0)
+    model = nn.Sequential(
+        *(part for layer in layers for part in (layer, nn.ReLU())),
+        nn.Flatten(),
+        nn.Linear(1024, 10),
+    )
+    found = one(train(tmp_path, model, digits(32, flat=False), steps=60), "dead units")
+    assert found.path == "1"
+
+
 def test_a_nan_that_is_born_on_the_way_back(tmp_path):
     model = nn.Sequential(nn.Linear(64, 64), Root(), nn.Linear(64, 10))
     found = one(train(tmp_path, model, digits(32), steps=40), "non-finite")
@@ -255,6 +294,62 @@ def test_what_gets_no_gradient_and_why(tmp_path):
     assert "frozen" in found["fixed"].what
     assert "never used" in found["unused"].what
     assert (found["fixed"].severity, found["cut"].severity) == ("note", "warn")
+
+
+@pytest.mark.parametrize(
+    ("options", "unused", "cut"),
+    [
+        ({"include": ["head"]}, "not used, or", "not used, or"),
+        ({"include": ["cut", "head"]}, "not used, or", "cut off from the loss: the module is"),
+        ({"exclude": ["cut"]}, "never used", "not used, or"),
+        ({"exclude": ["Linear"]}, "not used, or", "not used, or"),
+        ({"log": ("params", "params_grad")}, "never used", "cut off from the loss: the module is"),
+        (
+            {"log": ("params", "params_grad"), "time_log": False},
+            "not used, or",
+            "not used, or",
+        ),
+    ],
+)
+def test_what_is_not_watched_is_not_said_to_be_never_called(options, unused, cut, tmp_path):
+    run = train(tmp_path, Parted(), digits(32), steps=24, **options)
+    found = {f.path: f for f in diagnose(run) if f.path != "fixed"}
+    assert set(found) == {"cut", "unused"}
+    assert unused in found["unused"].what
+    assert cut in found["cut"].what
+
+
+class Attending(nn.Module):
+    """Attention that is cut off from the loss: its last layer is not called, its weight is used by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend, self.head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head((x + self.attend(x, x, x)[0].detach()).flatten(1))
+
+
+def test_what_its_holder_uses_by_hand_is_cut_off_with_it(tmp_path):
+    found = one(train(tmp_path, Attending(), digits(32, rows=True), steps=24), "no gradient")
+    assert (found.path, found.name) == ("attend", "4 parameters")
+    assert "cut off from the loss" in found.what
+
+
+def test_a_new_head_that_the_optimizer_does_not_hold(tmp_path):
+    """It is put in after the optimizer was made, as fine-tuning goes wrong."""
+    model, batch = mlp(3, nn.ReLU), digits(32)
+    optimizer = torch.optim.Adam(model.parameters())
+    model[-1] = nn.Linear(64, 10)
+    with watch(model, optimizer, folder=tmp_path):
+        for step in range(40):
+            optimizer.zero_grad()
+            cross_entropy(model, *batch(step)).backward()
+            optimizer.step()
+    found = one(read_run(tmp_path).run, "no gradient")
+    assert (found.path, found.severity) == ("6", "warn")
+    assert "not trained, though a gradient comes back" in found.what
+    assert "Check that the optimizer holds it" in found.advice
 
 
 class Sum(nn.Module):

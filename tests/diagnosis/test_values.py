@@ -184,6 +184,17 @@ def test_silence_of_small_batches_says_nothing():
     assert diagnose(training.run()) == ()
 
 
+def test_a_silence_that_was_in_the_data_is_told_where_it_enters():
+    training = Training().layer("a").act("b")
+    for path in ("", "a", "b"):
+        training.set(path, "input", "count", 32.0 * 64)
+        training.set(path, "input", "zeros", 32.0 * 64 if path else 0.0)
+    training.of("b", "output", "dead")[:] = 64
+    assert diagnose(training.run()) == ()
+    training.of("", "input", "zeros")[:] = 32 * 64
+    assert [f.path for f in only(training.run(), "dead units")] == ["b"]
+
+
 def test_a_block_and_what_follows_are_not_blamed_for_a_dead_unit():
     training = Training().layer("block.fc").act("block.relu").layer("head")
     training.modules.append(ModuleInfo("block", "Sequential"))
@@ -214,6 +225,16 @@ def test_saturation_that_came_to_an_end():
 def test_a_classifier_that_is_sure_is_not_saturated():
     training = Training().layer("a").act("b", "Tanh").layer("c").act("d", "Sigmoid")
     training.of("d", "output", "saturated")[:] = 32 * 64
+    assert diagnose(training.run()) == ()
+
+
+def test_the_last_of_each_network_is_not_saturated():
+    """Generator and discriminator, watched together: what they are kept in has no way through it."""
+    training = Training().layer("maker.a").act("maker.b", "Tanh").layer("judge.c").layer("judge.d")
+    training.of("maker.b", "output", "saturated")[:] = 32 * 64
+    training.edges = [("maker.b", "judge.c")]
+    assert only(training.run(), "saturation")
+    training.modules[0] = ModuleInfo("", "ModuleDict")
     assert diagnose(training.run()) == ()
 
 

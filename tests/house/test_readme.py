@@ -10,6 +10,7 @@ import pytest
 from gradtui import cli
 from gradtui.cli import exits
 from gradtui.cli.help import HELP
+from gradtui.cli.options import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -44,7 +45,7 @@ def test_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_option_is_named(command):
     options = (
         re.findall(r"--[a-z-]+", cli.command_named(command).parser().format_help())

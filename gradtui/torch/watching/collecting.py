@@ -188,12 +188,15 @@ class Collector:
         self.clock.charge(began)
         return True
 
-    def _look(self, frame: Frame, slot: str, seen: Seen) -> None:
-        """Tell of an output that is not finite, and first of the inputs that were not: a mask alone is no news."""
+    def _look(self, frame: Frame, slot: str, seen: Seen, inputs: str = "all") -> None:
+        """Tell of an output that is not finite, and first of the inputs that were not: a mask alone is no news.
+
+        ``inputs``: which of them were looked at.
+        """
         sentinel, stats = self.sentinel, seen.stats
         name, path = frame.name("output", slot), frame.site.path
         if isinstance(stats, LateStats):
-            sentinel.checks.append(Check(name, stats.nan, stats.inf, path, "all", frame.broken))
+            sentinel.checks.append(Check(name, stats.nan, stats.inf, path, inputs, frame.broken))
             return
         if not stats.is_finite:
             for given, found in frame.broken:
@@ -201,7 +204,7 @@ class Collector:
                     sentinel.checks.append(Check(given, found.nan, found.inf))
                 else:
                     sentinel.found_named(given, found.nan, found.inf)
-            sentinel.found_named(name, stats.nan, stats.inf, "all")
+            sentinel.found_named(name, stats.nan, stats.inf, inputs)
             return
         sentinel.after = path
         sentinel.usual.update(given for given, _ in frame.broken)
@@ -338,6 +341,8 @@ class Collector:
                 return
             frame = Frame(site, call, parent, mode)
             seen = self._values(collected, frame, "output", "", tensor) if self._io else None
+            if seen is not None:
+                self._look(frame, "", seen, "")
             if mode == TRAIN and tensor.requires_grad:
                 self._await(collected, frame, "", tensor, seen)
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step

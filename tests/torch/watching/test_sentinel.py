@@ -7,6 +7,7 @@ from kit.runs import deep
 from kit.watched import Watched
 from torch import nn
 
+from gradtui.core.run.records import ModuleInfo
 from gradtui.diagnosis.diagnose import diagnose
 
 
@@ -308,6 +309,7 @@ def test_the_norm_of_all_gradients_is_not_finite_where_one_is_not(bad):
 def told(event):
     """What the findings say of an event, at a step of another run."""
     made = deep(4)
+    made.modules += [ModuleInfo(path, "") for path in ("first", "bomb", "blocks", "blocks.1")]
     made.happens(120, "non-finite", event.text, event.path, **{**event.fields, "nan": 6})
     (found,) = [each for each in diagnose(made.run()) if each.rule == "non-finite"]
     return f"{found.what} {found.why}"
