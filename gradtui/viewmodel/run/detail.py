@@ -14,7 +14,7 @@ from gradtui.viewmodel.run.distribution import zero_words
 from gradtui.viewmodel.run.flags import sign
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.numbers import is_lost
-from gradtui.viewmodel.run.quantities import place_name
+from gradtui.viewmodel.run.quantities import SYMBOLS, place_name
 from gradtui.viewmodel.text import (
     TextLine,
     clip,
@@ -29,7 +29,8 @@ from gradtui.viewmodel.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradtui.core.run.records import ParameterInfo
+    from gradtui.core.run.keys import Role
+    from gradtui.core.run.records import ParameterInfo, Placement
     from gradtui.core.run.run import Run
     from gradtui.diagnosis.finding import Finding
     from gradtui.viewmodel.run.density import Distribution
@@ -41,6 +42,7 @@ LEAST_LINES: Final = 5
 LEAST_SENTENCE: Final = 36
 """Columns that what was found keeps beside the step and the place among the findings."""
 _NEIGHBOURS: Final = 3
+_OF_TENSORS: Final[tuple[Role, ...]] = ("output", "output gradient")
 # Which gradient it is in a run of several ranks: of all together, and of one.
 _PLACED: Final = {
     "replicated": ("mean of the ranks", "mean of the ranks, as of rank"),
@@ -75,6 +77,8 @@ def module_detail(
     if node < 0:
         return ()
     own = training.tree.parameters.get(path, ())
+    if path in training.tree.aliases:
+        return tuple(clip(each, width) for each in _alias(training, path))
     lines = [_title(run, training, node, own, rank, width)]
     chosen = told(training, path, finding)
     if chosen is not None:
@@ -83,7 +87,12 @@ def module_detail(
         lines = [*lines, *words] if len(words) <= LEAST_LINES - 1 else [*words, *lines]
     slot = _main(own)
     if slot is not None:
-        lines += _gradient(run, path, slot, rank, width, ascii=ascii)
+        key = SeriesKey(path, "gradient", "l2", slot.name)
+        lines += _values(run, key, rank, width, placement=slot.placement, ascii=ascii)
+    elif training.tree.tensors[node]:
+        for role in _OF_TENSORS:
+            lines += _values(run, SeriesKey(path, role, "l2"), rank, width, ascii=ascii)
+    lines.append(_sharing(training, path, slot))
     lines.append(_flow(run, training, node, width))
     lines.append(_when(run, training, node, width, clock))
     lines += [_parameter(run, info, rank) for info in own if info is not slot]
@@ -163,11 +172,12 @@ def _title(
         parts = [line((f" {tree.labels[0]}", "title"), ("  the whole model", "dim"))]
     else:
         name = safe_label(tree.paths[node], max(width // 2, 12))
-        parts = [line((f" {name}", "title"), (f"  {safe_label(tree.kinds[node], 24)}", "dim"))]
+        kind = "attached tensor" if tree.tensors[node] else safe_label(tree.kinds[node], 24)
+        parts = [line((f" {name}", "title"), (f"  {kind}", "dim"))]
     main = _main(own)
     if main is not None:
         frozen = "" if main.trainable else " frozen"
-        if int(tree.ends[node]) > node + 1:
+        if not tree.tips[node]:
             # The row is of all below: these are the one parameter's.
             parts.append(line((f"its own {printable(main.name)}:", "dim")))
         parts.append(line(f"{printable(main.dtype)} {tree.shapes[node]}", (frozen, "warn")))
@@ -176,8 +186,10 @@ def _title(
         if not math.isnan(low):
             parts.append(line(("W ", "dim"), f"{_short(low)} .. {_short(high)}"))
     elif int(tree.ends[node]) > node + 1:
-        count = int(tree.named[node + 1 : int(tree.ends[node])].sum())
-        parts.append(line((f"{counted(count, 'module')} below", "dim")))
+        below = slice(node + 1, int(tree.ends[node]))
+        for flags, what in ((tree.named, "module"), (tree.tensors, "attached tensor")):
+            if count := int(flags[below].sum()):
+                parts.append(line((f"{counted(count, what)} below", "dim")))
     zeros = float(training.numbers.zeros[node])
     if not math.isnan(zeros):
         parts.append(line(("zeros of y ", "dim"), percent(zeros)))
@@ -189,21 +201,50 @@ def _title(
     return fitting(parts, width)
 
 
-def _gradient(
-    run: Run, path: str, info: ParameterInfo, rank: int | None, width: int, *, ascii: bool
+def _alias(training: Training, path: str) -> list[TextLine]:
+    """A second path of a module: which one has its numbers."""
+    first = training.tree.aliases[path]
+    return [
+        line((f" {printable(path)}", "title"), ("  is the same module as ", "dim"), printable(first)),
+        line((" its numbers, of all its calls, stand there: ", "dim"), ("enter", "key"), (" goes to it", "dim")),
+    ]  # fmt: skip
+
+
+def _sharing(training: Training, path: str, main: ParameterInfo | None) -> TextLine:
+    """Which parameters are another module's, and where else the module's own weight is used."""
+    if tied := training.tree.tied.get(path):
+        return line(
+            (" ", ""),
+            *((f"{printable(one)}  ", "") for one in tied),
+            ("whose row counts it", "dim"),
+        )
+    if main is not None and main.shared:
+        return line(
+            (f" {printable(main.name)} is used as ", "dim"), ", ".join(map(printable, main.shared))
+        )
+    return ()
+
+
+def _values(
+    run: Run,
+    key: SeriesKey,
+    rank: int | None,
+    width: int,
+    *,
+    placement: Placement = "local",
+    ascii: bool,
 ) -> list[TextLine]:
-    """The weight's gradient: norm, extremes, quantiles, and its distribution in one row."""
-    key = SeriesKey(path, "gradient", "l2", info.name)
+    """A tensor, by the key of its norm: norm, extremes, quantiles, and its distribution in one row."""
     parts = []
     norm = run.latest(key, rank)
     low, high = run.latest(key.of("minimum"), rank), run.latest(key.of("maximum"), rank)
     bad = sum(run.latest(key.of(name), rank) for name in ("nan", "inf"))
     if not math.isnan(norm):
-        parts.append(line((" dW ", "dim"), f"|.|2 {_norm(run, key, rank)}"))
+        parts.append(line((f" {SYMBOLS[key.role]} ", "dim"), f"|.|2 {_norm(run, key, rank)}"))
         if not math.isnan(low):
             parts.append(line(f"{_short(low)} .. {_short(high)}"))
-        if run.world > 1 and info.placement in _PLACED:
-            whole, alone = _PLACED[info.placement]
+        if run.world > 1 and placement in _PLACED:
+            whole, alone = _PLACED[placement]
             parts.append(line((whole if rank is None else f"{alone} {rank}", "dim")))
     if bad > 0:
         parts.append(line((f"{int(bad):,} not finite", "bad")))

@@ -117,6 +117,8 @@ def overview_words(
     if not choice.filter:
         # The model itself is one of them, and has a row.
         parts.append(line((counted(int(training.tree.named.sum()), "module"), "dim")))
+        if tensors := int(training.tree.tensors.sum()):
+            parts.append(line((counted(tensors, "attached tensor"), "dim")))
     return fitting(parts, width)
 
 
