@@ -293,6 +293,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("depth", "N", "the architecture: fold what is deeper; -1 opens all", _graph(_depth), action="graph"),
     Command("hot", "NAME", "the architecture: what hotspots are judged by", _graph(_hot), _words(*HOTS), action="graph"),
     Command("keep", "[MODULE]", "ask the run to keep full tensors of a module", run_commands.keep, run_commands.modules, action="run"),
+    Command("runs", "", "the runs of this folder, to show another one", lambda desk, _w: desk.room.choose_run(), action="run"),
     Command("analyse", "", "a run: gradients by epoch, clusters, kernels and features alike", analyses.analyse, action="run"),
     Command("gif", "[LAYER] FILE", "a run: kept features over the training as a GIF", analyses.gif, analyses.kept_names, action="run"),
     Command("play", "", "play the snapshots, or the steps", run_commands.play),

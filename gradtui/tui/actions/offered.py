@@ -130,6 +130,7 @@ def _rules() -> Mapping[str, Callable[[Desk], str]]:
         "run": _run,
         "graph": _graph,
         "ranks.next": _ranks,
+        "run.choose": _run,
         "finding.read": _findings,
         "columns.next": _more_columns,
         "play": _playing,

@@ -71,6 +71,8 @@ class Following:
         if view.watched is None:
             return False
         if not desk.watching:
+            # The first picture of a run waits for nothing.
+            self._drawn = 0.0
             work.shell.tall_detail()
             work.shell.set_timer(WARM_AFTER, _warm)
             if desk.selection.view == "architecture" and work.is_new:

@@ -16,7 +16,7 @@ def header_parts(work: Workspace) -> list[TextLine]:
     """Return the step, and how many findings there are."""
     desk = work.desk
     watch = desk.watch
-    return run_words(watch.run, watch.findings, watch.behind)
+    return run_words(watch.run, watch.findings, watch.behind, older=not work.run.newest)
 
 
 def headline(work: Workspace, width: int) -> TextLine:
