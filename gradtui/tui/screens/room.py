@@ -198,7 +198,9 @@ class ScreenRoom:
         keymap, view = work.keys.keymap, work.desk.selection.view
         actions = {one.id for one in keymap.of_view(view)} | {one.action for one in COMMANDS}
         idle = frozenset(action for action in actions if refusal(work.desk, action))
-        work.shell.app.push_screen(HelpScreen(keymap, view, work.palette, idle))
+        work.shell.app.push_screen(
+            HelpScreen(keymap, view, work.palette, idle, watched=work.desk.watching)
+        )
 
     def show_findings(self, first: Finding | None) -> None:
         """Show all findings of the run whole, on a page over the screen."""
