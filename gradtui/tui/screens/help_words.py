@@ -35,6 +35,10 @@ _BY_VIEW: Final[Mapping[str, Mapping[str, str]]] = {
         "baseline.difference": "show the difference to it in History",
         "copy.value": "copy the gradient's norm and the module",
     },
+    "values": {
+        "baseline.set": "make these tensors the baseline",
+        "baseline.difference": "show the difference to the baseline",
+    },
     "history": {
         "open": "open the kept tensor of this step, or ask for one",
         "find": "find a series by words of its name",

@@ -16,6 +16,7 @@ from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.numbers import is_lost
 from gradtui.viewmodel.run.quantities import SYMBOLS, place_name
 from gradtui.viewmodel.text import (
+    Span,
     TextLine,
     clip,
     counted,
@@ -59,6 +60,7 @@ def module_detail(
     rank: int | None = None,
     clock: str = "",
     finding: Finding | None = None,
+    rows: int = LEAST_LINES,
     ascii: bool = False,
 ) -> tuple[TextLine, ...]:
     """Return the lines about a module.
@@ -70,6 +72,7 @@ def module_detail(
         width: columns.
         rank: of one rank; None: all together.
         finding: the one to tell of, where it is about the module; else the worst.
+        rows: how many of the lines have room.
         clock: when the newest record was made, as a time of day.
         ascii: without block characters.
     """
@@ -82,9 +85,9 @@ def module_detail(
     lines = [_title(run, training, node, own, rank, width)]
     chosen = told(training, path, finding)
     if chosen is not None:
-        words = finding_lines(chosen, path, width, training.flags.findings)
+        words = finding_lines(chosen, path, width, training.flags.findings, rows=rows)
         # The reasons and the advice must have room before all else.
-        lines = [*lines, *words] if len(words) <= LEAST_LINES - 1 else [*words, *lines]
+        lines = [*lines, *words] if len(words) <= rows - 1 else [*words, *lines]
     slot = _main(own)
     if slot is not None:
         key = SeriesKey(path, "gradient", "l2", slot.name)
@@ -109,15 +112,23 @@ def told(training: Training, path: str, finding: Finding | None) -> Finding | No
 
 
 def finding_lines(
-    finding: Finding, path: str, width: int, findings: Sequence[Finding] = ()
+    finding: Finding,
+    path: str,
+    width: int,
+    findings: Sequence[Finding] = (),
+    *,
+    rows: int = LEAST_LINES,
 ) -> list[TextLine]:
     """Return a finding as lines: what and since when, why it was judged so, what to try.
+
+    What has no room ends with three dots: the page of the findings has it whole.
 
     Args:
         finding: which.
         path: the module it is told for, whose name need not be said.
         width: columns.
         findings: all of them, to say which of how many it is.
+        rows: how many lines have room.
     """
     mark = sign(finding)
     role = ROLE_OF_FLAG[mark]
@@ -134,24 +145,41 @@ def finding_lines(
     since = line(f"since step {finding.since}{until}")
     rest = [since, line((which, "dim"))]
     room = width - sum(line_width(part) + len(GAP) for part in rest if part)
+    why, advice = (
+        _wrapped(label, text, role, width)
+        for label, text, role in (
+            (" why  ", finding.why, ""),
+            (" try  ", finding.advice.removeprefix("Try "), "good"),
+        )
+    )
+    left = max(rows - 1, 2)
+    # Where not both have room, the advice has two rows at most; the reasons have what is left.
+    most = max(left - len(advice), left - 2, 1)
+    why = _cut(why, most, width)
+    advice = _cut(advice, left - len(why), width)
     return [
         # The sentence gives way: it can be read whole, and the step and the place stand nowhere else here.
         fitting([clip(what, max(room, LEAST_SENTENCE)), *rest], width),
-        *_wrapped(" why  ", finding.why, "", width),
-        *_wrapped(" try  ", finding.advice.removeprefix("Try "), "good", width),
+        *why,
+        *advice,
     ]
 
 
 def _wrapped(label: str, text: str, role: str, width: int) -> list[TextLine]:
-    """A sentence in at most two lines, the second one under the first."""
+    """A sentence in as many lines as it needs, each under the first."""
     rows = wrap(printable(text), max(width - len(label) - 1, 8))
-    if len(rows) > 2:
-        rows = [rows[0], " ".join(rows[1:])]
-    labels = (label, " " * len(label))
     return [
-        clip(line((head, "dim"), (row, role)), width)
-        for head, row in zip(labels, rows, strict=False)
+        clip(line((" " * len(label) if n else label, "dim"), (row, role)), width)
+        for n, row in enumerate(rows)
     ]
+
+
+def _cut(lines: list[TextLine], most: int, width: int) -> list[TextLine]:
+    """The first of some lines; where some are left out, three dots at the end of the last say so."""
+    if len(lines) <= most:
+        return lines
+    kept = lines[: max(most, 1)]
+    return [*kept[:-1], (*clip(kept[-1], width - 1), Span("…", "dim"))]
 
 
 def _main(own: tuple[ParameterInfo, ...]) -> ParameterInfo | None:
