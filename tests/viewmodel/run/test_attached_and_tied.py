@@ -128,6 +128,9 @@ def test_a_module_that_is_used_again_stands_there_too_and_says_which_one_it_is()
     assert text(training, "block.inner").startswith("    inner = fc ")
     assert "block.inner" not in shown(tied().run(), sort="gradient")[1]
     assert shown(tied().run(), filter="inner")[1] == ["block.inner"]
+    watch = Watch()
+    watch.arrived(tied().run(), (), 1.0)
+    assert watch.recorded(RunChoice(path="block.inner")) == "fc"
     lines = [plain(one) for one in module_detail(tied().run(), training, "block.inner", 80)]
     assert lines[0] == " block.inner  is the same module as fc"
     assert "enter goes to it" in lines[1]
