@@ -10,7 +10,7 @@ from gradtui.core.run.keys import VALUES, SeriesKey
 from gradtui.viewmodel.fitting import GAP, fitting
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.density import bars_of, distribution_at
-from gradtui.viewmodel.run.distribution import zero_words
+from gradtui.viewmodel.run.distribution import estimate_mark, zero_words
 from gradtui.viewmodel.run.flags import sign
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.numbers import is_lost
@@ -276,10 +276,12 @@ def _values(
             parts.append(line((whole if rank is None else f"{alone} {rank}", "dim")))
     if bad > 0:
         parts.append(line((f"{int(bad):,} not finite", "bad")))
-    found = distribution_at(run, key.of(VALUES), run.last_step, rank)
+    found_key = key.of(VALUES)
+    found = distribution_at(run, found_key, run.last_step, rank)
     lines = []
     if found.total:
-        quantiles = (f"p{p} {_short(found.quantile(p / 100))}" for p in (1, 50, 99))
+        about = estimate_mark(run, found_key, found, rank)
+        quantiles = (f"p{p} {about}{_short(found.quantile(p / 100))}" for p in (1, 50, 99))
         parts.append(line(("  ".join(quantiles), "")))
         lines.append(_histogram(found, ascii=ascii))
     return [fitting(parts, width), *lines] if parts else lines

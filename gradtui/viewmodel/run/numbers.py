@@ -157,7 +157,7 @@ def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
             np.where(lost_gradient, np.nan, back),
             _own_or_below(tree, read.own("module", "seconds")),
             steps,
-            read.is_sampled("update", "l2"),
+            run.index.has_sampled("update", "l2"),
             lost,
             lost_gradient,
         )
@@ -235,11 +235,6 @@ class _Reader:
         own = self.own("output", quantity)
         own[~self.placing.tree.tips] = np.nan
         return own
-
-    def is_sampled(self, role: str, quantity: str) -> bool:
-        """Whether a quantity comes from samples."""
-        column = self.run.column(role, quantity, rank=self.rank)
-        return bool(column.keys) and self.run.sampled(column.keys[0])
 
 
 def below_sum(tree: ModuleTree, own: Floats) -> Floats:
