@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 class Following:
     """Begins to follow the history of a folder once there is one."""
 
-    def __init__(self, folder: DebugFolder, published: Publisher) -> None:
+    def __init__(
+        self, folder: DebugFolder, published: Publisher, runs: frozenset[str] = frozenset()
+    ) -> None:
+        """Nothing is looked for yet.
+
+        Args:
+            folder: Where.
+            published: Takes what is read.
+            runs: Names of the run to be read; empty for the newest.
+        """
         self._folder = folder
+        self._runs = runs
         self._published = published
         self._follower: RunFollower | None = None
 
@@ -28,7 +38,7 @@ class Following:
         # Here: most folders have no history, and what reads one takes a while to import.
         from gradtui.store.run.follower import RunFollower
 
-        self._follower = RunFollower(self._folder, self._published)
+        self._follower = RunFollower(self._folder, self._published, runs=self._runs)
         self._follower.start()
         return True
 

@@ -77,6 +77,7 @@ class Keeper:
         poll: bool = False,
         wait: bool = False,
         settle: float = SETTLE,
+        runs: frozenset[str] = frozenset(),
     ) -> None:
         """Nothing is read yet: call `load_once` or `start`.
 
@@ -88,6 +89,7 @@ class Keeper:
             poll: Never use the system's events.
             wait: A folder that is not there yet will be: its adapter was just started.
             settle: How long a foreign file must have been left alone, seconds.
+            runs: Names of the training run to be shown; empty for the newest.
 
         Raises:
             UsageError: The location is no name.
@@ -111,7 +113,7 @@ class Keeper:
         self._watcher = Watcher(self.folder, self._wake.set)
         self._poll_only = poll or is_network(self.folder.root)
         self._watching = not poll
-        self._following = Following(self.folder, self._published)
+        self._following = Following(self.folder, self._published, runs)
         self._graph = GraphLook(self.folder, self._published)
         self._loaded = nothing_loaded()
         self._previous = Previous()

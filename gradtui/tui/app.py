@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         Failed,
         FolderChanged,
         FolderUnusable,
+        RunOpened,
+        RunsFound,
         WorkDone,
     )
     from gradtui.tui.screens.workspace import Workspace
@@ -122,6 +124,16 @@ class GradtuiApp(SparseApp[int]):
         """The analyses of a run are there."""
         if self.shell.workspace is not None:
             self.shell.workspace.room.show_analysis(message.report)
+
+    def on_runs_found(self, message: RunsFound) -> None:
+        """The runs that can be chosen are known."""
+        if self.shell.workspace is not None:
+            self.shell.workspace.room.found_runs(message.runs)
+
+    def on_run_opened(self, message: RunOpened) -> None:
+        """What comes from now on is of another run."""
+        if self.shell.workspace is not None:
+            self.shell.workspace.opened(message.run, message.state)
 
     def on_work_done(self, message: WorkDone) -> None:
         """A save or a request came to an end."""

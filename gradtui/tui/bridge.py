@@ -17,6 +17,8 @@ from gradtui.tui.messages import (
     Failed,
     FolderChanged,
     FolderUnusable,
+    RunOpened,
+    RunsFound,
     WorkDone,
 )
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Array
     from gradtui.core.edit import Cells, Edit
+    from gradtui.core.run.found import FoundRun
     from gradtui.core.run.keys import SeriesKey
     from gradtui.launch import Launch
     from gradtui.store.keeper import Keeper
@@ -53,6 +56,7 @@ class Bridge:
             prepare: imports what the screen will need, while nobody waits for it.
         """
         self._launch = launch
+        self._location = launch.location
         self._post = post
         self._prepare = prepare
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -98,31 +102,39 @@ class Bridge:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Here, in this thread and after the first frame: numpy, the store and the views take longer to
         # import than the first frame takes to paint.
-        from gradtui.store.keeper import Keeper
         from gradtui.store.settings import load_settings
+
+        self._prepare()
+        try:
+            keeper = self._keep(self._launch.location)
+            self.settings = load_settings()
+            if self._launch.wait:
+                # Nothing may change for a long while: what the adapter's process prints needs its place.
+                self._send(FolderChanged(keeper.view))
+            keeper.start()
+        except GradtuiError as error:
+            self._send(FolderUnusable(str(error), 2))
+
+    def _keep(self, location: str, runs: frozenset[str] = frozenset()) -> Keeper:
+        """Make the keeper of a folder, of one of its runs where they are named; it is not started yet."""
+        from gradtui.store.keeper import Keeper
         from gradtui.store.state import load_state
         from gradtui.store.unsaved import UnsavedEdits
 
-        self._prepare()
         launch = self._launch
-        try:
-            self._keeper = Keeper(
-                launch.location,
-                on_change=lambda view: self._send(FolderChanged(view)),
-                max_bytes=launch.max_bytes,
-                estimate=launch.estimate or "proportional",
-                poll=launch.poll,
-                wait=launch.wait,
-            )
-            self.settings = load_settings()
-            self.state = load_state(self._keeper.folder.key)
-            self._unsaved = UnsavedEdits(self._keeper)
-            if launch.wait:
-                # Nothing may change for a long while: what the adapter's process prints needs its place.
-                self._send(FolderChanged(self._keeper.view))
-            self._keeper.start()
-        except GradtuiError as error:
-            self._send(FolderUnusable(str(error), 2))
+        keeper = self._keeper = Keeper(
+            location,
+            on_change=lambda view: self._send(FolderChanged(view)),
+            max_bytes=launch.max_bytes,
+            estimate=launch.estimate or "proportional",
+            poll=launch.poll,
+            wait=launch.wait,
+            runs=runs,
+        )
+        self._location = location
+        self.state = load_state(keeper.folder.key)
+        self._unsaved = UnsavedEdits(keeper)
+        return keeper
 
     def _run(self) -> None:
         while (job := self._work.get()) is not None:
@@ -232,7 +244,7 @@ class Bridge:
         def job(_: Keeper) -> None:
             from gradtui.export.gif import export_gif
 
-            drawn = export_gif(self._launch.location, layer, out)
+            drawn = export_gif(self._location, layer, out)
             text = (
                 f"written: {out}, {len(drawn)} frames, steps {drawn.steps[0]} to {drawn.steps[-1]}"
             )
@@ -255,6 +267,27 @@ class Bridge:
                 self._send(Failed(error))
 
         threading.Thread(target=work, name="gradtui-aside", daemon=True).start()
+
+    def find_runs(self) -> None:
+        """Look for the runs that can be chosen."""
+
+        def job(_: Keeper) -> None:
+            from gradtui.store.runs import runs_in
+
+            self._send(RunsFound(runs_in(self._launch.location)))
+
+        self._aside(job)
+
+    def open_run(self, run: FoundRun) -> None:
+        """Show another run from now on."""
+
+        def job(before: Keeper) -> None:
+            before.stop()
+            keeper = self._keep(run.location, frozenset() if run.newest else run.ids)
+            self._send(RunOpened(run, self.state))
+            keeper.start()
+
+        self._later(job)
 
     def restart(self) -> None:
         """Start the adapter's process again."""

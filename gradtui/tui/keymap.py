@@ -207,6 +207,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding(
         "history.alone", ("F",), "the chart alone; again for all", ("history",), "series and steps"
     ),
+    Binding("run.choose", ("O",), "another run or model of this folder", RUNS, "time"),
     Binding("ranks.next", ("R",), "ranks together, apart, one by one", RUNS, "looks"),
     Binding(
         "play",

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gradtui.core.analysis.report import Report
+    from gradtui.core.run.found import FoundRun
     from gradtui.store.view import FolderView
     from gradtui.tui.child import ChildState
 
@@ -62,6 +65,23 @@ class Analysed(Message):
     def __init__(self, report: Report) -> None:
         super().__init__()
         self.report = report
+
+
+class RunsFound(Message):
+    """The runs that can be chosen are known."""
+
+    def __init__(self, runs: tuple[FoundRun, ...]) -> None:
+        super().__init__()
+        self.runs = runs
+
+
+class RunOpened(Message):
+    """What comes from now on is of another run: ``state`` is what was remembered of its folder."""
+
+    def __init__(self, run: FoundRun, state: Mapping[str, object]) -> None:
+        super().__init__()
+        self.run = run
+        self.state = state
 
 
 class Failed(Message):

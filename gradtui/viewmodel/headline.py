@@ -12,6 +12,7 @@ from gradtui.viewmodel.selection import MAP_KEYS, shown_direction, shown_pairs
 from gradtui.viewmodel.text import (
     Span,
     TextLine,
+    cell_width,
     clip,
     join,
     line,
@@ -41,6 +42,8 @@ STATUS_ROLES: Final = {
 }
 LEAST_NAME: Final = 7
 """Columns that the folder's name needs, or is left out."""
+LEAST_RUN: Final = 16
+"""Columns that the name of a run keeps."""
 _LETTERS: Final = (
     ("overview", "o"),
     ("values", "v"),
@@ -48,6 +51,9 @@ _LETTERS: Final = (
     ("history", "t"),
     ("architecture", "a"),
 )
+_PROGRAM: Final = " gradtui"
+_SAYS: Final = ": watching "
+"""Before what a training watches, in its own words: the tree of modules says so, too."""
 NO_OFFSETS: Final = ((0, 0), (0, 0))
 FAN_WORDS: Final = {"out": "fan-out", "in": "fan-in", "both": "fan-out and fan-in"}
 
@@ -73,7 +79,8 @@ def header_line(
 ) -> TextLine:
     """Return the first line: folder, generation, how it is, unsaved edits, and the views' letters.
 
-    ``run`` is what stands in place of the generation where a training run is shown.
+    ``run`` is what stands in place of the generation where a training run is shown. Its folder's name comes before the
+    program's, the clock and what the training says of itself.
     """
     letters = _letters(selection.view)
     shown = generations.shown
@@ -84,6 +91,16 @@ def header_line(
         parts.append(line((f"{unsaved} unsaved", "edited")))
     calm = state.kind in ("live", "finished")
     clock = f" {state.clock}" if state.clock else ""
+    titled = True
+    if run and calm:
+        used = sum(line_width(part) + 2 for part in (*parts, *run))
+        name = cell_width(safe_label(state.name, 40)) + 2
+        free = width - line_width(letters) - 4 - used - name
+        titled = free >= cell_width(words + clock) + len(_PROGRAM) + 1
+        if free < cell_width(words + clock):
+            clock = ""
+        if free < cell_width(words):
+            words = words.partition(_SAYS)[0]
     parts.append(line((f"{words}{clock}" if calm else words, role)))
     if not calm and state.clock:
         parts.append(line((f"view of {state.clock}", "dim")))
@@ -97,13 +114,23 @@ def header_line(
     if run or (shown.layers and rest + line_width(own) + 2 + LEAST_NAME < room):
         parts.insert(0, own)
         rest += line_width(own) + 2
-    if rest > room:
+    # The name of a run has some room whatever its training says of itself.
+    over = rest - room + (min(cell_width(state.name) + 2, LEAST_RUN) if run else 0)
+    if over > 0:
         at = len(parts) - (1 if calm or not state.clock else 2)
-        parts[at] = clip(parts[at], max(line_width(parts[at]) - (rest - room), LEAST_NAME))
+        kept = line_width(parts[at]) - over
+        if run and calm and kept < LEAST_NAME and "failed" not in words:
+            # That it goes on, or has ended, says less than which one it is.
+            del parts[at]
+        else:
+            parts[at] = clip(parts[at], max(kept, LEAST_NAME))
+        rest = sum(line_width(part) + 2 for part in parts)
     left = room - rest - 1
-    spans = [Span(" gradtui", "title"), Span(" ")] if left >= len(" gradtui  ") + LEAST_NAME else []
+    least = min(LEAST_NAME, cell_width(safe_label(state.name, 40)) + 1)
+    titled = titled and left >= len(_PROGRAM) + 2 + LEAST_NAME
+    spans = [Span(_PROGRAM, "title"), Span(" ")] if titled else []
     left -= sum(len(span.text) for span in spans)
-    if left >= LEAST_NAME:
+    if left >= least:
         spans.append(Span(" " + safe_label(state.name, min(left - 1, 40))))
     for part in parts:
         spans.extend((Span("  " if spans else " "), *part))

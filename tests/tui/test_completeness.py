@@ -171,7 +171,7 @@ SAYS = {
     **{name: (f"{name} 1", "no architecture") for name in ("merge", "depth", "hot")},
     **{
         name: (f"{name} 1", "no training run")
-        for name in ("series", "pin", "unpin", "window", "step", "axis", "sort", "inputs", "ranks", "keep", "analyse", "gif")
+        for name in ("series", "pin", "unpin", "window", "step", "axis", "sort", "inputs", "ranks", "keep", "analyse", "gif", "runs")
     },
 }  # fmt: skip
 

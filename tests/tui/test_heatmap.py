@@ -238,3 +238,18 @@ async def test_a_map_shown_before_it_has_a_size_is_there_when_it_has():
         await pilot.resize_terminal(40, 10)
         await pilot.pause()
         assert "conv1" in widget.render_line(0).text
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "height", "lines"),
+    [
+        # Wide maps take the rows that are free, one each...
+        (8, 40, 14, 8), (8, 45, 14, 8), (14, 76, 16, 14),
+        # ...but not where these are too few, or where the map would look high.
+        (14, 76, 12, 7), (20, 60, 30, 10), (28, 28, 20, 14),
+    ],
+)  # fmt: skip
+def test_a_wide_map_takes_rows_that_are_free(rows, columns, height, lines):
+    plan = choose(rows, columns, columns + 2, height)
+    assert plan.shown_rows == rows
+    assert plan.place(rows - 1, 0).y - plan.top + 1 == lines

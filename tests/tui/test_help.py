@@ -51,3 +51,40 @@ def test_what_cannot_act_is_left_out():
     for words in ("set a value", "set the cell under the cursor"):
         assert any(words in text_of(text) for text in whole)
         assert not any(words in text_of(text) for text in some)
+
+
+def test_of_a_run_the_help_says_what_keys_and_commands_do_there():
+    for view, own, others in (
+        (
+            "overview",
+            ("next finding", "find a module by name", "◇"),
+            ("the layers that match", "layer with a flag", "generation"),
+        ),
+        (
+            "history",
+            ("next module, the same number", "back to the Overview"),
+            ("layer with a flag",),
+        ),
+        ("values", ("to the next kept tensors",), ("unsaved", "linked above", "generation")),
+    ):
+        idle = frozenset({"edit.write", "pair.next", "threshold.type", "edit.set"})
+        lines = help_lines(Keymap(), view, 80, idle, watched=True)
+        shown = " ".join(" ".join(map(text_of, lines)).split())
+        for words in own:
+            assert words in shown, (view, words)
+        for words in ("heatmap", "debug folder", *others):
+            assert words not in shown, (view, words)
+        assert "a run: " not in shown
+
+
+def test_of_a_run_commands_about_runs_come_first():
+    lines = [text_of(each) for each in help_lines(Keymap(), "overview", 80, watched=True)]
+    names = [each.split()[0] for each in lines if each.startswith("   :")]
+    assert names.index(":series") < names.index(":overview") < names.index(":region")
+    assert names.index(":series") < names.index(":q")
+    plain_names = [
+        text_of(each).split()[0]
+        for each in help_lines(Keymap(), "overview", 80)
+        if text_of(each).startswith("   :")
+    ]
+    assert sorted(plain_names) == sorted(names)

@@ -280,7 +280,7 @@ async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder
             await d.keys("v")
             await d.keys("k")
             assert "asked the run to keep embed" in d.notice
-            await d.wait(lambda: "training: watching GPT" in d.text(), "the status")
+            await d.wait(lambda: "bad 1  training" in d.text(), "the status")
         await d.wait(lambda: "training ended" in d.text(), "the end")
 
 

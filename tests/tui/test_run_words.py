@@ -164,3 +164,16 @@ async def test_pausing_holds_the_run_beside_its_architecture_too(folder):
         await d.opened_run(399)
         await d.keys("ap")
         assert d.desk.watch.held
+
+
+async def test_words_of_a_run_are_completed_first_and_those_of_maps_not_at_all(tmp_path):
+    write_run(tmp_path / "run", 20, model=SmallGpt(keep=False))
+    async with driven(tmp_path / "run", size=(80, 24)) as d:
+        await d.opened_run()
+        offered = complete(d.desk, "")
+        assert offered[:4] == ("find", "filter", "series", "pin")
+        assert not {"w", "set", "region", "fit", "polyphase", "threshold"} & set(offered)
+        await d.run("fit")
+        assert d.notice == "the run keeps no tensors: :keep asks for them"
+        await d.run("layer h.2.attn.proj")
+        assert d.desk.selection.run.path == "h.2.attn.proj"

@@ -11,12 +11,13 @@ from kit.graphs import blocks, chain_of
 from kit.runs import Training as Made
 
 from gradtui.core.architecture.categories import Colours
+from gradtui.diagnosis.finding import Finding
 from gradtui.viewmodel.architecture.choices import ArchitectureChoices
-from gradtui.viewmodel.architecture.gradients import gradient_of
+from gradtui.viewmodel.architecture.gradients import flag_of, gradient_of
 from gradtui.viewmodel.architecture.listing import architecture_view
 from gradtui.viewmodel.architecture.live import live_of
 from gradtui.viewmodel.architecture.rows import Rows
-from gradtui.viewmodel.architecture.table import architecture_line
+from gradtui.viewmodel.architecture.table import architecture_line, flagged
 from gradtui.viewmodel.architecture.words import row_detail
 from gradtui.viewmodel.text import plain
 
@@ -97,3 +98,43 @@ def test_names_nested_ever_deeper_cost_no_more_than_they_are_long():
     live = live_of(made.run(), ())
     assert len(live) <= 3
     assert live[""].inside > 0
+
+
+def finding(path, severity="warn", word="vanishing", *also):
+    return Finding(word, severity, path, "weight", 0, "what", "why", "try", also=also)
+
+
+def flags(graph, choices, *findings):
+    """The flag of each row, and the rows that e goes to."""
+    live = live_of(training(2).run(), findings)
+    view = architecture_view(Rows(graph), choices, live=live)
+    rows = [view.row(place) for place in range(len(view.shown))]
+    found = {graph.nodes[row.number].path: flag_of(graph, row, live) for row in rows}
+    return found, [graph.nodes[rows[place].number].path for place in flagged(view)], view
+
+
+def test_a_folded_row_has_the_worst_flag_of_what_it_hides():
+    graph = blocks(2)
+    some = (finding("blocks.1.0", "bad", "exploding"), finding("blocks.1.1"))
+    folded, goes_to, view = flags(graph, replace(KEEP, depth=0), *some)
+    assert folded["blocks.0"] == ("", "")
+    assert folded["blocks.1"] == ("!", "EXPL")
+    assert goes_to == ["blocks.1"]
+    texts = [plain(architecture_line(view, k, 100, Colours())) for k in range(len(view.shown))]
+    assert sum("! EXPL" in text for text in texts) == 1
+    place = next(k for k, text in enumerate(texts) if "! EXPL" in text)
+    assert "! EXPL" in plain(row_detail(view, place, 120)[1])
+    opened, goes_to, _ = flags(graph, replace(KEEP, depth=-1), *some)
+    assert opened["blocks.1.0"] == ("!", "EXPL")
+    assert opened["blocks.1.1"] == ("v", "VAN")
+    assert goes_to == ["blocks.1.0", "blocks.1.1"]
+
+
+def test_calls_alike_and_merged_rows_have_the_flags_of_all_that_they_stand_for():
+    found, goes_to, _ = flags(blocks(4), KEEP, finding("blocks.2.1"))
+    assert found["blocks.0"] == ("v", "VAN")
+    assert goes_to == ["blocks.0"]
+    graph = chain_of(100, 1)
+    found, goes_to, _ = flags(graph, replace(KEEP, merge=0.1), finding("m1", "bad", "exploding"))
+    assert found["m0"] == ("!", "EXPL")
+    assert goes_to == ["m0"]

@@ -136,6 +136,15 @@ class RunIndex:
             for table in rank
         )
 
+    def has_sampled(self, role: str, quantity: str) -> bool:
+        """Whether any series of a role and a quantity comes from a sample, on any rank."""
+        return any(
+            (table.keys[place].role, table.keys[place].quantity) == (role, quantity)
+            for rank in self._tables
+            for table in rank
+            for place in table.sampled
+        )
+
     def fits(
         self,
         starts: Sequence[Start],

@@ -57,10 +57,19 @@ class RankReader:
         segments: the readers of all segments that were read, by number: closed ones keep where their scalars are.
     """
 
-    def __init__(self, directory: Path, rank: int) -> None:
+    def __init__(self, directory: Path, rank: int, runs: frozenset[str] = frozenset()) -> None:
+        """Nothing is read yet.
+
+        Args:
+            directory: the rank's folder.
+            rank: its number.
+            runs: read these runs alone; empty for the newest, whichever that is.
+        """
         self.known = Known()
         self._directory = directory
         self._rank = rank
+        self._wanted = runs
+        self._run_of: dict[tuple[int, int], str] = {}
         self._stamp: Stamp = MISSING
         self._clear()
 
@@ -251,7 +260,7 @@ class RankReader:
             there = stamp(tail.path)
             if there.inode == tail.inode and there.size >= tail.position:
                 return
-        found = segments_of(self._directory)
+        found = self._segments()
         # A folder that changed within the clock's tick is looked at again.
         self._stamp = now if now.tells_apart(time.time()) else MISSING
         names = {each.number: each for each in found}
@@ -273,7 +282,7 @@ class RankReader:
 
     def _begin(self) -> None:
         """Choose the newest segment that begins as it must; newer ones that do not yet are waited for."""
-        found = segments_of(self._directory)
+        found = self._segments()
         if not found:
             return
         base = found[-1].number
@@ -285,6 +294,17 @@ class RankReader:
             if each.number >= base:
                 self._append(each)
         self._older = [each for each in reversed(found) if each.number < base]
+
+    def _segments(self) -> tuple[Found, ...]:
+        """The segments that there are, of the runs that are wanted."""
+        found = segments_of(self._directory)
+        return tuple([each for each in found if self._is_wanted(each)]) if self._wanted else found
+
+    def _is_wanted(self, found: Found) -> bool:
+        place = (found.number, found.inode)
+        if not self._run_of.get(place):
+            self._run_of[place] = beginning_of(found.path).run
+        return self._run_of[place] in self._wanted
 
     def _append(self, found: Found) -> None:
         try:

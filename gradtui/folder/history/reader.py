@@ -24,8 +24,15 @@ PIECE = 4 << 20
 class HistoryReader:
     """Follows the history of a folder. Nothing that is in it, or that happens to it, raises."""
 
-    def __init__(self, folder: DebugFolder) -> None:
+    def __init__(self, folder: DebugFolder, runs: frozenset[str] = frozenset()) -> None:
+        """Nothing is read yet.
+
+        Args:
+            folder: where.
+            runs: read the runs of these names alone, as `runs_of` gives them; empty for the newest.
+        """
         self._history = folder.history
+        self._runs = runs
         self._ranks: dict[int, RankReader] = {}
         self._stamp = MISSING
 
@@ -113,4 +120,4 @@ class HistoryReader:
         self._stamp = now if now.tells_apart(time.time()) else MISSING
         for rank in ranks_of(self._history):
             if rank not in self._ranks:
-                self._ranks[rank] = RankReader(rank_path(self._history, rank), rank)
+                self._ranks[rank] = RankReader(rank_path(self._history, rank), rank, self._runs)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gradtui.folder.history.frames import Frame
 
 _PIECE = 4 << 20
+BEGINNING = 64 << 10
+"""Bytes that hold the first record of most segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Raw:
     texts: Mapping[str, str]
 
 
-def records_of(path: Path) -> Iterator[Raw]:
-    """Yield the records that are whole, up to the first header that is not.
+def records_of(path: Path, piece: int = _PIECE) -> Iterator[Raw]:
+    """Yield the records that are whole, up to the first header that is not; ``piece`` bytes are read at once.
 
     Raises:
         UnreadableFile: the file is missing, not a regular one, or cannot be read.
@@ -46,7 +48,7 @@ def records_of(path: Path) -> Iterator[Raw]:
     try:
         position = 0
         while position + HEADER <= result.st_size:
-            data = memoryview(os.pread(descriptor, _PIECE, position))
+            data = memoryview(os.pread(descriptor, piece, position))
             frame = header_at(data, 0) if len(data) >= HEADER else None
             if frame is None or position + HEADER + frame.length > result.st_size:
                 return
@@ -90,7 +92,7 @@ class Beginning:
 def beginning_of(path: Path) -> Beginning:
     """Read a segment's first record; what cannot be read gives the empty value."""
     try:
-        for raw in records_of(path):
+        for raw in records_of(path, BEGINNING):
             return beginning(raw.texts)
     except UnreadableFile:
         return Beginning()

@@ -13,6 +13,7 @@ from gradtui.folder.history.reader import HistoryReader
 from gradtui.store.run.judging import Judge
 from gradtui.store.run.membership import Members, notes_of
 from gradtui.store.run.memory import give_back_large_blocks, leave_to_stay, no_collection
+from gradtui.store.run.neighbours import Neighbours
 from gradtui.store.run.pace import Pace
 from gradtui.store.run.windows import Windows
 
@@ -39,6 +40,7 @@ class RunFollower:
         folder: DebugFolder,
         published: Publisher,
         *,
+        runs: frozenset[str] = frozenset(),
         budget: int = BUDGET,
         piece: int = _SLICE,
     ) -> None:
@@ -47,12 +49,14 @@ class RunFollower:
         Args:
             folder: Where; it need not have a history yet.
             published: Takes the run and what belongs to it.
+            runs: Read the run of these names; empty: the newest, and the next one when it begins.
             budget: Bytes of numbers that are held.
             piece: Bytes that are read at once.
         """
         self._published = published
         self._piece = piece
-        self._reader = HistoryReader(folder)
+        self._reader = HistoryReader(folder, runs)
+        self._neighbours = Neighbours(folder)
         self._members = Members(budget)
         self._windows = Windows()
         self._pace = Pace()
@@ -134,7 +138,13 @@ class RunFollower:
 
     def _notes(self) -> tuple[str, ...]:
         reader, problem = self._reader, self._judge.problem
-        notes = notes_of(self._members, reader.older_runs, reader.notes, self._run_told)
+        notes = notes_of(
+            self._members,
+            reader.older_runs,
+            (*self._neighbours.notes(), *reader.notes),
+            self._run_told,
+            " (O shows others)",
+        )
         return (*notes, problem) if problem else notes
 
     def _read_window(self, keys: tuple[SeriesKey, ...], first: int, last: int, most: int) -> Run:

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.records import Entry, Start
+from gradtui.folder.history.runs import TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gradtui.core.run.run import Run
     from gradtui.core.run.track import Rows
-
-# Ranks that don't know a common name for their run count as one when they began within so many seconds.
-_TOGETHER = 120.0
 
 
 class Beginning(NamedTuple):
@@ -103,12 +101,12 @@ class Members:
             return True
         if not self._ranks or start.run in self._older:
             return False
-        together = abs(start.started - self.shown.started) <= _TOGETHER
+        together = abs(start.started - self.shown.started) <= TOGETHER
         return together and start.rank != self.shown.rank and start.world == self.shown.world
 
 
 def notes_of(
-    members: Members, older_runs: Iterable[str], damage: Iterable[str], run: Run
+    members: Members, older_runs: Iterable[str], damage: Iterable[str], run: Run, how: str = ""
 ) -> tuple[str, ...]:
     """What a person should know of a run and its files, one line each.
 
@@ -117,8 +115,9 @@ def notes_of(
         older_runs: Further runs that the folder holds.
         damage: What could not be read.
         run: What is shown.
+        how: Words for how others can be seen.
     """
     older = {*members.older, *older_runs}
     words = "an older run is" if len(older) == 1 else f"{len(older)} older runs are"
-    others = f"{words} in this folder too; the newest is shown" if older else ""
+    others = f"{words} in this folder too; the newest is shown{how}" if older else ""
     return tuple(filter(None, (others, *damage, *run.notes)))

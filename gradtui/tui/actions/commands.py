@@ -127,6 +127,9 @@ def _direction(desk: Desk, words: list[str]) -> None:
 
 
 def _layer(desk: Desk, words: list[str]) -> None:
+    if desk.watching and desk.selection.view in ("overview", "history"):
+        run_commands.module(desk, words)
+        return
     name = _named(words, tuple(layer.name for layer in desk.session.layers), "no layer is called")
     desk.path = name
     desk.selection = moves.with_layer(desk.selection, desk.session, name)
@@ -266,16 +269,16 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("threshold", "NUMBER|default", "which links count", _threshold, _words("default"), action="threshold.type"),
     Command("mode", "NAME", "what a threshold is compared with", _mode, _words(*MODES), action="threshold.mode"),
     Command("range", "", "threshold range of each pair, or of all pairs together", _scope, action="threshold.mode"),
-    Command("scale", "NAME", "linear, symlog or percentile colours", _scale, _words(*SCALES)),
+    Command("scale", "NAME", "linear, symlog or percentile colours", _scale, _words(*SCALES), action="kept"),
     Command("direction", "NAME", "fan-out, fan-in, both", _direction, _words(*DIRECTIONS), action="direction.next"),
     Command("layer", "NAME", "select a layer", _layer, _layers),
     Command("pair", "NAME", "show the pair with that layer", _pair, _pairs, action="pair.next"),
-    Command("node", "ROW COLUMN", "select a node of the layer", _node),
+    Command("node", "ROW COLUMN", "select a node of the layer", _node, action="kept"),
     Command("offsets", "ROW COLUMN [ROW COLUMN]", "padding correction of input and target", offsets, action="offsets.type"),
-    Command("region", "[XMIN XMAX YMIN YMAX]", "crop the focused map; alone it shows it whole", _region),
-    Command("channel", "NUMBER|all|sum", "which channel is shown", _channel, _words("all", "sum")),
-    Command("polyphase", "LEVEL", "explicit mode: polyphase zoom level", _polyphase),
-    Command("fit", "", "zoom the focused map so that it fits", _fit),
+    Command("region", "[XMIN XMAX YMIN YMAX]", "crop the focused map; alone it shows it whole", _region, action="kept"),
+    Command("channel", "NUMBER|all|sum", "which channel is shown", _channel, _words("all", "sum"), action="kept"),
+    Command("polyphase", "LEVEL", "explicit mode: polyphase zoom level", _polyphase, action="explicit"),
+    Command("fit", "", "zoom the focused map so that it fits", _fit, action="kept"),
     Command("top", "NUMBER", "how many links the flow table shows", _top, action="pair.next"),
     Command("request", "row|column", "ask the adapter for this node's whole row or column", _request, _words("row", "column"), action="pair.next"),
     Command("find", "TEXT", "go to a layer; in History to a series", _answering("find"), _layers),
@@ -293,6 +296,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("depth", "N", "the architecture: fold what is deeper; -1 opens all", _graph(_depth), action="graph"),
     Command("hot", "NAME", "the architecture: what hotspots are judged by", _graph(_hot), _words(*HOTS), action="graph"),
     Command("keep", "[MODULE]", "ask the run to keep full tensors of a module", run_commands.keep, run_commands.modules, action="run"),
+    Command("runs", "", "the runs of this folder, to show another one", lambda desk, _w: desk.room.choose_run(), action="run"),
     Command("analyse", "", "a run: gradients by epoch, clusters, kernels and features alike", analyses.analyse, action="run"),
     Command("gif", "[LAYER] FILE", "a run: kept features over the training as a GIF", analyses.gif, analyses.kept_names, action="run"),
     Command("play", "", "play the snapshots, or the steps", run_commands.play),
@@ -305,6 +309,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("back", "", "back to where you were", lambda desk, _w: moving.back(desk, 0)),
     Command("help", "", "every key and command", lambda desk, _w: desk.room.show_help()),
 )  # fmt: skip
+_OF_RUNS: Final = frozenset({"run", "ranks.next"})
+_ALSO_OF_RUNS: Final = frozenset(
+    {"find", "filter", "sort", "play", "pause", "baseline", "difference"}
+)
 _BY_NAME: Final = {command.name: command for command in COMMANDS}
 
 
@@ -337,13 +345,28 @@ def run(desk: Desk, text: str) -> None:
         desk.say(str(error), "warn")
 
 
+def in_order(view: str) -> tuple[Command, ...]:
+    """Return the commands in their order where a training run is shown: what is about runs first, what is about maps last."""
+
+    def place(command: Command) -> int:
+        if command.action == "graph":
+            return 0 if view == "architecture" else 3
+        if command.action in _OF_RUNS or command.name in _ALSO_OF_RUNS:
+            return 1
+        if command.action == "kept":
+            return 0 if view == "values" else 4
+        return 2 if command.name in VIEWS else 3
+
+    return tuple(sorted(COMMANDS, key=place))
+
+
 def complete(desk: Desk, text: str) -> tuple[str, ...]:
     """Return the command lines that ``text`` may become."""
     name, blank, rest = text.lstrip().partition(" ")
     if not blank:
         return tuple(
             known.name
-            for known in COMMANDS
+            for known in (in_order(desk.selection.view) if desk.watching else COMMANDS)
             if known.name.startswith(name) and not refusal(desk, known.action)
         )
     command = _BY_NAME.get(name)

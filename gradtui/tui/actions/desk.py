@@ -98,6 +98,9 @@ class Room(Protocol):
     def show_findings(self, first: Finding | None) -> None:
         """Show all findings of the run whole, ``first`` before the others."""
 
+    def choose_run(self) -> None:
+        """Show the runs of the folder, one of which can be opened."""
+
     def analyse(self) -> None:
         """Look at the run with all analyses, and show them."""
 

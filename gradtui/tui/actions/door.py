@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.arrays import Array
     from gradtui.core.edit import Cells, Edit
+    from gradtui.core.run.found import FoundRun
     from gradtui.core.run.keys import SeriesKey
     from gradtui.store.view import FolderView
 
@@ -61,6 +62,12 @@ class Door(Protocol):
 
     def picture(self, layer: str, out: str) -> None:
         """Write the features of a layer over the run as a GIF."""
+
+    def find_runs(self) -> None:
+        """Look for the runs that can be chosen."""
+
+    def open_run(self, run: FoundRun) -> None:
+        """Show another run from now on: the newest of its folder is followed, and so are those that come after it."""
 
     def restart(self) -> None:
         """Start the adapter's process again."""

@@ -38,6 +38,10 @@ def _open_tensors(desk: Desk, _count: int) -> None:
         watching.offer_to_keep(desk)
 
 
+def _choose_run(desk: Desk, _count: int) -> None:
+    desk.room.choose_run()
+
+
 def _play(desk: Desk, _count: int) -> None:
     desk.room.play()
 
@@ -78,6 +82,7 @@ OVERVIEW: Final[Mapping[str, Action]] = {
     "copy.value": watching.copy_value,
     "copy.table": watching.copy_table,
     "ranks.next": watching.ranks,
+    "run.choose": _choose_run,
 }
 HISTORY: Final[Mapping[str, Action]] = {
     "view.values": _open_tensors,
@@ -123,6 +128,7 @@ HISTORY: Final[Mapping[str, Action]] = {
     "copy.value": scrubbing.copy_value,
     "copy.table": scrubbing.copy_table,
     "ranks.next": watching.ranks,
+    "run.choose": _choose_run,
     "play": _play,
 }
 VALUES: Final[Mapping[str, Action]] = {

@@ -101,6 +101,17 @@ def _snapshots(desk: Desk) -> str:
     return _history(desk)
 
 
+def _kept(desk: Desk) -> str:
+    """What acts on maps: those of a run are tensors that it keeps."""
+    if desk.watching and not desk.generations.kept:
+        return "the run keeps no tensors: :keep asks for them"
+    return ""
+
+
+def _explicit(desk: Desk) -> str:
+    return "a watched training has no explicit mode" if desk.watching else ""
+
+
 def _back(desk: Desk) -> str:
     if desk.watching and desk.selection.view in _LISTS:
         return "nothing to go back to"
@@ -129,7 +140,10 @@ def _rules() -> Mapping[str, Callable[[Desk], str]]:
         "back": _back,
         "run": _run,
         "graph": _graph,
+        "kept": _kept,
+        "explicit": _explicit,
         "ranks.next": _ranks,
+        "run.choose": _run,
         "finding.read": _findings,
         "columns.next": _more_columns,
         "play": _playing,

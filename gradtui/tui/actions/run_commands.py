@@ -47,6 +47,11 @@ def unpin(desk: Desk, _words: list[str]) -> None:
     scrubbing.unpin_all(desk, 0)
 
 
+def module(desk: Desk, words: list[str]) -> None:
+    """Go to a module by its path, or by words in it."""
+    watching.find_module(desk, " ".join(words))
+
+
 def window(desk: Desk, words: list[str]) -> None:
     """Choose the steps in view."""
     _needed(desk)

@@ -227,11 +227,18 @@ def show_finding(desk: Desk, finding: Finding) -> None:
 
 
 def open_row(desk: Desk, count: int) -> None:
-    """Unfold a group; of a module, show the tensors that are kept, or offer to keep one."""
+    """Unfold a group; of a module, show the tensors that are kept, or offer to keep one.
+
+    A second name of a module leads to it, a tensor that was attached to its history.
+    """
     tree = desk.watch.training(desk.selection.run).tree
     node = node_of(desk)
     if node and folded_nodes(tree, desk.selection.run)[node]:
         fold(desk, count)
+    elif tree.paths[node] in tree.aliases:
+        go_to(desk, tree.aliases[tree.paths[node]])
+    elif tree.tensors[node]:
+        _to_history(desk)
     elif not open_tensors(desk):
         offer_to_keep(desk)
 
@@ -275,6 +282,10 @@ def offer_to_keep(desk: Desk) -> None:
     Where no training lives that could keep one, it says so: a question would take a key for nothing.
     """
     name = printable(desk.selection.run.path) or "the model"
+    tree = desk.watch.training(desk.selection.run).tree
+    if tree.tensors[max(tree.node(desk.selection.run.path), 0)]:
+        desk.say(f"{name} is attached: t shows its history; modules alone are kept whole", "warn")
+        return
     if not desk.room.is_answered:
         desk.say(f"no tensor of {name} is kept, and no training runs that could keep one", "warn")
         return

@@ -1,4 +1,4 @@
-"""Charts with axes, drawn by plotext and taken apart into lines of spans.
+"""Charts: axes by plotext, as lines of spans, with the curves between them.
 
 plotext keeps one figure for a process; it is imported when the first chart is drawn.
 """
@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from gradtui.tui.render.dots import dotted
 from gradtui.viewmodel.text import Span, TextLine
 
 if TYPE_CHECKING:
     from gradtui.core.arrays import Floats
+    from gradtui.tui.render.dots import Stroke
     from gradtui.viewmodel.run.curves import Chart, Curve
+    from gradtui.viewmodel.run.ticks import Tick
 
 CURVES: Final = 6
 """Colours of curves; more curves begin again."""
-_FIRST_CODE: Final = 20
-"""Of the 256 colours, those from here stand for the curves until they are roles."""
 _SEQUENCE: Final = re.compile(r"\x1b\[([0-9;]*)m")
 _ASCII: Final = str.maketrans({"│": "|", "┤": "+", "└": "+", "┬": "+", "─": "-", "┼": "+"})
 _LABEL_WIDTH: Final = 7
@@ -51,6 +53,36 @@ def drawn(chart: Chart, width: int, height: int, *, ascii: bool = False) -> Fiel
         height: lines, at least 4.
         ascii: without braille and box characters.
     """
+    left, columns, rows = _LABEL_WIDTH + 1, *field_of(width, height)
+    frame = _frame(
+        width, height, chart.low, chart.high, chart.y_ticks,
+        (chart.window.first, chart.window.last), chart.x_ticks, ascii,
+    )  # fmt: skip
+    curves = [
+        (f"curve {number % CURVES}", _shares(chart, _strokes(curve, chart.low)))
+        for number, curve in enumerate(chart.curves)
+    ]
+    field = dotted(curves, columns, rows, ascii=ascii)
+    lines = [
+        (*text_line, *dots) for text_line, dots in zip(frame[:rows], field, strict=True)
+    ] + list(frame[rows:])
+    for column in sorted({chart.window.column(step, columns) for step in _bad(chart)}):
+        lines[height - 2] = _marked(lines[height - 2], left + column, "x", "bad", always=True)
+    return Field(tuple(lines[:height]), left, columns)
+
+
+@lru_cache(maxsize=16)
+def _frame(
+    width: int,
+    height: int,
+    low: float,
+    high: float,
+    y_ticks: tuple[Tick, ...],
+    steps: tuple[int, int],
+    x_ticks: tuple[Tick, ...],
+    ascii: bool,
+) -> tuple[TextLine, ...]:
+    """Axes and labels: of each row what is left of the field, then the two rows below it; seldom another."""
     import plotext
 
     plotext.terminal.limit(False, False)
@@ -60,22 +92,28 @@ def drawn(chart: Chart, width: int, height: int, *, ascii: bool = False) -> Fiel
     figure.axes(False)
     figure.axes(True, axis="x", side=0)
     figure.axes(True, axis="y", side=0)
-    # The curves drawn last lie above: the first one is the one that the keys act on.
-    for number in reversed(range(len(chart.curves))):
-        curve = chart.curves[number]
-        colour = plotext.pixel(_FIRST_CODE + number % CURVES)
-        marker = plotext.marker("*" if ascii else "braille", colour)
-        for xs, ys in _strokes(curve, chart.low):
-            signal = figure.signal(xs, ys, marker=marker)
-            figure.draw(signal.lines() if len(xs) > 1 else signal)
-    _rule(figure.ruler("y"), chart.low, chart.high, chart.y_ticks, _LABEL_WIDTH)
-    _rule(figure.ruler("x"), chart.window.first, chart.window.last, chart.x_ticks)
-    lines = _lines(figure.build().string(), ascii=ascii)
-    lines += [() for _ in range(height - len(lines))]
-    left, columns = _LABEL_WIDTH + 1, max(width - _LABEL_WIDTH - 1, 1)
-    for column in sorted({chart.window.column(step, columns) for step in _bad(chart)}):
-        lines[height - 2] = _marked(lines[height - 2], left + column, "x", "bad", always=True)
-    return Field(tuple(lines[:height]), left, columns)
+    _rule(figure.ruler("y"), low, high, y_ticks, _LABEL_WIDTH)
+    _rule(figure.ruler("x"), *steps, x_ticks)
+    # Without anything in it, a figure has no axes.
+    figure.draw(figure.signal([steps[0]], [low], marker=" "))
+    rows = [_SEQUENCE.sub("", row) for row in figure.build().string().rstrip("\n").split("\n")]
+    rows = [*rows, *[""] * (height - len(rows))][:height]
+    if ascii:
+        rows = [row.translate(_ASCII) for row in rows]
+    left, above = _LABEL_WIDTH + 1, height - 2
+    return tuple(
+        (Span(row[:left].ljust(left) if number < above else row, "dim"),)
+        for number, row in enumerate(rows)
+    )
+
+
+def _shares(chart: Chart, strokes: list[Stroke]) -> list[Stroke]:
+    """Strokes from 0 to 1 along each axis."""
+    window, extent = chart.window, chart.high - chart.low
+    return [
+        ((xs - window.first) / window.span, (ys - chart.low) / (extent or 1.0))
+        for xs, ys in strokes
+    ]
 
 
 def _bad(chart: Chart) -> list[float]:
@@ -95,7 +133,7 @@ def _rule(
     ruler.ticks(places, words)
 
 
-def _strokes(curve: Curve, bottom: float) -> list[tuple[list[float], list[float]]]:
+def _strokes(curve: Curve, bottom: float) -> list[Stroke]:
     """The ways of the pen, lifted at each gap: at a step down to the least value, up to the greatest, then to the newest."""
     if not len(curve.x):
         return []
@@ -109,50 +147,13 @@ def _strokes(curve: Curve, bottom: float) -> list[tuple[list[float], list[float]
     ys[wide - 2], ys[wide - 1] = low[~single], high[~single]
     before = np.searchsorted(curve.bad, curve.x, "right")
     lifted = 1 + ends[np.flatnonzero(before[1:] != before[:-1])]
-    return [
-        (x.tolist(), y.tolist())
-        for x, y in zip(np.split(xs, lifted), np.split(ys, lifted), strict=True)
-    ]
+    return list(zip(np.split(xs, lifted), np.split(ys, lifted), strict=True))
 
 
 def _grounded(values: Floats, bottom: float) -> Floats:
     """Zeros on a logarithmic axis lie at its lower end."""
     grounded: Floats = np.where(np.isneginf(values), bottom, values)
     return grounded
-
-
-def _lines(text: str, *, ascii: bool) -> list[TextLine]:
-    """The rows of a picture of plotext's: curves have their roles, everything else is dim."""
-    lines: list[TextLine] = []
-    for row in text.rstrip("\n").split("\n"):
-        spans: list[Span] = []
-        role, place = "dim", 0
-        for found in _SEQUENCE.finditer(row):
-            _add(spans, row[place : found.start()], role, ascii=ascii)
-            place = found.end()
-            role = _role(found.group(1), role)
-        _add(spans, row[place:], role, ascii=ascii)
-        lines.append(tuple(spans))
-    return lines
-
-
-def _role(codes: str, before: str) -> str:
-    parts = codes.split(";")
-    if parts[:2] == ["38", "5"] and len(parts) > 2:
-        number = int(parts[2]) - _FIRST_CODE
-        return f"curve {number}" if 0 <= number < CURVES else "dim"
-    return "dim" if parts in ([""], ["0"]) else before
-
-
-def _add(spans: list[Span], text: str, role: str, *, ascii: bool) -> None:
-    if not text:
-        return
-    if ascii:
-        text = text.translate(_ASCII)
-    if spans and spans[-1].role == role:
-        spans[-1] = Span(spans[-1].text + text, role)
-    else:
-        spans.append(Span(text, role))
 
 
 def with_column(field: Field, column: int, *, ascii: bool = False) -> tuple[TextLine, ...]:

@@ -12,6 +12,8 @@ _WITH_NUMBERS: Final = (
 _WITHOUT: Final = ((4, 2), (3, 2), (2, 1))
 FLAT: Final = 4
 """Maps of at most this many rows may have cells twice as high as wide: a vector is easier to see so."""
+WIDE: Final = 4
+"""So may maps that have so many times as many columns as rows: they still look wide, and use rows that were free."""
 
 
 class Span(NamedTuple):
@@ -146,6 +148,7 @@ def choose(
                 cell_height=cell_height,
                 numbers=(cell_width, cell_height) in _WITH_NUMBERS,
             )
-    if halves and not (rows <= FLAT and rows <= free_height):
+    flat = rows <= FLAT or columns >= WIDE * rows
+    if halves and not (flat and rows <= free_height):
         return replace(plan, half=True)
     return plan

@@ -113,7 +113,7 @@ class Drawing:
             return line((" gradtui", "title"))
         status = view.status
         state = FolderState(
-            name=desk.session.folder or work.shell.folder,
+            name="/".join(filter(None, (desk.session.folder or work.shell.folder, work.run.name))),
             kind=status.kind,
             text=printable(status.text),
             clock=clock(view.loaded_at),
@@ -125,6 +125,9 @@ class Drawing:
             from gradtui.tui.screens.watched import header_parts
 
             state = replace(state, clock=clock(desk.watch.run.last_time))
+            if not work.run.newest:
+                # What the folder is doing is about its newest run.
+                state = replace(state, kind="finished", text="ended")
             run = header_parts(work)
         return header_line(
             state, desk.generations, desk.selection, desk.edits.pending_count, width, run=run

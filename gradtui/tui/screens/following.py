@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 GAP: Final = 0.1
 """Seconds between two pictures of a run that grows."""
-CHART_GAP: Final = 1.0
+CHART_GAP: Final = 0.45
 """The same of a chart and the lines that tell of it, which cost more and move less; the newest step goes on."""
 SHARE: Final = 0.1
 """Of the time that drawing may take: a run of very many modules is drawn less often, and keys come first."""
@@ -71,6 +71,8 @@ class Following:
         if view.watched is None:
             return False
         if not desk.watching:
+            # The first picture of a run waits for nothing.
+            self._drawn = 0.0
             work.shell.tall_detail()
             work.shell.set_timer(WARM_AFTER, _warm)
             if desk.selection.view == "architecture" and work.is_new:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
-from gradtui.tui.actions.commands import COMMANDS
+from gradtui.tui.actions.commands import COMMANDS, in_order
 from gradtui.tui.keymap import GROUPS, RUNS, VIEWS
+from gradtui.tui.screens.help_words import command_words, key_words
 from gradtui.tui.screens.page import PageScreen
 from gradtui.viewmodel.text import Span, cell_width, clip, line, line_width
 
@@ -27,13 +29,19 @@ LABEL: Final = 19
 GAP: Final = 4
 """Columns between two keys."""
 
-_SYMBOLS: tuple[TextLine, ...] = (
+_COLOURS: tuple[TextLine, ...] = (
     line((" what is drawn", "title")),
     line("   blue is negative, white is near zero, orange is positive"),
-    line("   the cursor's cell is black; marked cells are linked above the threshold"),
+)
+_FLAGS: tuple[TextLine, ...] = (
     line("   flags: ", ("X", "bad"), " not finite   ", ("!", "warn"), " too large or not adding up"),
     line("          ", ("v", "warn"), " vanishing   . nothing found"),
 )  # fmt: skip
+_SYMBOLS: tuple[TextLine, ...] = (
+    *_COLOURS,
+    line("   the cursor's cell is black; marked cells are linked above the threshold"),
+    *_FLAGS,
+)
 
 
 _RUN_SYMBOLS: tuple[TextLine, ...] = (
@@ -41,6 +49,8 @@ _RUN_SYMBOLS: tuple[TextLine, ...] = (
     line("   ~ from a sample   none no gradient   nan not all finite   ×8 alike modules"),
     line("   upd/W |step| / |weight|   |dy|2 the output's gradient   dead units at 0"),
     line("   a group's row stands for all below it: norms are roots of sums of squares"),
+    line("   ◇ an attached tensor: |W|2 is its norm, |dW|2 its gradient's"),
+    line("   b = a is the module a under a second name; (64x8) is another module's weight"),
     line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step"),
     line("   k kept tensors   ╵ end of an epoch"),
     line("   a curve reaches from the least to the greatest value of the steps in a column"),
@@ -103,16 +113,24 @@ def _grouped(bindings: Iterable[Binding], width: int) -> list[TextLine]:
 
 
 def help_lines(
-    keymap: Keymap, view: str, width: int, idle: frozenset[str] = frozenset()
+    keymap: Keymap,
+    view: str,
+    width: int,
+    idle: frozenset[str] = frozenset(),
+    *,
+    watched: bool = False,
 ) -> tuple[TextLine, ...]:
     """Return the keys of a view, those of every view, then the commands; nothing is wider than ``width``.
 
-    Keys and commands whose actions are ``idle``, for they cannot act on what is shown, are left out.
+    Keys and commands whose actions are ``idle``, for they cannot act on what is shown, are left out. Where a training run
+    is ``watched``, they say what they do there.
 
     What can be pressed here stands on the first screen of 24 rows of 80. Wide screens have the commands in two
     columns, read one after the other.
     """
     here = [binding for binding in keymap.of_view(view) if binding.id not in idle]
+    if watched:
+        here = [replace(each, help=key_words(each.id, view, each.help)) for each in here]
     own = [binding for binding in here if binding.views != VIEWS]
     name = "hisTory" if view == "history" else view.capitalize()
     rows = [line((f" in {name}", "title")), *_grouped(own, width)]
@@ -121,8 +139,13 @@ def help_lines(
     rows.append(line((" commands", "title"), ("   tab completes, up brings back", "dim")))
     room = (width - 1) // 2 if width >= WIDE else width
     entries = [
-        _entry(f":{command.name} {command.arguments}".strip(), 20, command.help, room)
-        for command in COMMANDS
+        _entry(
+            f":{command.name} {command.arguments}".strip(),
+            20,
+            command_words(command.name, command.help) if watched else command.help,
+            room,
+        )
+        for command in (in_order(view) if watched else COMMANDS)
         if command.action not in idle
     ]
     if room == width:
@@ -130,8 +153,8 @@ def help_lines(
     else:
         rows += _side_by_side(entries, room)
     symbols = _GRAPH_SYMBOLS if view == "architecture" else _SYMBOLS
-    if view in RUNS:
-        symbols = (*_RUN_SYMBOLS, (), *_SYMBOLS)
+    if watched and view != "architecture":
+        symbols = (*(_RUN_SYMBOLS if view in RUNS else _COLOURS), *_FLAGS)
     return tuple(clip(text, width) for text in (*rows, (), *symbols))
 
 
@@ -153,8 +176,16 @@ class HelpScreen(PageScreen):
     """The keys of a view."""
 
     def __init__(
-        self, keymap: Keymap, view: str, palette: Palette, idle: frozenset[str] = frozenset()
+        self,
+        keymap: Keymap,
+        view: str,
+        palette: Palette,
+        idle: frozenset[str] = frozenset(),
+        *,
+        watched: bool = False,
     ) -> None:
         super().__init__(
-            f"gradtui: keys of {view}", lambda width: help_lines(keymap, view, width, idle), palette
+            f"gradtui: keys of {view}",
+            lambda width: help_lines(keymap, view, width, idle, watched=watched),
+            palette,
         )

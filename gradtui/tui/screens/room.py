@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from gradtui.tui.actions.offered import refusal
 from gradtui.tui.render.palette import Palette, colours_of, palette_for
 from gradtui.tui.screens.clipboard import copy_to_tmux
-from gradtui.viewmodel.text import counted
+from gradtui.viewmodel.text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gradtui.core.analysis.report import Report
+    from gradtui.core.run.found import FoundRun
     from gradtui.diagnosis.finding import Finding
     from gradtui.tui.actions.desk import Answer
+    from gradtui.tui.screens.chooser import ChooserScreen
     from gradtui.tui.screens.workspace import Workspace
 
 GRACE_SECONDS = 0.3
@@ -58,6 +60,8 @@ class ScreenRoom:
         """The pending cells that were last given to a save under the input's own name."""
         self.in_flight: tuple[Mapping[tuple[int, ...], float], ...] = ()
         """The cells of such saves that were not seen on disk yet, oldest first."""
+        self._chooser: ChooserScreen | None = None
+        self._runs: tuple[FoundRun, ...] = ()
 
     @property
     def width(self) -> int:
@@ -145,7 +149,8 @@ class ScreenRoom:
     @property
     def is_answered(self) -> bool:
         """Whether somebody lives who answers what is asked."""
-        return self._work.view is not None and self._work.view.adapter.alive
+        work = self._work
+        return work.run.newest and work.view is not None and work.view.adapter.alive
 
     def request(self, kind: str, **fields: object) -> None:
         """Ask the adapter, or the training, for something."""
@@ -193,7 +198,9 @@ class ScreenRoom:
         keymap, view = work.keys.keymap, work.desk.selection.view
         actions = {one.id for one in keymap.of_view(view)} | {one.action for one in COMMANDS}
         idle = frozenset(action for action in actions if refusal(work.desk, action))
-        work.shell.app.push_screen(HelpScreen(keymap, view, work.palette, idle))
+        work.shell.app.push_screen(
+            HelpScreen(keymap, view, work.palette, idle, watched=work.desk.watching)
+        )
 
     def show_findings(self, first: Finding | None) -> None:
         """Show all findings of the run whole, on a page over the screen."""
@@ -205,6 +212,38 @@ class ScreenRoom:
         work.shell.app.push_screen(
             PageScreen(title, lambda width: findings_page(findings, first, width), work.palette)
         )
+
+    def choose_run(self) -> None:
+        """Show the runs of the folder, one of which can be opened; unsaved edits would be of another folder then."""
+        from gradtui.tui.screens.chooser import ChooserScreen
+
+        work = self._work
+        if work.desk.edits.pending_count:
+            work.desk.say("there are unsaved edits: W writes them, R reverts them", "warn")
+            return
+        self._chooser = ChooserScreen("runs of this folder", work.palette)
+        work.shell.app.push_screen(self._chooser, self._chose_run)
+        work.door.find_runs()
+
+    def found_runs(self, runs: tuple[FoundRun, ...]) -> None:
+        """Take the runs that there are to choose from."""
+        from gradtui.tui.screens.drawing import clock
+        from gradtui.viewmodel.run.runs import place_of, runs_lines
+
+        self._runs = runs
+        here = place_of(runs, self._work.run)
+        if self._chooser is not None and self._chooser.is_attached:
+            self._chooser.fill(lambda width: runs_lines(runs, here, clock, width), here)
+
+    def _chose_run(self, place: int | None) -> None:
+        from gradtui.viewmodel.run.runs import place_of
+
+        work = self._work
+        if place is not None and place != place_of(self._runs, work.run):
+            work.remember()
+            work.desk.say(f"opening the run of {printable(self._runs[place].model)}")
+            work.door.open_run(self._runs[place])
+            work.draw()
 
     def analyse(self) -> None:
         """Look at the run with all analyses; they are shown when they are there."""
@@ -225,6 +264,9 @@ class ScreenRoom:
 
     def picture(self, layer: str, out: str) -> None:
         """Write the features of a layer over the run as a GIF."""
+        if not self._work.run.newest:
+            self._work.desk.say("a picture is made of the newest run alone: O opens it", "warn")
+            return
         self._work.door.picture(layer, out)
         self._work.desk.say(f"writing {out}")
 

@@ -183,12 +183,16 @@ class Shell(Screen[Any]):
         """A cell was clicked."""
         view = message.heatmap.view
         if self.workspace is not None and view is not None:
-            self.workspace.picked_cell(view.key, message.cell)
+            from gradtui.tui.screens.picking import picked_cell
+
+            picked_cell(self.workspace, view.key, message.cell)
 
     def on_table_picked(self, message: Table.Picked) -> None:
         """A row was clicked."""
         if self.workspace is not None:
-            self.workspace.picked_row(message.row)
+            from gradtui.tui.screens.picking import picked_row
+
+            picked_row(self.workspace, message.row)
 
     def _greet(self) -> None:
         width = self.size.width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradtui.viewmodel.run.detail import module_detail
+from gradtui.viewmodel.run.detail import LEAST_LINES, module_detail
 from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def header_parts(work: Workspace) -> list[TextLine]:
     """Return the step, and how many findings there are."""
     desk = work.desk
     watch = desk.watch
-    return run_words(watch.run, watch.findings, watch.behind)
+    return run_words(watch.run, watch.findings, watch.behind, older=not work.run.newest)
 
 
 def headline(work: Workspace, width: int) -> TextLine:
@@ -47,5 +47,6 @@ def detail(work: Workspace, width: int, clock: str) -> tuple[TextLine, ...]:
         rank=choice.one_rank,
         clock=clock,
         finding=desk.finding,
+        rows=work.shell.detail.size.height or LEAST_LINES,
         ascii=work.palette.ascii_only,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gradtui.core.edit import EditHistory
+from gradtui.core.run.found import FoundRun
 from gradtui.errors import GradtuiError
 from gradtui.tui.actions.desk import Desk
 from gradtui.tui.keymap import KeyReader
@@ -76,6 +76,8 @@ class Workspace:
         self.pending = PendingEdits(self)
         self.ahead = Ahead(door)
         self.view: FolderView | None = None
+        self.run = FoundRun()
+        """The run that was chosen; at first the newest of the folder that was opened."""
         self.child: ChildState | None = None
         self.asking = Question()
         self._asked: set[object] = set()
@@ -145,6 +147,27 @@ class Workspace:
         if not self.following.must_wait(view):
             self.draw()
         self.shell.paint_now()
+
+    def opened(self, run: FoundRun, state: Mapping[str, object]) -> None:
+        """Begin anew with another run, in whose place nothing was read yet.
+
+        Of another run of the same folder the person looks at the same module and series; of another model, at what
+        was looked at last there.
+        """
+        from gradtui.viewmodel.run.choice import at_newest
+
+        self.following.stop()
+        selection = self.desk.selection
+        if run.name != self.run.name:
+            selection = from_state(state)
+            self.has_state = bool(state)
+        if selection.view not in ("overview", "history"):
+            selection = replace(selection, view="overview")
+        self.run, self.view, self._summarized = run, None, None
+        self.desk = Desk(self.room, selection=replace(selection, run=at_newest(selection.run)))
+        self.following, self.pending = Following(self), PendingEdits(self)
+        self._asked.clear()
+        self.draw()
 
     def show_first(self, launch: Launch) -> None:
         """Begin with the view and the choices of a start, where the person has made none before."""
@@ -272,37 +295,6 @@ class Workspace:
             self.desk.say(str(error), "warn")
         self.after(before)
 
-    def picked_cell(self, key: Any, cell: tuple[int, int]) -> None:
-        """A cell of a map was clicked: the keys go there; a second click toggles an input cell."""
-        from gradtui.tui.actions.table import ACTIONS
-        from gradtui.viewmodel import moves
-
-        desk, before = self.desk, self.desk.selection
-        view = next(view for view in desk.maps if view.key == key)
-        again = before.focus == key and view.cursor == cell
-        desk.selection = moves.put_cursor(moves.with_focus(before, desk.session, key), view, cell)
-        if again and key == "input":
-            with contextlib.suppress(GradtuiError):
-                ACTIONS["edit.toggle"](desk, 0)
-        self.after(before)
-
-    def picked_row(self, row: int) -> None:
-        """A row of the Overview or the rail was clicked."""
-        from gradtui.tui.actions.moving import go_to_row
-
-        before = self.desk.selection
-        if before.view == "architecture":
-            from gradtui.tui.actions import graph_rows
-
-            graph_rows.go(self.desk, row)
-        elif self.desk.watching and before.view == "overview":
-            from gradtui.tui.actions import watching
-
-            watching.go_to_row(self.desk, row)
-        elif row < len(self.desk.rows):
-            go_to_row(self.desk, row)
-        self.after(before)
-
     def after(self, before: Selection) -> None:
         """Redraw, remember, journal and ask for what the new selection needs."""
         desk = self.desk
@@ -345,7 +337,9 @@ class Workspace:
 
     def remember(self) -> None:
         """Keep the selection for the next start."""
-        if self.desk.generations.kept or self.desk.watching or self.desk.planning:
+        # An older run is looked at for a while: the next start begins with the newest.
+        some = self.desk.generations.kept or self.desk.watching or self.desk.planning
+        if some and self.run.newest:
             selection = self.desk.selection
             if selection.view == "log":
                 # It tells of this time: the next start has another.

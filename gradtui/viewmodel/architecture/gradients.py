@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.architecture.listing import Live
 
 
+def flag_of(graph: ModuleGraph, row: ArchitectureRow, live: Mapping[str, Live]) -> tuple[str, str]:
+    """The flag and word of the worst finding about what a row stands for; two empty texts where there is none.
+
+    Of a folded call that is all that it hides, as in the Overview; of a leaf itself and what was merged into it.
+    """
+    found = []
+    for number in (row.number, *row.members, *row.merged):
+        one = live.get(graph.nodes[number].path) if graph.nodes[number].kind == "module" else None
+        if one is not None and one.held and row.role != "own":
+            found.append(one.held)
+        elif one is not None and one.word:
+            found.append((one.rank, one.flag, one.word))
+    return min(found)[1:] if found else ("", "")
+
+
 def gradient_of(
     graph: ModuleGraph, row: ArchitectureRow, live: Mapping[str, Live]
 ) -> tuple[float, bool]:

@@ -27,7 +27,8 @@ class Live:
     """What a watched run knows of a module: its gradient's norm, its time, and its worst finding.
 
     ``inside`` is the norm over its parameters and those of all modules in it. NaN says that a number is not known;
-    ``is_lost`` and ``is_inside_lost``: the norm is NaN, for no value of the gradient is finite.
+    ``is_lost`` and ``is_inside_lost``: the norm is NaN, for no value of the gradient is finite. ``rank`` is the
+    finding's place among all, the worst first; ``held`` the worst one about it or about what is in it: place, flag, word.
     """
 
     gradient: float = float("nan")
@@ -37,6 +38,8 @@ class Live:
     is_lost: bool = False
     inside: float = float("nan")
     is_inside_lost: bool = False
+    rank: int = 0
+    held: tuple[int, str, str] | tuple[()] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradtui.viewmodel.architecture.columns import HOT_CELLS, columns_of
 from gradtui.viewmodel.architecture.figures import bar, shape_text, short
-from gradtui.viewmodel.architecture.gradients import gradient_of
+from gradtui.viewmodel.architecture.gradients import flag_of, gradient_of
 from gradtui.viewmodel.text import Span, cell_width, printable, safe_label
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ def flagged(view: ArchitectureView) -> list[int]:
         numbers = enumerate(layout.numbers.tolist())
         found = [row for row, number in numbers if nodes[number].path in known]
         marked[[row for row in found if nodes[layout.numbers[row]].kind == "module"]] = True
+        # What a row hides is found on it.
+        flagged_nodes = (node.kind == "module" and node.path in known for node in nodes)
+        rows = layout.row_of[np.flatnonzero(np.fromiter(flagged_nodes, np.bool_, len(nodes)))]
+        marked[rows[rows >= 0]] = True
     places: list[int] = np.flatnonzero(marked[view.shown]).tolist()
     return places
 
@@ -199,14 +203,12 @@ def _cell(
         return (text if len(text) <= column.width else text[: column.width - 1] + "…"), "dim"
     if column.sort == "hot":
         return bar(view.heat[place], HOT_CELLS, ascii=ascii), "highlight"
-    if column.sort in ("gradient", "flag"):
-        known = view.live.get(node.path)
-        if known is None or node.kind != "module":
+    if column.sort == "flag":
+        flag, word = flag_of(view.graph, row, view.live)
+        return f"{flag} {word}"[: column.width].rstrip(), "bad" if flag in "!X" else "dim"
+    if column.sort == "gradient":
+        if node.kind != "module" or node.path not in view.live:
             return "", ""
-        if column.sort == "flag":
-            return f"{known.flag} {known.word}"[
-                : column.width
-            ], "bad" if known.flag in "!X" else "dim"
         norm, is_lost = gradient_of(view.graph, row, view.live)
         if is_lost:
             return "nan", "bad"

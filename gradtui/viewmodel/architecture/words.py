@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel.architecture.figures import shape_text, short
-from gradtui.viewmodel.architecture.gradients import gradient_of
+from gradtui.viewmodel.architecture.gradients import flag_of, gradient_of
 from gradtui.viewmodel.architecture.table import has_failed, row_names
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.text import Span, counted, line, safe_label
@@ -112,10 +112,9 @@ def row_detail(view: ArchitectureView, place: int, width: int) -> tuple[TextLine
         second.append(line(("holds ", "dim"), (_held(graph, row), "")))
     known = view.live.get(node.path) if node.kind == "module" else None
     if known is not None:
-        if known.word:
-            second.insert(
-                0, line((f"{known.flag} {known.word}", "bad" if known.flag in "!X" else "warn"))
-            )
+        flag, word = flag_of(graph, row, view.live)
+        if word:
+            second.insert(0, line((f"{flag} {word}", "bad" if flag in "!X" else "warn")))
         norm, is_lost = gradient_of(graph, row, view.live)
         if is_lost:
             second.append(line(("|grad|2 nan", "bad")))

@@ -103,6 +103,13 @@ def pinned(choice: RunChoice, key: SeriesKey) -> RunChoice:
     return replace(choice, pins=(*choice.pins, key))
 
 
+def at_newest(choice: RunChoice) -> RunChoice:
+    """Return a choice as it is for another run: steps of one say nothing of the other's."""
+    return replace(
+        choice, span=0, end=NEWEST, cursor=NEWEST, baseline=NEWEST, comparing=False, rank=TOGETHER
+    )
+
+
 def toggled(choice: RunChoice, path: str) -> RunChoice:
     """Fold or unfold a group."""
     return replace(choice, toggled=choice.toggled ^ {path})

@@ -10,12 +10,13 @@ from gradtui.core.run.keys import VALUES, SeriesKey
 from gradtui.viewmodel.fitting import GAP, fitting
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
 from gradtui.viewmodel.run.density import bars_of, distribution_at
-from gradtui.viewmodel.run.distribution import zero_words
+from gradtui.viewmodel.run.distribution import estimate_mark, zero_words
 from gradtui.viewmodel.run.flags import sign
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.numbers import is_lost
-from gradtui.viewmodel.run.quantities import place_name
+from gradtui.viewmodel.run.quantities import SYMBOLS, place_name
 from gradtui.viewmodel.text import (
+    Span,
     TextLine,
     clip,
     counted,
@@ -29,7 +30,8 @@ from gradtui.viewmodel.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradtui.core.run.records import ParameterInfo
+    from gradtui.core.run.keys import Role
+    from gradtui.core.run.records import ParameterInfo, Placement
     from gradtui.core.run.run import Run
     from gradtui.diagnosis.finding import Finding
     from gradtui.viewmodel.run.density import Distribution
@@ -41,6 +43,7 @@ LEAST_LINES: Final = 5
 LEAST_SENTENCE: Final = 36
 """Columns that what was found keeps beside the step and the place among the findings."""
 _NEIGHBOURS: Final = 3
+_OF_TENSORS: Final[tuple[Role, ...]] = ("output", "output gradient")
 # Which gradient it is in a run of several ranks: of all together, and of one.
 _PLACED: Final = {
     "replicated": ("mean of the ranks", "mean of the ranks, as of rank"),
@@ -57,6 +60,7 @@ def module_detail(
     rank: int | None = None,
     clock: str = "",
     finding: Finding | None = None,
+    rows: int = LEAST_LINES,
     ascii: bool = False,
 ) -> tuple[TextLine, ...]:
     """Return the lines about a module.
@@ -68,6 +72,7 @@ def module_detail(
         width: columns.
         rank: of one rank; None: all together.
         finding: the one to tell of, where it is about the module; else the worst.
+        rows: how many of the lines have room.
         clock: when the newest record was made, as a time of day.
         ascii: without block characters.
     """
@@ -75,15 +80,22 @@ def module_detail(
     if node < 0:
         return ()
     own = training.tree.parameters.get(path, ())
+    if path in training.tree.aliases:
+        return tuple(clip(each, width) for each in _alias(training, path))
     lines = [_title(run, training, node, own, rank, width)]
     chosen = told(training, path, finding)
     if chosen is not None:
-        words = finding_lines(chosen, path, width, training.flags.findings)
+        words = finding_lines(chosen, path, width, training.flags.findings, rows=rows)
         # The reasons and the advice must have room before all else.
-        lines = [*lines, *words] if len(words) <= LEAST_LINES - 1 else [*words, *lines]
+        lines = [*lines, *words] if len(words) <= rows - 1 else [*words, *lines]
     slot = _main(own)
     if slot is not None:
-        lines += _gradient(run, path, slot, rank, width, ascii=ascii)
+        key = SeriesKey(path, "gradient", "l2", slot.name)
+        lines += _values(run, key, rank, width, placement=slot.placement, ascii=ascii)
+    elif training.tree.tensors[node]:
+        for role in _OF_TENSORS:
+            lines += _values(run, SeriesKey(path, role, "l2"), rank, width, ascii=ascii)
+    lines.append(_sharing(training, path, slot))
     lines.append(_flow(run, training, node, width))
     lines.append(_when(run, training, node, width, clock))
     lines += [_parameter(run, info, rank) for info in own if info is not slot]
@@ -100,15 +112,23 @@ def told(training: Training, path: str, finding: Finding | None) -> Finding | No
 
 
 def finding_lines(
-    finding: Finding, path: str, width: int, findings: Sequence[Finding] = ()
+    finding: Finding,
+    path: str,
+    width: int,
+    findings: Sequence[Finding] = (),
+    *,
+    rows: int = LEAST_LINES,
 ) -> list[TextLine]:
     """Return a finding as lines: what and since when, why it was judged so, what to try.
+
+    What has no room ends with three dots: the page of the findings has it whole.
 
     Args:
         finding: which.
         path: the module it is told for, whose name need not be said.
         width: columns.
         findings: all of them, to say which of how many it is.
+        rows: how many lines have room.
     """
     mark = sign(finding)
     role = ROLE_OF_FLAG[mark]
@@ -125,24 +145,41 @@ def finding_lines(
     since = line(f"since step {finding.since}{until}")
     rest = [since, line((which, "dim"))]
     room = width - sum(line_width(part) + len(GAP) for part in rest if part)
+    why, advice = (
+        _wrapped(label, text, role, width)
+        for label, text, role in (
+            (" why  ", finding.why, ""),
+            (" try  ", finding.advice.removeprefix("Try "), "good"),
+        )
+    )
+    left = max(rows - 1, 2)
+    # Where not both have room, the advice has two rows at most; the reasons have what is left.
+    most = max(left - len(advice), left - 2, 1)
+    why = _cut(why, most, width)
+    advice = _cut(advice, left - len(why), width)
     return [
         # The sentence gives way: it can be read whole, and the step and the place stand nowhere else here.
         fitting([clip(what, max(room, LEAST_SENTENCE)), *rest], width),
-        *_wrapped(" why  ", finding.why, "", width),
-        *_wrapped(" try  ", finding.advice.removeprefix("Try "), "good", width),
+        *why,
+        *advice,
     ]
 
 
 def _wrapped(label: str, text: str, role: str, width: int) -> list[TextLine]:
-    """A sentence in at most two lines, the second one under the first."""
+    """A sentence in as many lines as it needs, each under the first."""
     rows = wrap(printable(text), max(width - len(label) - 1, 8))
-    if len(rows) > 2:
-        rows = [rows[0], " ".join(rows[1:])]
-    labels = (label, " " * len(label))
     return [
-        clip(line((head, "dim"), (row, role)), width)
-        for head, row in zip(labels, rows, strict=False)
+        clip(line((" " * len(label) if n else label, "dim"), (row, role)), width)
+        for n, row in enumerate(rows)
     ]
+
+
+def _cut(lines: list[TextLine], most: int, width: int) -> list[TextLine]:
+    """The first of some lines; where some are left out, three dots at the end of the last say so."""
+    if len(lines) <= most:
+        return lines
+    kept = lines[: max(most, 1)]
+    return [*kept[:-1], (*clip(kept[-1], width - 1), Span("…", "dim"))]
 
 
 def _main(own: tuple[ParameterInfo, ...]) -> ParameterInfo | None:
@@ -163,11 +200,12 @@ def _title(
         parts = [line((f" {tree.labels[0]}", "title"), ("  the whole model", "dim"))]
     else:
         name = safe_label(tree.paths[node], max(width // 2, 12))
-        parts = [line((f" {name}", "title"), (f"  {safe_label(tree.kinds[node], 24)}", "dim"))]
+        kind = "attached tensor" if tree.tensors[node] else safe_label(tree.kinds[node], 24)
+        parts = [line((f" {name}", "title"), (f"  {kind}", "dim"))]
     main = _main(own)
     if main is not None:
         frozen = "" if main.trainable else " frozen"
-        if int(tree.ends[node]) > node + 1:
+        if not tree.tips[node]:
             # The row is of all below: these are the one parameter's.
             parts.append(line((f"its own {printable(main.name)}:", "dim")))
         parts.append(line(f"{printable(main.dtype)} {tree.shapes[node]}", (frozen, "warn")))
@@ -176,8 +214,10 @@ def _title(
         if not math.isnan(low):
             parts.append(line(("W ", "dim"), f"{_short(low)} .. {_short(high)}"))
     elif int(tree.ends[node]) > node + 1:
-        count = int(tree.named[node + 1 : int(tree.ends[node])].sum())
-        parts.append(line((f"{counted(count, 'module')} below", "dim")))
+        below = slice(node + 1, int(tree.ends[node]))
+        for flags, what in ((tree.named, "module"), (tree.tensors, "attached tensor")):
+            if count := int(flags[below].sum()):
+                parts.append(line((f"{counted(count, what)} below", "dim")))
     zeros = float(training.numbers.zeros[node])
     if not math.isnan(zeros):
         parts.append(line(("zeros of y ", "dim"), percent(zeros)))
@@ -189,28 +229,59 @@ def _title(
     return fitting(parts, width)
 
 
-def _gradient(
-    run: Run, path: str, info: ParameterInfo, rank: int | None, width: int, *, ascii: bool
+def _alias(training: Training, path: str) -> list[TextLine]:
+    """A second path of a module: which one has its numbers."""
+    first = training.tree.aliases[path]
+    return [
+        line((f" {printable(path)}", "title"), ("  is the same module as ", "dim"), printable(first)),
+        line((" its numbers, of all its calls, stand there: ", "dim"), ("enter", "key"), (" goes to it", "dim")),
+    ]  # fmt: skip
+
+
+def _sharing(training: Training, path: str, main: ParameterInfo | None) -> TextLine:
+    """Which parameters are another module's, and where else the module's own weight is used."""
+    if tied := training.tree.tied.get(path):
+        return line(
+            (" ", ""),
+            *((f"{printable(one)}  ", "") for one in tied),
+            ("whose row counts it", "dim"),
+        )
+    if main is not None and main.shared:
+        return line(
+            (f" {printable(main.name)} is used as ", "dim"), ", ".join(map(printable, main.shared))
+        )
+    return ()
+
+
+def _values(
+    run: Run,
+    key: SeriesKey,
+    rank: int | None,
+    width: int,
+    *,
+    placement: Placement = "local",
+    ascii: bool,
 ) -> list[TextLine]:
-    """The weight's gradient: norm, extremes, quantiles, and its distribution in one row."""
-    key = SeriesKey(path, "gradient", "l2", info.name)
+    """A tensor, by the key of its norm: norm, extremes, quantiles, and its distribution in one row."""
     parts = []
     norm = run.latest(key, rank)
     low, high = run.latest(key.of("minimum"), rank), run.latest(key.of("maximum"), rank)
     bad = sum(run.latest(key.of(name), rank) for name in ("nan", "inf"))
     if not math.isnan(norm):
-        parts.append(line((" dW ", "dim"), f"|.|2 {_norm(run, key, rank)}"))
+        parts.append(line((f" {SYMBOLS[key.role]} ", "dim"), f"|.|2 {_norm(run, key, rank)}"))
         if not math.isnan(low):
             parts.append(line(f"{_short(low)} .. {_short(high)}"))
-        if run.world > 1 and info.placement in _PLACED:
-            whole, alone = _PLACED[info.placement]
+        if run.world > 1 and placement in _PLACED:
+            whole, alone = _PLACED[placement]
             parts.append(line((whole if rank is None else f"{alone} {rank}", "dim")))
     if bad > 0:
         parts.append(line((f"{int(bad):,} not finite", "bad")))
-    found = distribution_at(run, key.of(VALUES), run.last_step, rank)
+    found_key = key.of(VALUES)
+    found = distribution_at(run, found_key, run.last_step, rank)
     lines = []
     if found.total:
-        quantiles = (f"p{p} {_short(found.quantile(p / 100))}" for p in (1, 50, 99))
+        about = estimate_mark(run, found_key, found, rank)
+        quantiles = (f"p{p} {about}{_short(found.quantile(p / 100))}" for p in (1, 50, 99))
         parts.append(line(("  ".join(quantiles), "")))
         lines.append(_histogram(found, ascii=ascii))
     return [fitting(parts, width), *lines] if parts else lines

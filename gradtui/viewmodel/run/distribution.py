@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from gradtui.core.run.keys import PARAMETER_ROLES, VALUES
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.run.choice import NEWEST
 from gradtui.viewmodel.run.density import bars_of, distribution_at
@@ -31,8 +32,9 @@ def distribution_lines(
         return []
     # The quantiles come first: the name stands above the chart, too.
     name = safe_label(series_name(key), max(width - 66, 16), keep="both")
+    about = estimate_mark(run, key, found, choice.one_rank)
     quantiles = "  ".join(
-        f"p{percent_} {number(found.quantile(percent_ / 100), 8, digits=3)}"
+        f"p{percent_} {about}{number(found.quantile(percent_ / 100), 8, digits=3)}"
         for percent_ in (1, 50, 99)
     )
     lines = [
@@ -59,6 +61,17 @@ def distribution_lines(
     if found.total:
         lines.append(_ends_line(low, high, cells))
     return lines
+
+
+def estimate_mark(run: Run, key: SeriesKey, found: Distribution, rank: int | None = None) -> str:
+    """Return ``~`` where a distribution is of a sample of the tensor's values, so that its quantiles are estimates."""
+    if key.quantity != VALUES:
+        return ""
+    count = run.latest(key.of("count"), rank)
+    if math.isnan(count):
+        info = run.parameter_info(key.path, key.slot)
+        count = math.prod(info.shape) if info is not None and key.role in PARAMETER_ROLES else 0
+    return "~" if found.total + int(found.tails.sum()) < count else ""
 
 
 def zero_words(count: int) -> str:

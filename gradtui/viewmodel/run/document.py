@@ -11,6 +11,7 @@ from gradtui.core.run.keys import DERIVED, SeriesKey
 from gradtui.diagnosis.table import Table, bounded
 from gradtui.viewmodel.document import known, plain_number
 from gradtui.viewmodel.findings import finding_document
+from gradtui.viewmodel.run.numbers import attached_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,6 +55,8 @@ def run_parts(
     yield json.dumps(head, allow_nan=False)[:-1]
     yield ', "modules": ['
     yield from _joined(_modules(run))
+    yield '], "attached": ['
+    yield from _joined(_attached(run))
     yield "]"
     if history:
         yield ', "history": ['
@@ -115,6 +118,14 @@ def _modules(run: Run) -> Iterator[dict[str, object]]:
             "parameters": [_parameter(info) for info in owned.get(module.path, ())],
             "statistics": statistics.get(module.path, []),
         }
+
+
+def _attached(run: Run) -> Iterator[dict[str, object]]:
+    """Tensors that were attached, which are no modules."""
+    if attached := attached_of(run):
+        statistics = _statistics(run)
+        for path in attached:
+            yield {"path": path, "statistics": statistics.get(path, [])}
 
 
 def _parameter(info: ParameterInfo) -> dict[str, object]:

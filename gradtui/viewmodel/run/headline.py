@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.window import Window
 
 
-def run_words(run: Run, findings: Sequence[Finding], behind: int) -> list[TextLine]:
+def run_words(
+    run: Run, findings: Sequence[Finding], behind: int, *, older: bool = False
+) -> list[TextLine]:
     """Return the step, whether the screen is held, and how many findings there are, for the header.
 
-    ``behind`` is how many newer steps there are than the one shown; below 0 the run is followed.
+    ``behind`` is how many newer steps there are than the one shown; below 0 the run is followed. ``older`` says that
+    the folder has a newer run.
     """
     spans = [Span(f"step {run.last_step}" if run.last_step >= 0 else "no step yet")]
+    if older:
+        spans.append(Span(" of an older run", "warn"))
     if behind >= 0:
         spans.append(Span(f" paused, {behind} newer", "warn"))
     bad = sum(each.severity == "bad" for each in findings)
@@ -117,6 +122,8 @@ def overview_words(
     if not choice.filter:
         # The model itself is one of them, and has a row.
         parts.append(line((counted(int(training.tree.named.sum()), "module"), "dim")))
+        if tensors := int(training.tree.tensors.sum()):
+            parts.append(line((counted(tensors, "attached tensor"), "dim")))
     return fitting(parts, width)
 
 

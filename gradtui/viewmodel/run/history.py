@@ -96,7 +96,8 @@ def mark_times(ascii: bool) -> str:
 def spark_values(series: Series, bad: Mask, window: Window, cells: int) -> Floats:
     """Return a series' greatest value in equal parts of a window, as logarithms where none is below 0.
 
-    Infinity where one of the part's steps is ``bad`` [k]: not finite.
+    A part that is 0 lies a decade below all others: nothing that was measured is left out. Infinity where one of the
+    part's steps is ``bad`` [k]: not finite.
     """
     start = int(np.searchsorted(series.steps, window.first, "left"))
     stop = int(np.searchsorted(series.steps, window.last, "right"))
@@ -109,7 +110,10 @@ def spark_values(series: Series, bad: Mask, window: Window, cells: int) -> Float
     if np.isfinite(found).any() and np.nanmin(found) >= 0:
         with np.errstate(divide="ignore"):
             found = np.log10(found)
-        found[np.isneginf(found)] = np.nan
+        zero = np.isneginf(found)
+        found[zero] = (
+            np.nanmin(found, where=~zero, initial=np.inf) - 1 if (found > -np.inf).any() else 0.0
+        )
     found[places[bad]] = np.inf
     return found
 

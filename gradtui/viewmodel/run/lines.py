@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 ASCII_BARS: Final = "_.-:=+*#"
+TENSOR_MARK: Final = ("◇", "o")
+"""Before the name of a tensor that was attached; the second without block characters."""
 LEAST_DECADES: Final = 1.0
 """A trend of less than so many decades does not fill its bars: what is flat looks flat."""
 
@@ -166,6 +168,8 @@ def row(
     group = has_below and not flat
     fold = ("+", "-") if ascii else ("▸", "▾")
     mark = (fold[0] if folded else fold[1]) if group else " "
+    if tree.tensors[node]:
+        mark = TENSOR_MARK[ascii]
     repeats = int(tree.repeats[node])
     count = f" ×{repeats}" if repeats else ""
     indent = " " * (0 if flat else min(2 * int(tree.depths[node]), max(room // 3, 0)))
@@ -173,8 +177,12 @@ def row(
     text = printable(tree.paths[node]) if flat else tree.labels[node]
     if repeats and tree.labels[node].startswith("["):
         text = f"{text} {printable(tree.kinds[node])}"
+    if (same := tree.aliases.get(tree.paths[node])) is not None:
+        text = f"{text} = {printable(same)}"
     label = safe_label(text, max(room - len(lead) - len(count), 1))
     name = shorten(lead + label + count, room, keep="start")
+    # Below a module there may be tensors and second names alone: then all numbers and flags are its own.
+    group = group and not tree.tips[node]
     spans = [Span(name + " " * max(room - cell_width(name), 0), "title" if group else "")]
     whole = folded or not group
     for column in columns:
@@ -206,7 +214,9 @@ def _cell(
         return number(value, width), "bad"
     if math.isnan(value):
         # No gradient is none, not 0.
-        has = column.sort == "gradient" and bool(tree.shapes[node])
+        has = column.sort == "gradient" and (
+            tree.paths[node] in tree.parameters or bool(tree.tensors[node])
+        )
         return ("none" if has else "·"), "dim"
     if column.sort in ("zeros", "dead"):
         return percent(value), "" if value >= 0.5 else "dim"
@@ -222,7 +232,7 @@ def _is_spoilt(numbers: Numbers, node: int, sort: str) -> bool:
     if sort in ("gradient", "weight"):
         counts = numbers.nonfinite if sort == "gradient" else numbers.weight_nonfinite
         return float(counts[node]) > 0
-    if sort == "ratio":
+    if sort == "ratio" and not numbers.tree.tensors[node]:
         # What was lost has no norm that a step could be held against.
         return math.isnan(float(numbers.weight[node])) and float(numbers.weight_nonfinite[node]) > 0
     if sort == "output_gradient":

@@ -31,6 +31,7 @@ class Placing:
     _known: dict[int, tuple[tuple[SeriesKey, ...], Indices]] = field(default_factory=dict)
     _modules: tuple[ModuleInfo, ...] = ()
     _parameters: tuple[ParameterInfo, ...] = ()
+    _attached: tuple[str, ...] = ()
     _index: object = None
 
     def nodes(self, keys: tuple[SeriesKey, ...]) -> Indices:
@@ -48,12 +49,11 @@ class Placing:
         """Return the placing for a run: this one as long as its modules are the same."""
         if self._index is run.index:
             return self
-        if self._modules == run.modules and self._parameters == run.parameters:
+        made_from = (run.modules, run.parameters, attached_of(run))
+        if made_from == (self._modules, self._parameters, self._attached):
             self._index = run.index
             return self
-        return Placing(
-            module_tree(run.modules, run.parameters), {}, run.modules, run.parameters, run.index
-        )
+        return Placing(module_tree(*made_from), {}, *made_from, run.index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +63,9 @@ class Numbers:
     A node's parameters are its own and all below it: norms are roots of sums of squares. Shares of
     outputs are over the leaves below; time and the gradient of the output are the module's own. What
     has no finite value has no norm and no shares: NaN, not 0.
+
+    A tensor that was attached counts for itself alone: it has its own norm in ``weight`` and its gradient's in
+    ``gradient``.
 
     Attributes:
         tree: the modules.
@@ -127,11 +130,13 @@ def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
     own = [read.own(role, quantity, squared=True) for role, quantity in _NORMS]
     own += [read.own(role, kind) for role in ("gradient", "parameter") for kind in ("nan", "inf")]
     own += [read.leaf(quantity) for quantity in ("count", "zeros", "units", "dead", "nan", "inf")]
-    weight, gradient, update, base, *counts = below_sum(tree, np.stack(own))
+    weight, gradient, update, base, *counts = _with_tensors(read, below_sum(tree, np.stack(own)))
     bad, bad_weights = _joined_counts(*counts[:2]), _joined_counts(*counts[2:4])
     count, zeros, units, dead = counts[4:8]
     spoilt = _joined_counts(*counts[8:])
     steps = read.steps("gradient", "l2")
+    if tree.tensors.any():
+        steps = np.where(tree.tensors, read.steps("output", "l2"), steps)
     lost = (spoilt > 0) & (spoilt >= count)
     back = np.sqrt(read.own("output gradient", "l2", squared=True))
     lost_gradient = (back == 0) & (
@@ -152,10 +157,43 @@ def numbers_of(run: Run, placing: Placing, rank: int | None = None) -> Numbers:
             np.where(lost_gradient, np.nan, back),
             _own_or_below(tree, read.own("module", "seconds")),
             steps,
-            read.is_sampled("update", "l2"),
+            run.index.has_sampled("update", "l2"),
             lost,
             lost_gradient,
         )
+
+
+def attached_of(run: Run) -> tuple[str, ...]:
+    """Return the paths of tensors that were attached: what has values, and is no module."""
+    modules = run.index.modules
+    found = (
+        key.path
+        for role in ("output", "output gradient")
+        for phase in ("train", "eval")
+        for key in run.column(role, "l2", phase).keys
+        if key.path not in modules
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _with_tensors(read: _Reader, sums: Floats) -> Floats:
+    """Sums [m, n] as `numbers_of` stacks them, with those of attached tensors in the columns of these."""
+    apart = read.placing.tree.tensors
+    if apart.any():
+        nothing = np.full(len(apart), np.nan)
+        norms = [read.own(role, "l2", squared=True) for role in ("output", "output gradient")]
+        counts = [
+            read.own(role, kind)
+            for role in ("output gradient", "output")
+            for kind in ("nan", "inf")
+        ]
+        shares = [
+            read.own("output", quantity)
+            for quantity in ("count", "zeros", "units", "dead", "nan", "inf")
+        ]
+        own = np.stack([*norms, nothing, nothing, *counts, *shares])
+        sums[:, apart] = own[:, apart]
+    return sums
 
 
 @dataclass(slots=True)
@@ -193,15 +231,10 @@ class _Reader:
         return below_max(self.placing.tree, newest)
 
     def leaf(self, quantity: str) -> Floats:
-        """Sum of a module's own outputs where it is a leaf [n]; NaN for all others."""
+        """Sum of a module's own outputs where no module is under it [n]; NaN for all others."""
         own = self.own("output", quantity)
-        own[~self.placing.tree.leaves] = np.nan
+        own[~self.placing.tree.tips] = np.nan
         return own
-
-    def is_sampled(self, role: str, quantity: str) -> bool:
-        """Whether a quantity comes from samples."""
-        column = self.run.column(role, quantity, rank=self.rank)
-        return bool(column.keys) and self.run.sampled(column.keys[0])
 
 
 def below_sum(tree: ModuleTree, own: Floats) -> Floats:
@@ -281,7 +314,27 @@ def trends_of(run: Run, placing: Placing, rank: int | None = None) -> Floats:
         bad = np.nan_to_num(counts.values.T)
         if bad.any():
             result[below_count(tree, _put(tree, placing.nodes(counts.keys), bad)) > 0] = np.inf
+    if tree.tensors.any():
+        result[:, tree.tensors] = _own_trends(run, placing, rank)[:, tree.tensors]
     return np.ascontiguousarray(result.T)
+
+
+def _own_trends(run: Run, placing: Placing, rank: int | None) -> Floats:
+    """The course of the gradients of outputs, float64 [`POINTS`, n], of each node alone."""
+    tree = placing.tree
+
+    def course(kind: str) -> tuple[Indices, Floats]:
+        found = run.trends("output gradient", kind, POINTS, rank=rank)
+        return placing.nodes(found.keys), found.values.T
+
+    nodes, norms = course("l2")
+    known = _put(tree, nodes, ~np.isnan(norms)) > 0
+    squares = _put(tree, nodes, np.nan_to_num(norms) ** 2)
+    result = np.where(known, 0.5 * np.log10(np.maximum(squares, 1e-90)), np.nan)
+    for kind in ("nan", "inf"):
+        nodes, counts = course(kind)
+        result[_put(tree, nodes, np.nan_to_num(counts)) > 0] = np.inf
+    return result
 
 
 def _put(tree: ModuleTree, nodes: Indices, values: Array) -> Floats:

@@ -84,7 +84,8 @@ def _history(run: Run) -> Iterator[str]:
             if not np.isnan(course).all():
                 what = "" if role == "run" else f"{role} {quantity}"
                 value = last.get(key, math.nan)
-                shown = number(value).strip() if not math.isnan(value) else "-"
+                about = "~" if run.sampled(key) else ""
+                shown = about + number(value).strip() if not math.isnan(value) else "-"
                 rows.append((printable(key.name), what, sparkline(course), shown))
     widths = [max((cell_width(each[i]) for each in rows), default=0) for i in (0, 1)]
     steps = f"steps {max(run.first_step, 0)} to {run.last_step}"

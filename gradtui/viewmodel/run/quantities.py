@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.run.run import Run
 
-_SYMBOLS: Final[Mapping[str, str]] = {
+SYMBOLS: Final[Mapping[str, str]] = {
     "parameter": "W",
     "gradient": "dW",
     "raw gradient": "dW unclipped",
@@ -81,7 +81,7 @@ def quantity_name(key: SeriesKey) -> str:
         return "seconds" if key.quantity == "seconds" else printable(key.quantity)
     if key.role == "update" and key.quantity == "ratio":
         return "upd/W"
-    symbol = _SYMBOLS.get(key.role, printable(key.role))
+    symbol = SYMBOLS.get(key.role, printable(key.role))
     return _FORMS.get(key.quantity, printable(key.quantity) + " {}").format(symbol)
 
 

@@ -109,7 +109,7 @@ def shown_nodes(training: Training, choice: RunChoice) -> Indices:
         if choice.sort == "order":
             return _unfolded(tree, folded_nodes(tree, choice))
         # A group's numbers are those of its members, who have rows of their own.
-        nodes = np.flatnonzero(tree.modules)
+        nodes = np.flatnonzero(tree.modules | tree.tensors)
     else:
         nodes = _filtered(training, choice.filter.lower().split())
     return _sorted(training, nodes, choice)
@@ -127,7 +127,8 @@ def _filtered(training: Training, words: list[str]) -> Indices:
     signs = "".join(FLAG_WORDS.get(word, "") for word in words)
     words = [word for word in words if word not in FLAG_WORDS]
     tree, flags = training.tree, training.flags
-    keep = tree.named.copy()
+    keep = tree.named | tree.tensors
+    keep[[tree.node(path) for path in tree.aliases]] = True
     keep[0] = False
     for word in words:
         has = np.zeros(len(tree), np.bool_)

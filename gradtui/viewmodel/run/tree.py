@@ -16,7 +16,7 @@ from gradtui.viewmodel.run.texts import Texts
 from gradtui.viewmodel.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gradtui.core.arrays import Flags, Indices
     from gradtui.core.run.records import ModuleInfo, ParameterInfo
@@ -25,6 +25,8 @@ LEAST_REPEATS: Final = 3
 """So many siblings in a row that are alike stand under one node."""
 FEW_REPEATS: Final = 8
 """Of so many alike siblings the first is shown whole; more of them are folded into one row."""
+TENSOR: Final = "tensor"
+"""What stands for the class, and for the shape, of a tensor that was attached."""
 
 
 class Level(NamedTuple):
@@ -46,7 +48,8 @@ class ModuleTree:
     """Modules in the order of ``named_modules()``, each before what is under it; node 0 is the root.
 
     Rows of alike siblings stand under one node: their parent where it has no other children, else a node
-    of their own, which is no module.
+    of their own, which is no module. Tensors that were attached, and further names of a module that is used
+    at several places, stand below the module that they are in; they are no modules either.
 
     Attributes:
         paths: module paths; of a row of alike siblings their common name, as ``blocks.[0…3]``.
@@ -58,12 +61,17 @@ class ModuleTree:
         repeats: intp [n]: how many alike siblings are right under the node; 0 where they differ.
         later: bool [n]: the node is one of a few alike siblings, and not the first of them.
         named: bool [n]: the node is a module of the model, or has parameters.
-        shapes: the shape of the weight, ``768x3072``; empty where there are no parameters.
+        shapes: the shape of the weight, ``768x3072``; in brackets where it is another module's, that counts it; empty
+            where there are no parameters.
         parameters: of each module, by its path.
         order: positions by path.
         searched: path and class of each.
         modules: bool [n]: modules with numbers of their own: those with parameters, and leaves; not the root.
         levels: the nodes by how deep they are, the deepest first.
+        tensors: bool [n]: the node is a tensor that was attached.
+        tips: bool [n]: no module is under the node.
+        aliases: further paths of modules that have one already, and which that is.
+        tied: of modules with parameters of other modules, which these are: ``weight is embed.weight``.
     """
 
     paths: tuple[str, ...] = ("",)
@@ -81,6 +89,10 @@ class ModuleTree:
     searched: Texts = field(default_factory=lambda: Texts.of([""]))
     modules: Flags = field(default_factory=lambda: read_only(np.zeros(1, np.bool_)))
     levels: tuple[Level, ...] = ()
+    tensors: Flags = field(default_factory=lambda: read_only(np.zeros(1, np.bool_)))
+    tips: Flags = field(default_factory=lambda: read_only(np.ones(1, np.bool_)))
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    tied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -119,9 +131,17 @@ def _zeros(count: int) -> Indices:
 
 
 def module_tree(
-    modules: Iterable[ModuleInfo], parameters: Iterable[ParameterInfo] = ()
+    modules: Iterable[ModuleInfo],
+    parameters: Sequence[ParameterInfo] = (),
+    attached: Iterable[str] = (),
 ) -> ModuleTree:
-    """Return the tree of a run's modules; a path without a module above it gets one without a class."""
+    """Return the tree of a run's modules; a path without a module above it gets one without a class.
+
+    Args:
+        modules: in the order of ``named_modules()``.
+        parameters: theirs; each stands at the first module that has it.
+        attached: paths of tensors that were attached; each stands after the modules of the one above it.
+    """
     growing = _Growing()
     for module in modules:
         growing.kinds[growing.place(module.path)] = module.kind
@@ -131,6 +151,12 @@ def module_tree(
         owned.setdefault(parameter.path, []).append(parameter)
     for path in owned:
         growing.place(path)
+    for parameter in parameters:
+        growing.share(parameter)
+    for path in attached:
+        if path not in growing.index:
+            growing.kinds[growing.place(path)] = TENSOR
+            growing.tensors.add(path)
     growing.group({growing.index[path]: found for path, found in owned.items()})
     return growing.finished(owned)
 
@@ -146,6 +172,26 @@ class _Growing:
         self.below: list[list[int]] = [[]]
         self.repeats: dict[int, int] = {}
         self.named: set[str] = set()
+        self.tensors: set[str] = set()
+        self.aliases: dict[str, str] = {}
+        self.tied: dict[str, list[tuple[str, ParameterInfo]]] = {}
+
+    def share(self, parameter: ParameterInfo) -> None:
+        """Put the other names of a parameter in the tree: of a module with several paths the first one is its own."""
+        for name in parameter.shared:
+            path, _, own = name.rpartition(".")
+            if path in self.named:
+                self.tied.setdefault(path, []).append((own, parameter))
+                continue
+            module = parameter.path
+            # What is used again may be a module that holds this one.
+            while (above := path.rpartition(".")[0]) and above not in self.named:
+                if path.rpartition(".")[2] != module.rpartition(".")[2]:
+                    break
+                path, module = above, module.rpartition(".")[0]
+            if path not in self.index:
+                self.aliases[path] = module
+                self.place(path)
 
     def place(self, path: str) -> int:
         """Return the node of a path; it is made, with those above it, when it is not there."""
@@ -221,10 +267,17 @@ class _Growing:
         repeats = np.array([self.repeats.get(node, 0) for node in order], np.intp)
         above = np.array(parents, np.intp)
         few = (repeats[above] > 0) & (repeats[above] <= FEW_REPEATS)
-        modules = np.array([path in owned for path in paths], np.bool_)
-        modules |= np.array(ends) == np.arange(1, count + 1)
+        tensors = np.array([path in self.tensors for path in paths], np.bool_)
+        no_modules = tensors | np.array([path in self.aliases for path in paths], np.bool_)
+        running = np.concatenate([[0], np.cumsum(~no_modules)])
+        tips = ~no_modules & (running[ends] - running[:-1] == 1)
+        modules = np.array([path in owned for path in paths], np.bool_) | tips
         modules[0] = False
         named = [path in self.named or path in owned for path in paths]
+        tied = {
+            path: tuple(f"{own} is {_full(parameter)}" for own, parameter in found)
+            for path, found in self.tied.items()
+        }
         return ModuleTree(
             tuple(paths),
             tuple(labels),
@@ -236,13 +289,24 @@ class _Growing:
             read_only(repeats),
             read_only(few & (np.arange(count) > above + 1)),
             read_only(np.array(named, np.bool_)),
-            tuple(_shape(owned[path]) if path in owned else "" for path in paths),
+            tuple(self._shape(path, owned.get(path, [])) for path in paths),
             {path: tuple(found) for path, found in owned.items()},
             {path: node for node, path in enumerate(paths)},
             Texts.of(f"{path} {kind}" for path, kind in zip(paths, kinds, strict=True)),
             read_only(modules),
             _levels(np.array(depths), above),
+            read_only(tensors),
+            read_only(tips),
+            self.aliases,
+            tied,
         )
+
+    def _shape(self, path: str, owned: Sequence[ParameterInfo]) -> str:
+        if path in self.tensors:
+            return TENSOR
+        if owned or path not in self.tied:
+            return _shape(owned)
+        return f"({_shape([parameter for _, parameter in self.tied[path]])})"
 
     def _preorder(self) -> tuple[list[int], list[int], list[int]]:
         """The nodes in order, and for each place in it the place of the one above, and how deep it is."""
@@ -271,7 +335,11 @@ def _levels(depths: Indices, parents: Indices) -> tuple[Level, ...]:
     return tuple(levels)
 
 
-def _shape(parameters: list[ParameterInfo]) -> str:
+def _full(parameter: ParameterInfo) -> str:
+    return f"{parameter.path}.{parameter.name}" if parameter.path else parameter.name
+
+
+def _shape(parameters: Sequence[ParameterInfo]) -> str:
     """The shape of the parameter of the most dimensions, the first of them."""
     if not parameters:
         return ""

@@ -123,13 +123,18 @@ class Watch:
         return list(self._histograms[1].get(path, ()))
 
     def recorded(self, choice: RunChoice) -> str:
-        """Return the path of the selected module, or of the first one below it that has numbers."""
+        """Return the path of the selected module, or of the first one below it that has numbers.
+
+        Of a second name of a module that is the first one, which has them.
+        """
         if self.keys(choice.path) or self.histogram_keys(choice.path):
             return choice.path
         tree = self.training(choice).tree
         node = tree.node(choice.path)
         if node < 0:
             return ""
+        if choice.path in tree.aliases:
+            return tree.aliases[choice.path]
         for below in range(node, int(tree.ends[node])):
             if self.keys(tree.paths[below]):
                 return tree.paths[below]

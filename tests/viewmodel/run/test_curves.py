@@ -112,7 +112,7 @@ def test_where_a_tensor_is_not_finite_its_norm_is_a_gap_and_no_zero():
 
 def test_the_pen_is_lifted_at_a_gap():
     found = chart(with_counts([1.0, 2.0, 0.0, 2.0, 2.0], [0, 0, 1, 0, 0])).curves[0]
-    assert [xs for xs, _ in _strokes(found, 0.0)] == [[0.0, 1.0], [3.0, 4.0]]
+    assert [xs.tolist() for xs, _ in _strokes(found, 0.0)] == [[0.0, 1.0], [3.0, 4.0]]
     whole = chart(run_with([1.0, 2.0, 2.0])).curves[0]
     assert len(_strokes(whole, 0.0)) == 1
 

@@ -13,6 +13,8 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.finding import Finding
+from gradtui.viewmodel.generations import Generations
+from gradtui.viewmodel.headline import FolderState, header_line
 from gradtui.viewmodel.run.choice import APART, NEWEST, RunChoice
 from gradtui.viewmodel.run.curves import Chart, chart_of
 from gradtui.viewmodel.run.detail import finding_lines, module_detail
@@ -22,7 +24,8 @@ from gradtui.viewmodel.run.snapshots import as_map, layers_of, snapshots_of
 from gradtui.viewmodel.run.telling import findings_page
 from gradtui.viewmodel.run.training import Training, training_of
 from gradtui.viewmodel.run.window import window_of
-from gradtui.viewmodel.text import line_width, plain
+from gradtui.viewmodel.selection import Selection
+from gradtui.viewmodel.text import line, line_width, plain
 
 BAD = Finding(
     "exploding", "bad", "a", "weight", 7, "The gradient of a explodes.",
@@ -215,3 +218,48 @@ def test_a_value_that_is_older_than_the_cursor_tells_its_step(cursor, words):
     (text,) = (plain(each) for each in legend_lines(made, chart, choice, 80, 3))
     assert (" at " in text) == bool(words)
     assert words in text
+
+
+def header(name, kind, text, width, *words):
+    return plain(
+        header_line(
+            FolderState(name, kind, text, "12:34:56"),
+            Generations(),
+            Selection(),
+            0,
+            width,
+            run=[line(word) for word in words],
+        )
+    )
+
+
+def test_the_name_of_a_run_comes_before_the_program_the_clock_and_what_a_training_says():
+    step = ("step 12", "ok")
+    assert header("a", "live", "training: watching Net", 120, *step).startswith(" gradtui  a  step")
+    at_80 = header("runs/mnist-resnet18", "live", "training: watching ResNet", 80, *step)
+    assert at_80.startswith(" runs/mnist-resnet18  step 12  ok  training  ")
+    ended = header("runs/mnist-resnet18", "finished", "training ended", 80, *step)
+    assert ended.startswith(" runs/mnist-resnet18  step 12  ok  training ended 12:34:56")
+    long = ("step 123456 paused, 12 newer", "bad 1 warn 3")
+    held = header("runs/mnist-resnet18", "live", "training: watching ResNet", 80, *long)
+    assert "snet18  step 123456 paused, 12 newer  bad 1 warn 3" in held
+    failed = header("mnist", "finished", "training failed: RuntimeError: no more memory", 80, *step)
+    assert failed.startswith(" mnist  step 12  ok  training failed: Runtime")
+
+
+def test_all_rows_that_there_are_tell_of_a_finding_and_what_is_left_out_is_marked():
+    words = " ".join(f"number{n}" for n in range(60))
+    long = replace(BAD, why=words, advice=words)
+    whole = len(finding_lines(long, "a", 80, rows=100))
+    assert whole > 12
+    for rows in (5, 6, 9, 30):
+        lines = [plain(each) for each in finding_lines(long, "a", 80, rows=rows)]
+        assert len(lines) == min(rows, whole)
+        shown = " ".join(lines)
+        for sentence in ("why", "try"):
+            begin = next(n for n, each in enumerate(lines) if each.startswith(f" {sentence}  "))
+            assert lines[begin].startswith(f" {sentence}  number0 ")
+        assert ("…" in shown) == (rows < whole)
+    short = [plain(each) for each in finding_lines(replace(BAD, why=words), "a", 80, rows=12)]
+    assert "number59" in " ".join(short)
+    assert "…" not in " ".join(short)
