@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gradtui.diagnosis.bounds import Bounds
     from gradtui.diagnosis.evidence import Evidence
+    from gradtui.diagnosis.table import Table
 
 PASSING: Final = (
     "Dropout",
@@ -60,7 +61,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     ]
     silent_in = _fed_silence(evidence, bounds) if columns else set()
     columns = [c for c in columns if (dead.keys[c].path, dead.keys[c].call) not in silent_in]
-    columns = deepest(dead.keys, columns)
+    columns = _without_twins(evidence, dead, deepest(dead.keys, columns))
     for told in by_module(dead, share, spell, columns, bounds.dead_bad):
         key, now, over = dead.keys[told.column], told.share, told.over
         all_units = int(units.high[told.row, told.column])
@@ -78,6 +79,20 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             until=int(dead.ends[told.row]) if over else -1,
             series=(key.of("dead_share"), key.of("zero_share")),
         )
+
+
+def _without_twins(evidence: Evidence, dead: Table, columns: list[int]) -> list[int]:
+    """The columns without attached tensors that are a module's output, which has the same numbers."""
+    attached = [c for c in columns if evidence.is_attached(dead.keys[c].path)]
+    others = [c for c in columns if c not in attached]
+    twins = {
+        one
+        for one in attached
+        for other in others
+        if np.array_equal(dead.last[:, one], dead.last[:, other], equal_nan=True)
+        and dead.keys[other].path.startswith(dead.keys[one].path.rpartition(".")[0])
+    }
+    return [c for c in columns if c not in twins]
 
 
 def _fed_silence(evidence: Evidence, bounds: Bounds) -> set[tuple[str, int]]:
