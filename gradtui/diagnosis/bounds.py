@@ -26,6 +26,7 @@ class Bounds:
             the others has stopped, whatever it began with.
         vanish_own: the same weight's own gradient norm, as a share of its usual one: what stays as it was while the
             others explode has not fallen.
+        idle_steps: steps in a row whose loss gives no gradient to anything, before that is told: a reward may be rare.
         explode_growth: growth of a gradient norm over everything that it was before, while the loss rises.
             Warm-up, a new batch and a restart of the learning rate stay within three times of the
             run's own largest.
@@ -91,6 +92,7 @@ class Bounds:
     vanish_bad: float = 1e-8
     vanish_past: float = 1e-3
     vanish_own: float = 0.1
+    idle_steps: int = 40
     explode_growth: float = 10.0
     explode_unknown: float = 100.0
     explode_learning: float = 1000.0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.learning_rate import rise_of_rate
 from gradtui.diagnosis.outputs import by_module, deepest, few_rows
 from gradtui.diagnosis.table import spell_of
 from gradtui.diagnosis.words import percent, since
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from gradtui.diagnosis.bounds import Bounds
     from gradtui.diagnosis.evidence import Evidence
+    from gradtui.diagnosis.table import Table
 
 PASSING: Final = (
     "Dropout",
@@ -60,24 +62,43 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     ]
     silent_in = _fed_silence(evidence, bounds) if columns else set()
     columns = [c for c in columns if (dead.keys[c].path, dead.keys[c].call) not in silent_in]
-    columns = deepest(dead.keys, columns)
+    columns = _without_twins(evidence, dead, deepest(dead.keys, columns))
+    rose: dict[int, str] = {}
     for told in by_module(dead, share, spell, columns, bounds.dead_bad):
         key, now, over = dead.keys[told.column], told.share, told.over
         all_units = int(units.high[told.row, told.column])
+        start = since(dead, told.start)
+        if start not in rose:
+            onset = int(dead.ends[told.start])
+            rose[start] = rise_of_rate(evidence, onset, onset)
         yield Finding(
             "dead units",
             "note" if over else "bad" if now >= bounds.dead_bad else "warn",
             key.path,
             told.name,
-            since(dead, told.start),
+            start,
             f"{'All' if now >= 1 else 'Most'} units of {evidence.place(key.path)} {'were' if over else 'are'} dead{told.where}"
             f"{' for a while' if over else ''}.",
             f"{round(now * all_units)} of {all_units} units ({percent(now)}) {'were' if over else 'are'} 0 over a whole "
-            f"batch{told.words}, {int(spell.count[told.column])} times in a row; the bound is {percent(bounds.dead_share)}",
+            f"batch{told.words}, {int(spell.count[told.column])} times in a row; the bound is {percent(bounds.dead_share)}{rose[start]}",
             "Try a lower learning rate, biases that begin at 0 or above, or LeakyReLU or GELU instead.",
             until=int(dead.ends[told.row]) if over else -1,
             series=(key.of("dead_share"), key.of("zero_share")),
         )
+
+
+def _without_twins(evidence: Evidence, dead: Table, columns: list[int]) -> list[int]:
+    """The columns without attached tensors that are a module's output, which has the same numbers."""
+    attached = [c for c in columns if evidence.is_attached(dead.keys[c].path)]
+    others = [c for c in columns if c not in attached]
+    twins = {
+        one
+        for one in attached
+        for other in others
+        if np.array_equal(dead.last[:, one], dead.last[:, other], equal_nan=True)
+        and dead.keys[other].path.startswith(dead.keys[one].path.rpartition(".")[0])
+    }
+    return [c for c in columns if c not in twins]
 
 
 def _fed_silence(evidence: Evidence, bounds: Bounds) -> set[tuple[str, int]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.learning_rate import rise_of_rate
 from gradtui.diagnosis.outputs import by_module, deepest, few_rows
 from gradtui.diagnosis.table import spell_of
 from gradtui.diagnosis.words import percent, place, since
@@ -45,17 +46,22 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         if (path := saturated.keys[column].path)
         and not any(f"{one}.".startswith(f"{path}.") for one in last)
     ]
+    rose: dict[int, str] = {}
     for told in by_module(saturated, share, spell, columns, bounds.saturated_bad):
         key, now, over = saturated.keys[told.column], told.share, told.over
+        start = since(saturated, told.start)
+        if start not in rose:
+            onset = int(saturated.ends[told.start])
+            rose[start] = rise_of_rate(evidence, onset, onset)
         yield Finding(
             "saturation",
             "note" if over else "bad" if now >= bounds.saturated_bad else "warn",
             key.path,
             told.name,
-            since(saturated, told.start),
+            start,
             f"{place(key.path)} {'was' if over else 'is'} saturated{told.where}{' for a while' if over else ''}.",
             f"{percent(now)} of its values {'were' if over else 'are'} in the flat part{told.words}, "
-            f"{int(spell.count[told.column])} times in a row; the bound is {percent(bounds.saturated_share)}",
+            f"{int(spell.count[told.column])} times in a row; the bound is {percent(bounds.saturated_share)}{rose[start]}",
             "Try smaller weights or a normalisation before it, or a lower learning rate.",
             until=int(saturated.ends[told.row]) if over else -1,
             series=(key.of("saturated_share"),),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.evidence import Evidence
     from gradtui.diagnosis.table import Table
 
+IDLE: Final = 3.0
+"""Times the longest stretch of steps without any gradient before: then it has stopped for good."""
 LARGE: Final = 0.9
 """The network's large gradients begin at this quantile of its weights."""
 
@@ -35,11 +37,15 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     share of the median of all. Both are shares of the same step: a learning rate, a loss or a training that
     has converged changes all of them alike.
 
+    Steps whose loss gives no gradient to anything (a reward that seldom comes) say nothing of the way back, unless that
+    is how it stays.
+
     Special values: steps with a non-finite gradient are passed over; the share of a gradient of 0 is 0, also where all
     are; networks of fewer than three
     weights give nothing.
     """
     table = evidence.weights_of(evidence.gradients)
+    table = table.without(_idle(evidence.gradients, bounds)[:, None] & table.known)
     if len(table) < bounds.rows or len(table.keys) < 3:
         return
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -67,6 +73,19 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
                 if len(new):
                     told += new.tolist()
                     yield _finding(evidence, table.until(rows), new, case, bounds, over=over)
+
+
+def _idle(table: Table, bounds: Bounds) -> Flags:
+    """The rows in which all gradients are zero [k], without those at the end where that lasts longer than it ever did."""
+    known: Flags = np.any(table.known, axis=1, keepdims=True)[:, 0]
+    idle: Flags = np.logical_and(known, ~np.any(table.high > 0, axis=1))
+    spans = (table.ends - table.steps + 1).astype(np.intp)
+    # A stretch is all idle rows between two others; it is as long as their steps.
+    stretch = np.cumsum(known & ~idle)
+    lengths = np.bincount(stretch, weights=np.where(idle, spans, 0), minlength=1)
+    if lengths[-1] >= max(IDLE * lengths[:-1].max(initial=0), bounds.idle_steps):
+        idle &= stretch < len(lengths) - 1
+    return idle
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -120,6 +120,20 @@ def test_one_that_is_dead_is_called_what_it_is(tmp_path):
     assert found[0].what == "All units of the attached tensor block.hidden are dead."
 
 
+def test_a_dead_output_that_was_attached_is_told_once_at_its_module(tmp_path):
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.relu = nn.Linear(64, 64), nn.ReLU()
+            nn.init.constant_(self.layer.bias, -200)
+
+        def forward(self, x):
+            return attach(self.relu(self.layer(x)), self, "hidden") + 0.1 * x
+
+    run = train(tmp_path, Net(Twice()), digits(32), steps=60)
+    assert [f.path for f in diagnose(run) if f.rule == "dead units"] == ["block.relu"]
+
+
 def test_what_comes_back_broken_may_be_born_in_what_an_output_feeds(tmp_path):
     """A layer's own gradients are looked at on every step, and nothing of what has no parameters."""
 

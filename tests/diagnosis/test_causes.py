@@ -125,3 +125,25 @@ def test_without_any_gradient_on_record_the_learning_rate_is_what_is_left():
         training.numbers[key] = np.full(training.steps, np.nan)
     found = [f for f in diagnose(training.run()) if f.rule == "update ratio"]
     assert found[0].advice.startswith("Try a learning rate")
+
+
+def with_rare_rewards(stops: int) -> Training:
+    """A loss that is zero at six of seven steps, and always from one step on."""
+    training = deep(6, steps=400)
+    without = (training.noise.random(400) < 6 / 7) | (training.t >= stops)
+    for key in training.numbers:
+        if key.role == "gradient":
+            training.numbers[key][without] = 0
+    return training
+
+
+def test_a_reward_that_seldom_comes_is_no_gradient_that_vanishes():
+    assert diagnose(with_rare_rewards(400).run()) == ()
+    assert diagnose(with_rare_rewards(385).run()) == ()
+
+
+def test_a_loss_that_gives_nothing_any_more_is_found():
+    (found,) = diagnose(with_rare_rewards(250).run())
+    assert (found.rule, found.severity) == ("vanishing", "bad")
+    assert 225 <= found.since <= 250
+    assert found.what.endswith("are exactly zero.")

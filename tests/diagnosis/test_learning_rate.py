@@ -97,6 +97,18 @@ def test_a_jump_of_the_learning_rate_is_named_as_long_as_the_explosion_stands(st
     assert found.why.endswith("; lr.0 rose from 0.05 to 5 at step 218")
 
 
+@pytest.mark.parametrize("quantity", ["dead", "saturated"])
+def test_units_that_a_jump_of_the_learning_rate_killed_name_it(quantity):
+    training = deep(6, "ReLU" if quantity == "dead" else "Sigmoid")
+    training.of("body.act2", "output", quantity)[220:] = 64 if quantity == "dead" else 32 * 64
+    (found,) = diagnose(training.run())
+    assert "rose" not in found.why
+    rate = np.where(training.t < 215, 0.05, 5.0)
+    training.numbers[SeriesKey("", "run", "value", "lr.0")] = rate
+    (found,) = diagnose(training.run())
+    assert found.why.endswith("; lr.0 rose from 0.05 to 5 at step 215")
+
+
 @pytest.mark.parametrize("back", [240, 300])
 def test_a_loss_that_jumped_with_the_learning_rate_names_it(back):
     training = deep(6)
