@@ -269,6 +269,12 @@ class WatchHandle:
             ):
                 self._watcher.renew(owned)
         self._tell_structure(model)
+        if self._optimizers and not any(
+            map(self._watcher.parameters.numbers_of, (optimizer, *self._optimizers))
+        ):
+            self._tell(
+                "optimizer=: it holds no parameter of the model, so its steps are not counted"
+            )
 
     def _look_before_pass(self) -> None:
         """A module was put into the model: it is looked at from the pass on that begins."""

@@ -297,3 +297,19 @@ def test_a_backward_pass_that_fails_among_others(failing):
     for step, norm in enumerate(norms):
         raw = watched.number(step, "0", "raw gradient", "l2", "weight")
         assert raw == pytest.approx(norm, rel=1e-5)
+
+
+def test_an_optimizer_of_another_model_is_told():
+    model, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(other.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for _ in range(3):
+            (model(torch.ones(1, 2)) + other(torch.ones(1, 2))).sum().backward()
+            optimizer.step()
+    (problem,) = watched.problems
+    assert "holds no parameter of the model" in problem
+    assert [event.text for _, event in watched.events("note")] == [problem]
+    with Watched(nn.ModuleList([model, other]), [optimizer]) as watched:
+        other(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+    assert not watched.problems
