@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from kit.pilot import driven
+from kit.run_folders import SmallGpt
 from kit.run_records import preamble, steps
 from kit.segments import Segments
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
+from gradtui.tui.screens import workspace
 
 
 @pytest.fixture
@@ -97,3 +100,24 @@ async def test_the_list_is_left_without_a_choice(folder):
             await d.press(leave)
             await d.wait(lambda: "Overview" in d.seen(), "the Overview")
         assert d.desk.watch.run.last_step == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+async def test_a_note_gives_its_row_to_what_is_found_later(tmp_path, monkeypatch, seconds):
+    monkeypatch.setattr(workspace, "NOTE_SECONDS", seconds)
+    folder = DebugFolder.at(tmp_path / "run")
+    Segments(folder).begin([*preamble("old", started=1e9), *steps(0, 9)])
+    model = SmallGpt(keep=False, explode_at=300)
+    writer = HistoryWriter(folder)
+    for entry in (*model.preamble(), *(each for k in range(250) for each in model.step(k))):
+        writer.write(entry)
+    assert writer.flush(30)
+    async with driven(tmp_path / "run", size=(80, 24)) as d:
+        await d.opened_run()
+        await shows(d, 249)
+        await d.wait(lambda: "an older run is in this folder" in d.notice, "the note")
+        for entry in (each for k in range(250, 400) for each in model.step(k)):
+            writer.write(entry)
+        writer.close(30)
+        await d.wait(lambda: "bad 1" in d.seen(), "the finding")
+        assert ("an older run" in d.notice) == bool(seconds)

@@ -216,12 +216,12 @@ def show_finding(desk: Desk, finding: Finding) -> None:
     desk.finding = finding
     go_to(desk, finding.path)
     choice = desk.selection.run
-    known = [key for key in finding.series if key in desk.watch.keys(key.path)]
-    if known:
-        choice = replace(choice, key=known[0])
+    key = desk.watch.key_of(finding)
+    if key is not None:
+        choice = replace(choice, key=key)
     if desk.selection.view == "history":
-        if known:
-            choice = replace(choice, path=known[0].path)
+        if key is not None:
+            choice = replace(choice, path=key.path)
         choice = with_cursor(desk.watch.run, choice, finding.since)
     choose(desk, choice)
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 STATE_DELAY = 1.0
 """Seconds of quiet after which the selection is remembered."""
+NOTE_SECONDS = 10.0
+"""A note about the folder stands at least so long before what is found later takes its row."""
 
 
 class Workspace:
@@ -81,6 +83,7 @@ class Workspace:
         self.child: ChildState | None = None
         self.asking = Question()
         self._asked: set[object] = set()
+        self._noted = 0.0
         self._state_timer: Any = None
         self.has_state = bool(state)
         self.chose_view = False
@@ -149,11 +152,7 @@ class Workspace:
         self.shell.paint_now()
 
     def opened(self, run: FoundRun, state: Mapping[str, object]) -> None:
-        """Begin anew with another run, in whose place nothing was read yet.
-
-        Of another run of the same folder the person looks at the same module and series; of another model, at what
-        was looked at last there.
-        """
+        """Begin anew with another run: at the same module and series, or where another model was left last time."""
         from gradtui.viewmodel.run.choice import at_newest
 
         self.following.stop()
@@ -202,6 +201,12 @@ class Workspace:
         if fresh:
             more = f"   {len(fresh) - 1} more in :log" if len(fresh) > 1 else ""
             self.desk.say(fresh[0] + more, "warn")
+            self._noted = time.monotonic()
+        elif before is not None and view.findings is not before.findings:
+            # What is found later is told in the rows where a note of the folder still stands.
+            is_old = time.monotonic() - self._noted > NOTE_SECONDS
+            if is_old and view.notes and self.desk.notice[0].startswith(view.notes):
+                self.desk.notice = ("", "")
         for number, answer in view.answers.items():
             if answer.status != "done" and (before is None or number not in before.answers):
                 self.desk.say(f"the {self.writer}: {answer.reason or answer.status}", "warn")

@@ -186,7 +186,9 @@ def chart_of(
     negative = any(len(v) and np.nanmin(v) - shift < 0 for (_, v, _, _), shift in zip(raw, shifts, strict=True))  # fmt: skip
     positive = any(len(v) and np.nanmax(v) - shift > 0 for (_, _, _, v), shift in zip(raw, shifts, strict=True))  # fmt: skip
     log = choice.axis == "log" and not negative and positive
-    note = "linear: there are negative values" if choice.axis == "log" and negative else ""
+    note = ""
+    if choice.axis == "log" and not log and any(len(values) for _, _, values, _ in raw):
+        note = f"linear: {'there are negative values' if negative else 'all values are 0'}"
     curves = []
     for (series, rank), (steps, low, last, high), bad, shift in zip(
         found, raw, gaps, shifts, strict=True

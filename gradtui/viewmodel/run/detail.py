@@ -153,9 +153,8 @@ def finding_lines(
         )
     )
     left = max(rows - 1, 2)
-    # Where not both have room, the advice has two rows at most; the reasons have what is left.
-    most = max(left - len(advice), left - 2, 1)
-    why = _cut(why, most, width)
+    # Where not both have room, the advice has one row: its beginning tells what to do. The reasons have what is left.
+    why = _cut(why, max(left - 1, 1), width)
     advice = _cut(advice, left - len(why), width)
     return [
         # The sentence gives way: it can be read whole, and the step and the place stand nowhere else here.

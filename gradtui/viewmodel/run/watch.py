@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from gradtui.core.run.run import Run
 from gradtui.viewmodel.run.choice import NO_KEY, RunChoice
 from gradtui.viewmodel.run.curves import Exact
+from gradtui.viewmodel.run.finite import COUNTS
 from gradtui.viewmodel.run.history import histogram_key, input_keys
 from gradtui.viewmodel.run.quantities import keys_by_path, same_number, with_derived
 from gradtui.viewmodel.run.training import Training, shown_nodes, training_of
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.finding import Finding
 
 Keys = tuple["SeriesKey", ...]
+BEFORE: Final = 50
+"""Steps before a finding in which a series must have numbers to tell how it came about."""
 
 
 @dataclass(slots=True)
@@ -149,6 +154,26 @@ class Watch:
         if not keys:
             return None
         return (same_number(keys, choice.key) if choice.key != NO_KEY else None) or keys[0]
+
+    def key_of(self, finding: Finding) -> SeriesKey | None:
+        """Return the series that tells most of a finding: its first one that there is.
+
+        How many values of a tensor were lost says less than how numbers grew until then, and where those are lost is
+        marked too: of its norm and those of its module's gradients the one that was measured most just before.
+        """
+        known = [key for key in finding.series if key in self.keys(key.path)]
+        if not known or known[0].quantity not in COUNTS:
+            return known[0] if known else None
+        there = self.keys(known[0].path)
+        norms = [key for key in there if (key.role, key.quantity) == ("gradient", "l2")]
+        own = known[0].of("l2")
+        candidates = [*([own] if own in there else []), *norms, known[0]]
+        return max(candidates, key=lambda key: self._measured(key, finding.since))
+
+    def _measured(self, key: SeriesKey, until: int) -> int:
+        """How many numbers a series has in the steps just before one."""
+        steps = self.run.series(key).steps
+        return int(np.diff(np.searchsorted(steps, (until - BEFORE, until)))[0])
 
     def histogram(self, choice: RunChoice) -> SeriesKey | None:
         """Return the histogram that is shown: the chosen one, or the one of the series' tensor."""

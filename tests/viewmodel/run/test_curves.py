@@ -197,3 +197,9 @@ def test_a_window_takes_its_part_alone():
     assert found.greatest == 1.0
     assert 450 <= found.x.min() <= found.x.max() <= 500
     assert replace(choice, span=0).span == 0
+
+
+def test_an_axis_that_is_not_the_one_that_was_asked_for_says_why():
+    assert chart(run_with([0.0, 0.0])).note == "linear: all values are 0"
+    assert chart(run_with([-1.0, 1.0])).note == "linear: there are negative values"
+    assert chart(run_with([0.0, 1.0])).note == ""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 from kit.runs import Training as Made
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import ModuleInfo
+from gradtui.diagnosis.finding import Finding
 from gradtui.export.graph_json import graph_of, graph_text
 from gradtui.viewmodel.architecture.live import live_of
 from gradtui.viewmodel.run.detail import module_detail
@@ -15,8 +18,10 @@ from gradtui.viewmodel.run.document import run_parts
 from gradtui.viewmodel.run.headline import scalars
 from gradtui.viewmodel.run.lines import columns_of, row
 from gradtui.viewmodel.run.training import Training, training_of
+from gradtui.viewmodel.run.watch import Watch
 from gradtui.viewmodel.text import plain
 
+FINDING = Finding("non-finite", "bad", "a", "output", 25, "what", "why", "try")
 SINCE = 6
 SIZE = 64 * 64
 
@@ -135,3 +140,23 @@ def test_the_architecture_and_the_graph_say_nan():
     nodes = {node["id"]: node for node in json.loads(graph_text(graph_of(run())))["nodes"]}
     assert nodes["a"]["gradient_norm"] == "nan"
     assert nodes["b"]["gradient_norm"] > 0
+
+
+def test_of_lost_values_the_series_is_shown_that_tells_how_it_came_about():
+    made = Made(steps=40, every=10).layer("a")
+    made.modules.append(ModuleInfo("act", "ReLU"))
+    made.output("act", 32)
+    for path in ("a", "act"):
+        made.set(path, "output", "nan", 0)
+    watch = Watch()
+    watch.arrived(made.run(), (), 1.0)
+
+    def shown(path, role, quantity, since=25, **rest):
+        key = SeriesKey(path, role, quantity, **rest)
+        return watch.key_of(replace(FINDING, path=path, series=(key,), since=since))
+
+    # The gradient's norm is there at every step, the output's at each tenth.
+    assert shown("a", "output", "nan") == SeriesKey("a", "gradient", "l2", "weight")
+    assert shown("act", "output", "nan") == SeriesKey("act", "output", "l2")
+    assert shown("a", "output", "l2") == SeriesKey("a", "output", "l2")
+    assert shown("nobody", "output", "nan") is None
