@@ -8,6 +8,7 @@ one that was, by clipping or unscaling, is read a second time, and its first rea
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -160,7 +161,7 @@ class Gradients:
         self._is_compiled = in_compiled_backward()
         if not self._is_compiled:
             self._awaited = run
-            after_backward(self._is_over)
+            after_backward(self._is_over, self._has_failed)
 
     def _is_over(self) -> None:
         """The backward pass is."""
@@ -170,6 +171,12 @@ class Gradients:
             self.read()
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             self._guard.failed("after the backward pass", error)
+
+    def _has_failed(self) -> None:
+        """The backward pass has; where it did for want of memory, to read may fail, too, and is no failure of ours."""
+        if self.active:
+            with suppress(Exception):
+                self.read()
 
     def read(self) -> None:
         """Read what a backward pass left."""
