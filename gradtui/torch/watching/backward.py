@@ -24,22 +24,22 @@ def graph_task() -> int:
     return int(torch._C._current_graph_task_id())  # noqa: SLF001 - the only way to know
 
 
-def after_backward(work: Callable[[], None]) -> None:
+def after_backward(work: Callable[[], None], failed: Callable[[], None]) -> None:
     """Run something when the backward pass that is under way has ended; to be called from within one.
 
     Reducers end their work so, too: this is queued a second time, behind them. Where the pass fails, nothing that is queued
-    is run but all of it dropped, which tells of the end as well.
+    is run but all of it dropped, which tells of the end as well: then ``failed`` is called, which must not raise.
     """
-    _engine.queue_callback(_AtTheEnd(work))
+    _engine.queue_callback(_AtTheEnd(work, failed))
 
 
 class _AtTheEnd:
     """Queued with a backward pass: called when that is over, dropped when it failed."""
 
-    __slots__ = ("waits", "work")
+    __slots__ = ("failed", "waits", "work")
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        self.work, self.waits = work, True
+    def __init__(self, work: Callable[[], None], failed: Callable[[], None]) -> None:
+        self.work, self.failed, self.waits = work, failed, True
 
     def __call__(self) -> None:
         self.waits = False
@@ -47,7 +47,7 @@ class _AtTheEnd:
 
     def __del__(self) -> None:
         if self.waits:
-            self.work()
+            self.failed()
 
 
 def in_compiled_backward() -> bool:

@@ -8,7 +8,8 @@ one that was, by clipping or unscaling, is read a second time, and its first rea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.values import Meter
 
 RAW = ("l2", "nan", "inf")
+LOOK_EVERY: Final = 10
+"""Steps from one in which the norms of all gradients are read again to the next; it is a logged one."""
 
 
 class Gradients:
@@ -50,8 +53,9 @@ class Gradients:
         at_once: whether all gradients are read within the backward pass: where somebody takes or changes them there,
             and in the first step, which tells whether somebody does.
         trusting: whether versions tell of every change; not where they were seen to miss one (writes through
-            ``.data``): on logged steps every gradient is looked at, and one, in turn, on each other step. So what changes all
-            gradients is seen in its first step, and what changes some of them in the next logged step at the latest.
+            ``.data``). Those are looked for: in samples of all gradients on logged steps, and in the norms of one gradient, in
+            turn, on each step, of all on a logged step in `LOOK_EVERY`. So a change of all gradients is seen in its first
+            step; one of a few values of a few gradients may be missed until all have been looked at.
     """
 
     def __init__(
@@ -76,7 +80,8 @@ class Gradients:
         self._frozen: dict[int, torch.Tensor] = {}
         self._accumulated: dict[int, Reading] = {}
         self._waiting: list[tuple[Reading, torch.Tensor, Name]] = []
-        self._turn = 0
+        # The number of the step, and of the last one in which all gradients were looked at.
+        self._turn, self._looked = 0, -LOOK_EVERY
         # Of the pass whose end is awaited; -1 for none.
         self._awaited = -1
 
@@ -135,6 +140,7 @@ class Gradients:
         self._accumulated.clear()
         self._waiting.clear()
         self._awaited = -1
+        self._turn += 1
 
     def accumulated(self, number: int, parameter: torch.Tensor, gradient: torch.Tensor) -> None:
         """A backward pass has added to a parameter's gradient, for now the last thing that happened to it."""
@@ -156,7 +162,7 @@ class Gradients:
         self._is_compiled = in_compiled_backward()
         if not self._is_compiled:
             self._awaited = run
-            after_backward(self._is_over)
+            after_backward(self._is_over, self._has_failed)
 
     def _is_over(self) -> None:
         """The backward pass is."""
@@ -166,6 +172,12 @@ class Gradients:
             self.read()
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
             self._guard.failed("after the backward pass", error)
+
+    def _has_failed(self) -> None:
+        """The backward pass has; where it did for want of memory, to read may fail, too, and is no failure of ours."""
+        if self.active:
+            with suppress(Exception):
+                self.read()
 
     def read(self) -> None:
         """Read what a backward pass left."""
@@ -221,8 +233,9 @@ class Gradients:
         is_thawed = False
         # A step within the backward pass comes before that is over.
         self.gather()
-        if self.trusting and not self.full and numbers:
-            self._turn += 1
+        if self.full and self._turn >= self._looked + LOOK_EVERY:
+            self._looked = self._turn
+        elif self.trusting and numbers:
             self._look_at_one(numbers[self._turn % len(numbers)])
         for number in numbers:
             gradient = self.parameters.owned[number].tensor.grad
@@ -293,21 +306,22 @@ class Gradients:
         if gradient is None or reading is None or not reading.holds(gradient):
             return
         values = measurable(gradient)
-        if values is not None and not self._meter.late.is_remote(values):
-            self._is_as_read(reading, values)
-
-    def _is_as_read(self, reading: Reading, values: torch.Tensor) -> bool:
-        """Whether a gradient is what was read of it; if not, none is trusted from now on."""
-        if reading.is_of(values, self._meter, self._sample):
-            return True
-        self.changing, self.trusting = True, False
-        return False
+        if values is None or self._meter.late.is_remote(values):
+            return
+        if not reading.has_norm_of(values, self._meter):
+            self.changing, self.trusting = True, False
 
     def _may_be_written(self, reading: Reading, values: torch.Tensor) -> bool:
         """Whether a gradient whose version is the same may be another one: on logged steps it is looked at."""
         if not self.trusting or self._meter.late.is_remote(values):
             return True
-        return reading.part is not None and not self._is_as_read(reading, values)
+        if reading.part is None or (
+            reading.has_sample_of(values, self._sample)
+            and (self._looked != self._turn or reading.has_norm_of(values, self._meter))
+        ):
+            return False
+        self.changing, self.trusting = True, False
+        return True
 
     def _put(
         self, found: dict[int, Later], number: int, role: Any, reading: Reading, factor: Later

@@ -57,23 +57,21 @@ class Reading:
         """Whether this is what a gradient still is."""
         return self.reference() is gradient and self.version == gradient._version  # noqa: SLF001
 
-    def is_of(self, values: torch.Tensor, meter: Meter, sample: int) -> bool:
-        """Whether the gradient's values are what they were, whatever its version says: writes through ``.data`` change none.
+    # Writes through ``.data`` change no version: of those the values tell, dense, real and on the CPU.
 
-        The norm is read again, ‖g‖ of all values: it is another gradient when |‖g‖ − ‖g read‖| > `CLOSE` · ‖g read‖, when
-        other counts of values are not finite, and, where a sample was kept, when a value of that is not the same bit for
-        bit. What is not seen: a change that leaves the norm as it was within `CLOSE` and lies outside of the sample.
-
-        Args:
-            values: the gradient's, dense, real and on the CPU.
-            meter: measures them.
-            sample: how many values a sample takes.
-        """
+    def has_sample_of(self, values: torch.Tensor, sample: int) -> bool:
+        """Whether a sample of a gradient's values is, bit for bit, what was kept of it, if anything was."""
         part = self.part
-        if isinstance(part, np.ndarray) and not np.array_equal(
-            part.view(np.int32), sample_of(values, sample).view(np.int32)
-        ):
-            return False
+        if not isinstance(part, np.ndarray):
+            return True
+        # By their bits: NaN is like NaN here.
+        return np.array_equal(part.view(np.int32), sample_of(values, sample).view(np.int32))
+
+    def has_norm_of(self, values: torch.Tensor, meter: Meter) -> bool:
+        """Whether |‖g‖ − ‖g read‖| ≤ `CLOSE` · ‖g read‖, over the finite values, and as many are not finite.
+
+        Of any change of any value that is seen which moves the norm by more; not one that leaves it (``neg_()``).
+        """
         norm, nan, inf = meter.norm(values)
         was = (number_of(self.norm), number_of(self.nan), number_of(self.inf))
         return was[1:] == (nan, inf) and abs(norm - was[0]) <= CLOSE * was[0]

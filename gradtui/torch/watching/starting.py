@@ -55,6 +55,9 @@ def watch(
     ``log_freq`` steps passed since the last one that was; one in training mode without gradients is not. Where steps
     follow on passes in evaluation mode alone (fine-tuning), these are the training's, from the second step on.
 
+    What changes in the midst of a training is followed: parameters that are unfrozen or frozen, and modules that are put
+    in, replaced or taken out, have their numbers from the next forward pass of the model on, or are let go.
+
     In a training of several processes every rank calls this with the same folder and writes its own part; no collective
     is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
     the rank's own loss. Of what ``torch.compile`` runs, parameters alone are seen; the run says so.

@@ -173,3 +173,69 @@ def test_hooks_that_others_moved_are_gone_in_the_end():
         model._modules["0"] = other
     assert not other._forward_hooks
     assert not other._forward_pre_hooks
+
+
+def penalized(model, x):
+    x = x.clone().requires_grad_()
+    y = model(x)
+    (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (y.square().sum() + slope.square().sum()).backward()
+
+
+def of_gradients(model, x):
+    loss = model(x).square().sum()
+    slopes = torch.autograd.grad(loss, list(model.parameters()), create_graph=True)
+    (loss + 0.01 * sum(slope.square().sum() for slope in slopes)).backward()
+
+
+def twice(model, x):
+    y = model(x)
+    y[:, 0].sum().backward(retain_graph=True)
+    y[:, 1].square().sum().backward()
+
+
+def saved_elsewhere(model, x):
+    with torch.autograd.graph.save_on_cpu(), torch.autograd.set_detect_anomaly(True):
+        model(x).square().sum().backward()
+
+
+def called_otherwise(model, x):
+    parameters = dict(model.named_parameters())
+    torch.func.functional_call(model, parameters, (x,)).square().sum().backward()
+    nn.DataParallel(model)(x).sum().backward()
+
+
+@pytest.mark.usefixtures("where")
+@pytest.mark.parametrize(
+    "backward", [penalized, of_gradients, twice, saved_elsewhere, called_otherwise]
+)
+def test_backward_passes_of_all_kinds(backward):
+    """Gradients of parameters, and the last one of each output of the step, as autograd's own hooks tell them."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+    optimizer, wanted = torch.optim.SGD(model.parameters(), 0.01), []
+    with Watched(model, optimizer) as watched:
+        for _ in range(3):
+            told, calls = {}, []
+
+            def listen(_module, _args, output, told=told, calls=calls):
+                calls.append(output)
+                call = len(calls) - 1
+                output.register_hook(lambda g, told=told: told.update({call: g.norm().item()}))
+
+            handle = model[0].register_forward_hook(listen)
+            optimizer.zero_grad()
+            backward(model, torch.randn(4, 3))
+            handle.remove()
+            norms = {n: p.grad.norm().item() for n, p in model.named_parameters()}
+            wanted.append((norms, told))
+            optimizer.step()
+    assert not watched.problems
+    for step, (norms, told) in enumerate(wanted):
+        for name, norm in norms.items():
+            path, _, slot = name.rpartition(".")
+            found = watched.number(step, path, "gradient", "l2", slot)
+            assert found == pytest.approx(norm, rel=1e-5)
+        for call, norm in told.items():
+            found = watched.number(step, "0", "output gradient", "l2", call=call)
+            assert found == pytest.approx(norm, rel=1e-5)

@@ -8,6 +8,8 @@ import torch
 from kit.watched import Watched
 from torch import nn
 
+from gradtui.torch.watching.gradients import Gradients
+
 
 def stack(width=8):
     torch.manual_seed(3)
@@ -16,7 +18,7 @@ def stack(width=8):
 
 def run(model, change, steps, log_freq=10):
     """A training in which gradients are changed between backward pass and step; their norms by hand, before and after."""
-    optimizer, norms = torch.optim.SGD(model.parameters(), 0.01), []
+    optimizer, norms = torch.optim.SGD(model.parameters(), 1e-6), []
     with Watched(model, optimizer, log_freq=log_freq) as watched:
         for step in range(steps):
             optimizer.zero_grad()
@@ -62,10 +64,10 @@ def cut_the_largest(model, step):
 
 
 @pytest.mark.parametrize("log_freq", [1, 5])
-def test_a_write_to_one_gradient_is_seen_on_the_next_logged_step(log_freq):
+def test_a_write_to_a_value_of_one_gradient_is_seen_when_all_are_looked_at(log_freq):
     model = stack(2000)
-    watched, norms = run(model, cut_the_largest, 8, log_freq)
-    for step in range(log_freq, 8):
+    watched, norms = run(model, cut_the_largest, 12, log_freq)
+    for step in (10, 11):
         raw, used = norms[step]
         assert told(watched, model, step, "gradient") == pytest.approx(used, rel=1e-5)
         assert told(watched, model, step, "raw gradient") == pytest.approx(raw, rel=1e-5)
@@ -116,6 +118,31 @@ def test_what_a_pass_that_failed_has_left_is_read_before_clipping(log_freq):
         for role, norm in zip(("raw gradient", "gradient"), wanted[step], strict=True):
             found = watched.number(step, "2", role, "l2", "weight")
             assert found == pytest.approx(norm, rel=1e-5)
+
+
+def test_passes_that_fail_for_want_of_memory_are_no_failures_of_ours(monkeypatch):
+    """As when somebody looks for the largest batch: to read what they left may fail as well."""
+    model = stack()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def full(*_):
+        raise MemoryError
+
+    with Watched(model, optimizer) as watched:
+        with monkeypatch.context() as patch:
+            patch.setattr(Gradients, "read", full)
+            for _ in range(4):
+                loss = model[2](Refused.apply(model[0](torch.ones(4, 3)))).sum()
+                with pytest.raises(ValueError, match="of the user"):
+                    loss.backward()
+        optimizer.zero_grad()
+        model(torch.ones(4, 3)).square().sum().backward()
+        norm = model[2].weight.grad.norm().item()
+        optimizer.step()
+        assert watched.handle.active
+    assert not watched.problems
+    found = watched.number(0, "2", "gradient", "l2", "weight")
+    assert found == pytest.approx(norm, rel=1e-5)
 
 
 class Spectrum(nn.Module):
