@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.gradients import Gradients
     from gradtui.torch.watching.parameters import Before, Parameters, Update
 
+# So many changes of weights by others are waited for until an optimizer of them is taken to be unused.
+PATIENCE: Final = 3
 UNSEEN: Final = "steps are made by hand and leave nothing in .grad (torch.autograd.grad?): of parameters, no gradient is seen"
 
 
 class StepsByHand:
     """Tells a step by the weights: they are others after a backward pass than they were before it.
 
-    Where an optimizer holds the parameters, whatever else changes them is no step: weights are clipped, averaged,
-    loaded, or moved to look at the loss around them.
+    Where an optimizer holds the parameters, what else changes them before it steps is no step: weights are clipped,
+    averaged, loaded, or moved to look at the loss around them. Unless it goes on so: then the optimizer is not used.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class StepsByHand:
         self._is_backward = False
         self._handle: Any = None
         self._is_held: bool | None = None
+        self._changes = 0
         self._is_said = False
 
     def remember(self) -> None:
@@ -70,7 +73,8 @@ class StepsByHand:
             return None
         if self._is_held is None:
             self._is_held = self._is_in_an_optimizer()
-        return None if self._is_held else update
+        self._changes += 1
+        return None if self._is_held and self._changes < PATIENCE else update
 
     def notes(self) -> list[Event]:
         """What is to be said of a step that was found, once."""

@@ -137,7 +137,7 @@ class Before(Silent):
         try:
             if not site.path:
                 collector.begin_root(module)
-            mode = collector.mode if collector.in_root else collector.mode_outside()
+            mode = collector.mode if collector.in_root else collector.mode_outside(module)
             if mode == IGNORED:
                 return
             call = site.count(mode, collector.tokens[mode])
@@ -168,7 +168,7 @@ class After(Silent):
             if in_backward():
                 collector.recomputed(site, module, args, output)
                 return
-            mode = collector.mode if collector.in_root else collector.mode_outside()
+            mode = collector.mode if collector.in_root else collector.mode_outside(module)
             if mode != IGNORED:
                 is_measured = collector.close_call(site, args, output)
                 if not is_measured and mode == TRAIN and site.guarded:
@@ -181,7 +181,7 @@ class After(Silent):
 
 
 class Left(Silent):
-    """Runs when the model's forward pass is over in whatever way: one that raised has not ended otherwise."""
+    """Runs when the model's forward pass is over, also one that raised an `Exception`, which has not ended otherwise."""
 
     __slots__ = ("collector", "site")
 

@@ -21,6 +21,7 @@ from gradtui.torch.watching.consumers import Share, now, places_of, watch_shares
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.nesting import inputs_of, outputs_of
 from gradtui.torch.watching.passes import IGNORED, TRAIN
+from gradtui.torch.watching.recursion import runs_within_itself
 from gradtui.torch.watching.replays import Replays
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.units import dead, saturated, saturates, unit_dimension
@@ -75,7 +76,7 @@ class Collector:
         self.before_pass: Callable[[], None] | None = None
         self.on_root: Callable[[nn.Module], int] = lambda _: TRAIN
         self.on_root_done: Callable[[object], None] = lambda _: None
-        self.on_call_outside: Callable[[], int] = lambda: TRAIN
+        self.on_call_outside: Callable[[nn.Module], int] = lambda _: TRAIN
         self.keeping: Keeping | None = None
         self._io = "io" in settings.log
         self._io_grad = "io_grad" in settings.log
@@ -90,8 +91,12 @@ class Collector:
     def begin_root(self, module: nn.Module) -> None:
         """The model's forward pass begins: what kind it is decides what is collected."""
         if self.in_root:
-            self._nested += 1
-            return
+            if runs_within_itself(module):
+                self._nested += 1
+                return
+            # Something that is no `Exception`, such as an interrupt that a notebook goes on after, left it.
+            self._nested = 0
+            self.end_root(None)
         self._frames.clear()
         self.sentinel.after = ""
         self.mode, self.in_root = self.on_root(module), True
@@ -112,9 +117,9 @@ class Collector:
         self._frame_of(site)
         self.end_root(None)
 
-    def mode_outside(self) -> int:
+    def mode_outside(self, part: nn.Module) -> int:
         """The mode of a call that is not inside the root's forward pass: of a part of the model alone."""
-        return self.on_call_outside()
+        return self.on_call_outside(part)
 
     # ---- calls on logged steps
 
@@ -325,7 +330,7 @@ class Collector:
         if in_backward():
             return
         try:
-            mode = self.mode if self.in_root else self.mode_outside()
+            mode = self.mode if self.in_root else self.mode_outside(parent)
             if mode == IGNORED:
                 return
             site = self._attached.get(path)

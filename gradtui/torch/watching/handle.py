@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import socket
 import sys
 import time
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 _live: weakref.WeakSet[WatchHandle] = weakref.WeakSet()
 CLOSE_SECONDS = 10.0
+# Numbers of the run that are not the person's.
+_OURS = re.compile(r"grad_norm|grad_norm_raw|lr\.\d+")
 
 
 class WatchHandle:
@@ -88,6 +91,7 @@ class WatchHandle:
         self._settings, self._started = settings, time.time()
         self._told = self._start(model, owned)
         self._write(self._told)
+        self._watcher.model = self._model
         self._watcher.on_first_step = self._look_again
         self._watcher.gradients.on_thawed = self._thawed
         self._watcher.on_first_end = self._notes
@@ -146,13 +150,19 @@ class WatchHandle:
     def log(self, **scalars: Any) -> None:
         """Record numbers of the run, such as ``loss=loss``; they belong to the step that was taken last.
 
+        A name that the run uses itself (``grad_norm``, ``lr.0``) becomes ``grad_norm.logged``.
+
         Args:
             **scalars: numbers, or tensors of one value; what is neither is told in `problems`.
         """
         if not self.active:
             return
         found = {}
-        for name, value in scalars.items():
+        for given, value in scalars.items():
+            name = given
+            if _OURS.fullmatch(name):
+                name = f"{given}.logged"
+                self._tell(f"log({given}=...): the run has its own {given}; this one is {name}")
             try:
                 found[name] = self._late.scalar(value)
             except Exception as error:  # noqa: BLE001 - never in a user's step

@@ -61,6 +61,11 @@ class Job:
     replies: list[Reply] = field(default_factory=list)
     edges: Edges | None = None
 
+    @property
+    def tells(self) -> bool:
+        """Whether it has something to tell though its step was never made."""
+        return bool(self.events or self.scalars)
+
 
 class Scribe:
     """Makes records of jobs, in the writer's thread: here devices are waited for."""

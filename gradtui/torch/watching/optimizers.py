@@ -148,16 +148,16 @@ class ScalerLook:
         return getattr(self.scaler, "_per_optimizer_states", None)
 
 
-def rates_of(
-    optimizer: Optimizer, known: dict[tuple[int, int], int], late: Late
-) -> dict[str, Later]:
+def rates_of(optimizer: Optimizer, known: dict[int, int], late: Late) -> dict[str, Later]:
     """The learning rate of each group of parameters, as ``lr.k``.
 
-    ``known`` counts the groups of all optimizers as they are met, by optimizer and place in it.
+    ``known`` counts the groups of all optimizers as they are met, by their first parameter: an optimizer that is made
+    anew goes on with the numbers of the one before.
     """
     found = {}
-    for place, group in enumerate(optimizer.param_groups):
-        k = known.setdefault((id(optimizer), place), len(known))
+    for group in optimizer.param_groups:
+        first = next(iter(group["params"]), group)
+        k = known.setdefault(id(first), len(known))
         if group.get("lr") is not None:
             found[f"lr.{k}"] = late.scalar(group["lr"])
     return found

@@ -41,6 +41,18 @@ class Passes:
         self._met[EVAL] = self._met[EVAL] or with_gradients
         return EVAL
 
+    def kind_of_part(self, model: nn.Module, part: nn.Module) -> int:
+        """What the pass is, of a part of the model that is called by itself."""
+        if not torch.is_grad_enabled():
+            return IGNORED
+        if model.training or part.training:
+            self._met[TRAIN] = True
+            return TRAIN
+        if self._trains_in_eval:
+            return TRAIN
+        self._met[EVAL] = True
+        return IGNORED
+
     def stepped(self) -> None:
         """The passes since the last call were followed by a step."""
         if self._met[EVAL] and not self._met[TRAIN]:

@@ -19,7 +19,7 @@ from gradtui.torch.watching.job import Job, Scribe
 from gradtui.torch.watching.keeping import MOST_AT_ONCE, Keeping
 from gradtui.torch.watching.optimizers import ScalerLook, rates_of
 from gradtui.torch.watching.parameters import Parameters
-from gradtui.torch.watching.passes import EVAL, IGNORED, TRAIN, Passes
+from gradtui.torch.watching.passes import EVAL, TRAIN, Passes
 from gradtui.torch.watching.ranks import ddp_around
 from gradtui.torch.watching.reduced import ReducedGradients
 from gradtui.torch.watching.sentinel import Sentinel
@@ -54,6 +54,7 @@ class Watcher:
         requests: of the screen, put there by another thread.
         optimizers: whose steps are the steps; none: every one's, and the weights may be changed without any.
         gradients: what reads the gradients of ``parameters``.
+        model: gives the model, while there is one.
         parameters: the model's.
     """
 
@@ -90,7 +91,7 @@ class Watcher:
         self._begun = self._stepped = False
         self._alarm = 0
         self._steppers: list[int] = []
-        self._groups: dict[tuple[int, int], int] = {}
+        self._groups: dict[int, int] = {}
         self._update_sample = 0 if settings.exact_updates else settings.sample_n
         self._before: dict[int, Before] = {}
         self._optimizer_seen = False
@@ -112,6 +113,7 @@ class Watcher:
             self._update_sample,
             lambda error: guard.failed("backward", error),
         )
+        self.model: Callable[[], nn.Module | None] = lambda: None
         self.on_first_step: Callable[[Optimizer, nn.Module | None], None] = lambda *_: None
         self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
@@ -129,7 +131,8 @@ class Watcher:
     # ---- forward passes
 
     def _on_root(self, module: nn.Module) -> int:
-        if not module.training:
+        # First: what pass this is counts for the step that it begins.
+        if torch.is_grad_enabled() or not module.training:
             self._settle()
         kind = self._passes.kind_of(module)
         if kind == TRAIN:
@@ -149,16 +152,18 @@ class Watcher:
                 self._by_hand.after_forward(output)
         self.collector.mode = TRAIN
 
-    def _on_call_outside(self) -> int:
-        if not torch.is_grad_enabled():
-            return IGNORED
-        if self._stepped or not self._begun:
+    def _on_call_outside(self, part: nn.Module) -> int:
+        if self._stepped and torch.is_grad_enabled():
+            self.finish_step()
+        kind = self._passes.kind_of_part(self.model() or part, part)
+        if kind == TRAIN and not self._begun:
             self._begin()
-        return TRAIN
+        return kind
 
     def _begin(self) -> None:
         """A forward pass of the training begins: a new step, or one more of the same."""
-        self._settle()
+        if self._stepped:
+            self.finish_step()
         if self._begun:
             return
         self._begun = True
@@ -369,8 +374,12 @@ class Watcher:
             self._look_for_other_steps()
             if not self._stepped and self.gradients.were_made():
                 self._used.by_hand(self._job)
-        if self._begun or self._job.scalars:
+            self._sentinel_events()
+        # Half a step is worth telling where there is no other, or where something turned non-finite in it.
+        if self._stepped or self._is_first or self._job.tells:
             self.finish_step()
+        elif self._job.checks:
+            self._send(Job(self.step, time.time(), checks=self._job.checks))
 
     def _sentinel_events(self) -> None:
         self._job.checks, self._sentinel.checks = self._job.checks + self._sentinel.checks, []

@@ -130,7 +130,181 @@ def test_a_model_that_is_called_by_its_parts_is_seen():
     assert watched.number(0, "0", "output gradient", "l2") > 0
 
 
+class Parts(nn.Module):
+    """Trained by its parts: ``model.head(model.body(x))``."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(3, 4), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def test_a_training_by_parts_and_an_evaluation_of_the_whole_that_forgets_no_grad():
+    model = Parts()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(4):
+            model.train()
+            optimizer.zero_grad()
+            model.head(model.body(batch(step))).sum().backward()
+            optimizer.step()
+            model.eval()
+            model(torch.ones(2, 3))
+    assert watched.handle.step == 4
+    for step in range(4):
+        assert watched.number(step, "body", "output", "count") == 20
+        assert watched.stats(step, "body", "output", call=1) == {}
+        assert watched.number(step, "body", "output", "count", phase="eval") == 8
+
+
+def test_a_part_that_is_evaluated_by_itself_with_gradients_is_no_step():
+    model = Parts()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(3):
+            model.train()
+            optimizer.zero_grad()
+            model(batch(step)).sum().backward()
+            optimizer.step()
+            model.eval()
+            model.body(torch.ones(2, 3))
+    for step in range(3):
+        assert watched.number(step, "body", "output", "count") == 20
+        assert watched.stats(step, "body", "output", call=1) == {}
+
+
+def test_a_training_by_parts_in_evaluation_mode():
+    model = Parts().eval()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(3):
+            optimizer.zero_grad()
+            model.head(model.body(batch(step))).sum().backward()
+            optimizer.step()
+    assert watched.handle.step == 3
+    for step in (1, 2):
+        assert watched.number(step, "body", "output gradient", "l2") > 0
+
+
+def test_an_evaluation_within_a_step_that_forgets_no_grad():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(4):
+            optimizer.zero_grad()
+            loss = model(batch(step)).sum()
+            model.eval()
+            model(torch.ones(2, 3))
+            model.train()
+            loss.backward()
+            optimizer.step()
+    for step in range(4):
+        assert watched.stats(step, "0", "output", call=1) == {}
+        assert watched.number(step, "0", "output", "count", phase="eval") == 8
+
+
+class Interrupted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
+        self.at = ()
+
+    def forward(self, x):
+        y = self.first(x)
+        if self.at:
+            raise self.at
+        return self.last(y)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("evaluates", [False, True])
+def test_a_forward_pass_that_is_interrupted_where_a_notebook_goes_on(error, evaluates):
+    torch.manual_seed(0)
+    model = Interrupted()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    norms = []
+    with Watched(model, optimizer, log_freq=2) as watched:
+        for step in range(8):
+            if step == 3:
+                model.at = error
+                model.train(not evaluates)
+                with pytest.raises(error), torch.set_grad_enabled(not evaluates):
+                    model(torch.ones(7, 3))
+                model.at = ()
+                model.train()
+            optimizer.zero_grad()
+            out = model(batch(step))
+            norms.append(out.norm().item())
+            out.square().sum().backward()
+            optimizer.step()
+    assert not watched.problems
+    assert watched.handle.step == 8
+    # What was interrupted before the fourth step is of that, which is not logged.
+    for step in (0, 2, 4, 6):
+        assert watched.number(step, "", "output", "l2") == pytest.approx(norms[step], rel=SMALL)
+        assert watched.number(step, "last", "output gradient", "l2") > 0
+
+
 # ---- where a step ends
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_half_a_step_at_the_end_is_none(by_hand):
+    model = net()
+    optimizer = None if by_hand else torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(3):
+            model.zero_grad()
+            model(batch(step)).sum().backward()
+            if by_hand:
+                descend(model)
+            else:
+                optimizer.step()
+        if not by_hand:
+            model(batch(3)).sum().backward()
+    assert watched.handle.step == 3
+    assert {step for step, _ in watched.numbers()} == {0, 1, 2}
+
+
+def test_half_a_step_in_which_something_broke_is_told():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer, log_freq=5) as watched:
+        for step in range(2):
+            model(batch(step)).sum().backward()
+            optimizer.step()
+        model(batch(0) * float("nan"))
+    assert {step for step, _ in watched.events("non-finite")} == {2}
+
+
+def test_an_optimizer_that_is_made_anew_goes_on_with_its_learning_rate():
+    model = net()
+    with Watched(model) as watched:
+        for step in range(3):
+            optimizer = torch.optim.SGD(model.parameters(), 0.1 / (step + 1))
+            model(batch(step)).sum().backward()
+            optimizer.step()
+    rates = [watched.number(step, "", "run", "value", "lr.0") for step in range(3)]
+    assert rates == pytest.approx([0.1, 0.05, 0.1 / 3], rel=SMALL)
+    assert not any(key.slot == "lr.1" for _, key in watched.numbers())
+
+
+def test_names_that_the_run_uses_itself_are_kept_apart():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        for step in range(2):
+            model(batch(step)).sum().backward()
+            optimizer.step()
+            watched.handle.log(**{"grad_norm": 42.0, "lr.0": 7.0, "lr": 1.0})
+    assert watched.number(1, "", "run", "value", "grad_norm.logged") == 42
+    assert watched.number(1, "", "run", "value", "lr.0") == pytest.approx(0.1)
+    assert watched.number(1, "", "run", "value", "lr.0.logged") == 7
+    assert watched.number(1, "", "run", "value", "lr") == 1
+    assert 0 < watched.number(1, "", "run", "value", "grad_norm") != 42
+    assert len(watched.problems) == 2
 
 
 def test_steps_with_gradients_that_autograd_returns():
@@ -150,6 +324,18 @@ def test_steps_with_gradients_that_autograd_returns():
     assert watched.number(1, "0", "output gradient", "l2") > 0
     (note,) = {event.text for _, event in watched.events("note") if ".grad" in event.text}
     assert "no gradient" in note
+
+
+def test_steps_by_hand_beside_an_optimizer_that_never_steps():
+    model = net()
+    idle = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model) as watched:
+        for step in range(6):
+            idle.zero_grad()
+            model(batch(step)).sum().backward()
+            descend(model)
+    # The first of them are waited with, for the optimizer.
+    assert watched.handle.step == 4
 
 
 def test_a_look_at_the_shapes_before_the_weights_are_made_is_no_step():
