@@ -53,7 +53,6 @@ class Following:
     def __init__(self, workspace: Workspace) -> None:
         self._work = workspace
         self._drawn = 0.0
-        self._around = 0.0
         self._cost = 0.0
         self._timer: Any = None
         self._player: Any = None
@@ -139,14 +138,14 @@ class Following:
             return False
         if self._timer is None:
             self._timer = self._work.shell.set_timer(gap - (now - self._drawn), self._late)
-        if is_chart and now - self._around >= GAP:
-            self._around = now
+        if is_chart:
+            # Each view: they come a few times a second, and the newest step waits for nothing.
             self._work.drawing.draw_header()
         return True
 
     def drew(self, seconds: float) -> None:
         """Take notice that the screen was drawn, and how long it took."""
-        self._drawn = self._around = time.monotonic()
+        self._drawn = time.monotonic()
         self._cost = 0.5 * self._cost + 0.5 * seconds
 
     def _late(self) -> None:
