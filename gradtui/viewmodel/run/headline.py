@@ -49,11 +49,14 @@ def run_words(
 
 def scalars(run: Run, rank: int | None = None) -> list[TextLine]:
     """Return the newest loss and learning rate, and other scalars of the run."""
-    keys = [key for key in run.keys if key.role == "run"] if len(run.keys) < 4096 else []
-    keys.sort(key=lambda key: (key.slot != "loss", not key.slot.startswith("lr"), key.slot))
+    # A column is found by its role: of very many series none other is looked at.
+    column = run.column("run", "value", rank=rank)
+    found = sorted(
+        zip(column.keys, column.values.tolist(), strict=True),
+        key=lambda one: (one[0].slot != "loss", not one[0].slot.startswith("lr"), one[0].slot),
+    )
     parts = []
-    for key in keys[:4]:
-        value = run.latest(key, rank)
+    for key, value in found[:4]:
         role = "" if math.isfinite(value) else "bad"
         parts.append(
             line((f"{safe_label(key.slot, 12)} ", "dim"), (number(value, 8, digits=3), role))
@@ -114,11 +117,14 @@ def overview_words(
         parts.append(line(("no findings", "good"), (f", {counted(notes, 'note')}", "dim")))
     else:
         parts.append(line(("no findings", "good")))
+    # Before all that can be seen elsewhere: a narrow screen has them too.
+    logged = scalars(run, choice.one_rank)
+    parts += logged[:2]
     if choice.filter:
         parts.append(line((f"only {safe_label(choice.filter, 20)}: {rows}", "highlight")))
     if choice.sort != "order":
         parts.append(line((f"sorted by {title_of(choice.sort)}", "dim")))
-    parts += scalars(run, choice.one_rank)
+    parts += logged[2:]
     if not choice.filter:
         # The model itself is one of them, and has a row.
         parts.append(line((counted(int(training.tree.named.sum()), "module"), "dim")))

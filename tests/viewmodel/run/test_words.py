@@ -263,3 +263,15 @@ def test_all_rows_that_there_are_tell_of_a_finding_and_what_is_left_out_is_marke
     short = [plain(each) for each in finding_lines(replace(BAD, why=words), "a", 80, rows=12)]
     assert "number59" in " ".join(short)
     assert "…" not in " ".join(short)
+
+
+def test_loss_and_learning_rate_stand_in_the_headline_however_many_series_there_are():
+    made = Made(steps=4)
+    made.set("", "run", "value", 3e-4, slot="lr.0")
+    for place in range(4100):
+        made.set(f"m{place}", "module", "seconds", 1.0)
+    run_ = made.run()
+    assert len(run_.keys) > 4096
+    assert "loss 2.2" in overview(run_=run_)
+    narrow = overview(RunChoice(filter="fc1", sort="output_gradient"), (BAD,), width=80, run_=run_)
+    assert "lr.0 3e-4" in narrow
