@@ -121,7 +121,8 @@ class Drawing:
         if desk.planning and not desk.session.layers and not desk.watching:
             state = replace(state, text=self._traced(state), clock="")
         run: list[TextLine] = []
-        if desk.watching and desk.selection.view not in ("values", "flow"):
+        is_kept = "step" in desk.generations.shown.meta
+        if desk.watching and (is_kept or desk.selection.view not in ("values", "flow")):
             from gradtui.tui.screens.watched import header_parts
 
             state = replace(state, clock=clock(desk.watch.run.last_time))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradtui.viewmodel.run.detail import LEAST_LINES, module_detail
-from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
+from gradtui.viewmodel.run.headline import history_words, kept_words, overview_words, run_words
 
 if TYPE_CHECKING:
     from gradtui.tui.screens.workspace import Workspace
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def header_parts(work: Workspace) -> list[TextLine]:
-    """Return the step, and how many findings there are."""
+    """Return the step, and how many findings there are; in Values the step at which its tensors were kept."""
     desk = work.desk
+    if desk.selection.view == "values" and "step" in desk.generations.shown.meta:
+        return [kept_words(desk.generations)]
     watch = desk.watch
     return run_words(watch.run, watch.findings, watch.behind, older=not work.run.newest)
 

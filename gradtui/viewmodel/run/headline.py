@@ -9,6 +9,7 @@ from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.run.choice import APART, NEWEST
 from gradtui.viewmodel.run.lines import title_of
 from gradtui.viewmodel.run.quantities import place_name, quantity_name
+from gradtui.viewmodel.run.snapshots import is_of_evaluation
 from gradtui.viewmodel.run.window import following
 from gradtui.viewmodel.text import Span, TextLine, counted, line, number, safe_label
 
@@ -84,11 +85,11 @@ def rank_words(run: Run, choice: RunChoice) -> list[TextLine]:
 
 def snapshot_words(generations: Generations, width: int) -> TextLine:
     """Return the second line of Values where it shows the tensors that a run keeps."""
-    kept = generations.kept
-    place = len(kept) - generations.behind
+    count = generations.count
+    place = count - generations.behind
     parts = [
         line((" Values", "title")),
-        line(("kept tensors ", ""), (f"{place} of {len(kept)}", "highlight")),
+        line(("kept tensors ", ""), (f"{place} of {count}", "highlight")),
         line(("[ ]", "key"), (" other steps", "dim")),
         line((counted(len(generations.shown.layers), "tensor"), "dim")),
         line((")", "key"), (" next tensor", "dim")),
@@ -98,6 +99,14 @@ def snapshot_words(generations: Generations, width: int) -> TextLine:
         step = generations.baseline.meta.get("step", generations.baseline.generation)
         parts.insert(2, line((f"minus step {step}", "highlight")))
     return fitting(parts, width)
+
+
+def kept_words(generations: Generations) -> TextLine:
+    """Return the step at which the tensors on the screen were kept, for the header."""
+    shown = generations.shown
+    behind = f", {generations.behind} newer" if generations.behind else ""
+    phase = " in an evaluation" if is_of_evaluation(shown) else ""
+    return line(f"kept at step {shown.meta.get('step')}", (phase, "highlight"), (behind, "warn"))
 
 
 def overview_words(
