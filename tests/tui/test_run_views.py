@@ -144,8 +144,9 @@ async def test_inputs_side_by_side(folder):
         await d.opened_run(399)
         await d.run("find h.0.attn.proj")
         await d.keys("tI")
-        assert "row norms of dx 0 " in d.seen()
-        assert "row norms of dx mask " in d.seen()
+        assert "row norms of dx h.0.attn.proj.0 " in d.seen()
+        assert "row norms of dx h.0.attn.proj.mask " in d.seen()
+        assert "inputs of h.0.attn.proj side by side" in d.seen()
         await d.keys("I")
         assert d.desk.selection.run.mode == "series"
         await d.run("find h.0.ln1")
