@@ -133,7 +133,16 @@ def fold_all(desk: Desk, _count: int) -> None:
 def filter_rows(desk: Desk, text: str) -> None:
     """Show only modules whose path or class has these words; ``!``, ``X``, ``v`` and ``flag`` ask for flags."""
     choose(desk, replace(desk.selection.run, filter=text.strip()))
-    if text.strip() and not len(desk.watch.rows(desk.selection.run)):
+    choice = desk.selection.run
+    rows = desk.watch.rows(choice)
+    if (
+        text.strip()
+        and len(rows)
+        and nearest(desk.watch.training(choice).tree, choice.path) not in rows
+    ):
+        # What is told below the rows is about one of them.
+        go_to_row(desk, 0)
+    if text.strip() and not len(rows):
         desk.say(f"no module matches {text.strip()!r}; & then enter shows all", "warn")
 
 

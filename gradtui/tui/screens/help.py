@@ -47,6 +47,7 @@ _SYMBOLS: tuple[TextLine, ...] = (
 _RUN_SYMBOLS: tuple[TextLine, ...] = (
     line((" of a training run", "title")),
     line("   ~ from a sample   none no gradient   nan not all finite   ×8 alike modules"),
+    line("   |dW|2 the gradient as the optimizer used it, after clipping and unscaling"),
     line("   upd/W |step| / |weight|   |dy|2 the output's gradient   dead units at 0"),
     line("   a group's row stands for all below it: norms are roots of sums of squares"),
     line("   ◇ an attached tensor: |W|2 is its norm, |dW|2 its gradient's"),

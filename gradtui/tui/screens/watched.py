@@ -18,7 +18,10 @@ def header_parts(work: Workspace) -> list[TextLine]:
     if desk.selection.view == "values" and "step" in desk.generations.shown.meta:
         return [kept_words(desk.generations)]
     watch = desk.watch
-    return run_words(watch.run, watch.findings, watch.behind, older=not work.run.newest)
+    newest = work.run.newest
+    view = work.view
+    killed = newest and view is not None and view.writer == "training" and view.adapter.is_killed
+    return run_words(watch.run, watch.findings, watch.behind, older=not newest, killed=killed)
 
 
 def headline(work: Workspace, width: int) -> TextLine:
@@ -49,6 +52,8 @@ def detail(work: Workspace, width: int, clock: str) -> tuple[TextLine, ...]:
         rank=choice.one_rank,
         clock=clock,
         finding=desk.finding,
-        rows=work.shell.detail.size.height or LEAST_LINES,
+        # A notice has the last one.
+        rows=(work.shell.detail.size.height or LEAST_LINES)
+        - bool(desk.notice[0] or work.asking.text),
         ascii=work.palette.ascii_only,
     )

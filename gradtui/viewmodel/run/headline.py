@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.run.choice import APART, NEWEST
@@ -25,14 +25,22 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.training import Training
     from gradtui.viewmodel.run.window import Window
 
+_ENDED_WITH: Final = "the training ended with "
+"""How the watcher's note of an error begins."""
+
 
 def run_words(
-    run: Run, findings: Sequence[Finding], behind: int, *, older: bool = False
+    run: Run,
+    findings: Sequence[Finding],
+    behind: int,
+    *,
+    older: bool = False,
+    killed: bool = False,
 ) -> list[TextLine]:
-    """Return the step, whether the screen is held, and how many findings there are, for the header.
+    """Return the step, whether the screen is held, how the run ended and how many findings there are, for the header.
 
     ``behind`` is how many newer steps there are than the one shown; below 0 the run is followed. ``older`` says that
-    the folder has a newer run.
+    the folder has a newer run, ``killed`` that its process is gone and never said that it ended.
     """
     spans = [Span(f"step {run.last_step}" if run.last_step >= 0 else "no step yet")]
     if older:
@@ -41,11 +49,21 @@ def run_words(
         spans.append(Span(f" paused, {behind} newer", "warn"))
     bad = sum(each.severity == "bad" for each in findings)
     warn = sum(each.severity == "warn" for each in findings)
-    words = [Span(f"bad {bad}", "bad")] if bad else []
+    words = [Span("killed" if killed else "failed", "bad")] if killed or has_failed(run) else []
+    if bad:
+        words += [Span(" ")] if words else []
+        words.append(Span(f"bad {bad}", "bad"))
     if warn:
         words += [Span(" ")] if words else []
         words.append(Span(f"warn {warn}", "warn"))
     return [tuple(spans), tuple(words) or line(("ok", "good"))]
+
+
+def has_failed(run: Run) -> bool:
+    """Whether the training ended with an error, as its watcher notes."""
+    return any(
+        each.event.kind == "note" and each.event.text.startswith(_ENDED_WITH) for each in run.events
+    )
 
 
 def scalars(run: Run, rank: int | None = None) -> list[TextLine]:
@@ -157,7 +175,11 @@ def history_words(
         parts.append(line(("nothing recorded for this module", "dim")))
         return fitting(parts, width)
     place = safe_label(place_name(key), 36, keep="both")
-    parts.append(line((quantity_name(key), "title"), f" {place}" if place else ""))
+    if choice.mode == "inputs":
+        whose = safe_label(key.path, 36, keep="both") or "the model"
+        parts.append(line(("inputs", "title"), f" of {whose} side by side"))
+    else:
+        parts.append(line((quantity_name(key), "title"), f" {place}" if place else ""))
     parts += reading_words(reading)
     parts.append(line(("cursor ", "dim"), f"{window.cursor}"))
     follow = "" if following(choice) else " held"
