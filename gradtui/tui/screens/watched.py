@@ -20,8 +20,11 @@ def header_parts(work: Workspace) -> list[TextLine]:
     watch = desk.watch
     newest = work.run.newest
     view = work.view
-    killed = newest and view is not None and view.writer == "training" and view.adapter.is_killed
-    return run_words(watch.run, watch.findings, watch.behind, older=not newest, killed=killed)
+    ended = ""
+    if newest and view is not None and view.writer == "training" and not view.adapter.alive:
+        ended = "failed" if view.adapter.state == "failed" else ""
+        ended = "killed" if view.adapter.is_killed else ended
+    return run_words(watch.run, watch.findings, watch.behind, older=not newest, ended=ended)
 
 
 def headline(work: Workspace, width: int) -> TextLine:

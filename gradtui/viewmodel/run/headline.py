@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from gradtui.core.run.records import Event
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.run.choice import APART, NEWEST
 from gradtui.viewmodel.run.lines import title_of
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _ENDED_WITH: Final = "the training ended with "
 """How the watcher's note of an error begins."""
+_LAST_EVENTS: Final = 32
+"""Of each rank, among which that note is: there may be very many before."""
 
 
 def run_words(
@@ -35,12 +38,12 @@ def run_words(
     behind: int,
     *,
     older: bool = False,
-    killed: bool = False,
+    ended: str = "",
 ) -> list[TextLine]:
     """Return the step, whether the screen is held, how the run ended and how many findings there are, for the header.
 
     ``behind`` is how many newer steps there are than the one shown; below 0 the run is followed. ``older`` says that
-    the folder has a newer run, ``killed`` that its process is gone and never said that it ended.
+    the folder has a newer run, ``ended`` how its process did, where that was not well: "failed" or "killed".
     """
     spans = [Span(f"step {run.last_step}" if run.last_step >= 0 else "no step yet")]
     if older:
@@ -49,7 +52,8 @@ def run_words(
         spans.append(Span(f" paused, {behind} newer", "warn"))
     bad = sum(each.severity == "bad" for each in findings)
     warn = sum(each.severity == "warn" for each in findings)
-    words = [Span("killed" if killed else "failed", "bad")] if killed or has_failed(run) else []
+    ended = ended or ("failed" if has_failed(run) else "")
+    words = [Span(ended, "bad")] if ended else []
     if bad:
         words += [Span(" ")] if words else []
         words.append(Span(f"bad {bad}", "bad"))
@@ -62,7 +66,9 @@ def run_words(
 def has_failed(run: Run) -> bool:
     """Whether the training ended with an error, as its watcher notes."""
     return any(
-        each.event.kind == "note" and each.event.text.startswith(_ENDED_WITH) for each in run.events
+        isinstance(entry.record, Event) and entry.record.text.startswith(_ENDED_WITH)
+        for rank in run.ranks
+        for entry in rank.events[-_LAST_EVENTS:]
     )
 
 

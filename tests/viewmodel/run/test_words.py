@@ -300,7 +300,7 @@ def test_the_header_says_how_a_run_ended():
     made.happens(4, "note", "the training ended with RuntimeError: shapes")
     assert plain(run_words(made.run(), (), -1)[1]) == "failed"
     assert plain(run_words(made.run(), (BAD,), -1)[1]) == "failed bad 1"
-    assert plain(run_words(run(), (), -1, killed=True)[1]) == "killed"
+    assert plain(run_words(run(), (), -1, ended="killed")[1]) == "killed"
     assert AdapterState(pid=7, state="training").is_killed
     for state in (AdapterState(), AdapterState(7, state="stopped"), AdapterState(7, alive=True)):
         assert not state.is_killed
