@@ -59,6 +59,11 @@ class AdapterState:
     updated: float = 0.0
     training: str = ""
 
+    @property
+    def is_killed(self) -> bool:
+        """Whether its process is gone, and never said that it ended."""
+        return bool(self.pid) and not self.alive and self.state not in ("stopped", "failed")
+
 
 def read_adapter(folder: DebugFolder) -> AdapterState:
     """Read ``adapter.json``; a file that is missing or not ours gives the state of no adapter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -24,12 +25,14 @@ class Generations:
         position: Which of them is shown; -1 follows the newest.
         baseline: The session that differences are taken to; empty where none was chosen.
         comparing: Whether the difference to the baseline is shown.
+        tensor: A layer that is looked at: sessions without it are passed over, unless none has it. Empty: none is.
     """
 
     kept: tuple[Session, ...] = ()
     position: int = -1
     baseline: Session = field(default_factory=Session.empty)
     comparing: bool = False
+    tensor: str = ""
 
     @property
     def following(self) -> bool:
@@ -39,22 +42,35 @@ class Generations:
     @property
     def shown(self) -> Session:
         """The generation on the screen; the empty session before one arrived."""
-        return self.kept[self.position] if self.kept else Session.empty()
+        return self.kept[self._place] if self.kept else Session.empty()
 
     @property
     def previous(self) -> Session:
         """The generation before the one on the screen; the empty session where it is the first."""
-        place = self._place
-        return self.kept[place - 1] if place > 0 else Session.empty()
+        before = [place for place in self._course if place < self._place]
+        return self.kept[before[-1]] if before else Session.empty()
 
     @property
     def behind(self) -> int:
         """How many newer generations there are than the one on the screen."""
-        return len(self.kept) - 1 - self._place if self.kept else 0
+        return sum(place > self._place for place in self._course)
+
+    @property
+    def count(self) -> int:
+        """How many generations steps lead through."""
+        return len(self._course)
 
     @property
     def _place(self) -> int:
-        return len(self.kept) - 1 if self.position < 0 else self.position
+        return next(reversed(self._course), -1) if self.position < 0 else self.position
+
+    @property
+    def _course(self) -> Sequence[int]:
+        """Where steps lead, in order."""
+        every = range(len(self.kept))
+        if not self.tensor:
+            return every
+        return [place for place in every if self.kept[place].has_layer(self.tensor)] or every
 
     def arrived(self, session: Session, before: Session) -> Generations:
         """Add a generation; who follows sees it, who does not keeps what they look at.
@@ -82,8 +98,13 @@ class Generations:
         """Look ``steps`` generations on (back when negative); the newest one is followed again."""
         if not self.kept:
             return self
-        place = min(max(self._place + steps, 0), len(self.kept) - 1)
-        return replace(self, position=-1 if place == len(self.kept) - 1 else place)
+        course = self._course
+        # One that is not on the course lies between two that are.
+        here = (
+            bisect_right(course, self._place) - 1 if steps > 0 else bisect_left(course, self._place)
+        )
+        place = course[min(max(here + steps, 0), len(course) - 1)]
+        return replace(self, position=-1 if place == course[-1] else place)
 
     def paused(self) -> Generations:
         """Hold what is shown; when held already, follow again."""

@@ -139,11 +139,7 @@ def header_line(
 
 def _generation(generations: Generations) -> TextLine:
     shown = generations.shown
-    step = shown.meta.get("step")
     name = f"generation {shown.generation}" if shown.generation else "foreign files"
-    if step is not None:
-        behind = f", {generations.behind} newer" if generations.behind else ""
-        return line(f"kept at step {step}", (behind, "warn"))
     spans = [Span(name)]
     if not generations.following:
         behind = f", {generations.behind} newer" if generations.behind else ""

@@ -247,7 +247,9 @@ async def test_v13_waiting_starting_and_training_are_told_with_a_bar(tmp_path):
     async with driven(place, size=(80, 24), wait=True) as d:
         await d.wait(lambda: d.app.shell.workspace is not None)
         assert "waiting for the folder" in d.text()
-        assert "nothing to show yet" in d.text()
+        assert "later  it opens when it is written" in d.screen()[1]
+        assert "nothing to show yet: a training begins it by watch" in d.text()
+        assert "layer" not in d.text()
         for key in "vfo+-PTMOXCzZ =xuURWeEnsyY*[]{}pbD":
             await d.keys(key)
             if d.work.is_typing:

@@ -144,8 +144,9 @@ async def test_inputs_side_by_side(folder):
         await d.opened_run(399)
         await d.run("find h.0.attn.proj")
         await d.keys("tI")
-        assert "row norms of dx 0 " in d.seen()
-        assert "row norms of dx mask " in d.seen()
+        assert "row norms of dx h.0.attn.proj.0 " in d.seen()
+        assert "row norms of dx h.0.attn.proj.mask " in d.seen()
+        assert "inputs of h.0.attn.proj side by side" in d.seen()
         await d.keys("I")
         assert d.desk.selection.run.mode == "series"
         await d.run("find h.0.ln1")
@@ -258,6 +259,24 @@ async def test_a_training_has_no_flow_and_it_says_so(folder):
         assert "nothing to show yet" not in d.seen()
 
 
+async def test_the_model_opens_the_tensors_that_are_kept_in_it(folder):
+    """So does a snapshot that was gone to; stepping back keeps to the tensor, and the header to run and step."""
+    async with driven(folder, size=(80, 24)) as d:
+        await d.opened_run(399)
+        await d.keys("v")
+        assert d.desk.selection.view == "values"
+        assert d.desk.selection.layer == "h.1.mlp.fc1 dy"
+        assert "this is h.1.mlp.fc1 dy" in d.notice
+        await d.keys("[")
+        assert "kept at step 300, 1 newer" in d.screen()[0]
+        await d.keys("b")
+        assert "baseline: step 300" in d.notice
+        await d.keys("t[")
+        assert "snapshot at step 250" in d.notice
+        await d.keys("v")
+        assert "kept at step 250" in d.seen()
+
+
 async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder, tmp_path):
     place = tmp_path / "run"
     shutil.copytree(folder, place)
@@ -271,11 +290,11 @@ async def test_where_nothing_is_kept_it_offers_to_ask_the_training_for_it(folder
             assert "no tensor of embed is kept" in d.work.asking.text
             await d.keys("x")
             # A list of modules is never called: there is nothing of it to keep.
-            await d.run("find h")
-            assert d.desk.selection.run.path == "h"
+            await d.run("find h.0")
+            assert d.desk.selection.run.path == "h.0"
             await d.keys("v")
             assert not d.work.asking.text
-            assert "h is not called itself" in d.notice
+            assert "h.0 is not called itself" in d.notice
             await d.run("find embed")
             await d.keys("v")
             await d.keys("k")

@@ -177,3 +177,34 @@ async def test_words_of_a_run_are_completed_first_and_those_of_maps_not_at_all(t
         assert d.notice == "the run keeps no tensors: :keep asks for them"
         await d.run("layer h.2.attn.proj")
         assert d.desk.selection.run.path == "h.2.attn.proj"
+
+
+async def test_the_detail_is_about_a_row_that_a_filter_leaves(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await d.opened_run(399)
+        await d.run("find h.0.ln1")
+        await d.run("filter flag")
+        assert d.desk.selection.run.path == "h.1.mlp.fc1"
+        await d.run("filter h.")
+        assert d.desk.selection.run.path == "h.1.mlp.fc1"
+
+
+async def test_what_a_notice_takes_from_a_finding_is_marked(folder):
+    """The advice has two rows: under a notice it ends with three dots."""
+    async with driven(folder, size=(80, 24)) as d:
+        await d.opened_run(399)
+        long = replace(d.desk.watch.findings[0], why="why " * 30, advice="try this " * 15)
+        d.desk.watch.findings = (long,)
+        d.desk.finding = long
+        await d.keys("e")
+        d.desk.say("a notice")
+        d.work.draw()
+        await d.settle()
+        *_, advice, notice, _keys = d.screen()
+        assert "a notice" in notice
+        assert advice.rstrip().endswith("…")
+
+
+def test_the_help_says_of_which_gradient_the_norm_is():
+    text = " ".join(plain(each) for each in help_lines(Keymap(), "overview", 100, watched=True))
+    assert "after clipping" in text

@@ -9,6 +9,8 @@ import pytest
 from kit.runs import Training as Made
 from kit.runs import deep
 
+from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Entry, Layout, Scalars
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
 from gradtui.viewmodel.check import check_document, check_text, failed, verdict_of
@@ -144,3 +146,30 @@ def test_the_page_has_a_row_of_the_model_and_counts_it():
     rows = lines[header + 1 : lines.index("", header)]
     assert rows[0].split()[0] == "Net"
     assert f"run of Net, {len(rows)} modules" in lines[0]
+
+
+def test_a_series_of_several_layouts_is_listed_once_and_whole():
+    """A number of a first layout that a second one has too, among others, and with a scalar that was NaN at first."""
+    start, _, _, _, *_ = Made(steps=1).layer("a").entries()
+    mine, other = (SeriesKey("a", "gradient", "l2", slot) for slot in ("weight", "bias"))
+    loss = SeriesKey("", "run", "value", "loss")
+    layouts = (
+        Layout(0, "scalars", (mine, loss)),
+        Layout(1, "scalars", (other, mine, loss)),
+    )
+    entries = [start, *(Entry(-1, 0.0, layout) for layout in layouts)]
+    for step in range(40):
+        last = np.nan if step < 10 else 1.0
+        numbers = (step, last) if step < 20 or step % 2 else (0.5, step, last)
+        entries.append(Entry(step, 0.0, Scalars(len(numbers) - 2, np.array(numbers, np.float32))))
+    for points in (0, 10):
+        found = document(Run.of({0: entries}), history=True, points=points)["history"]
+        series = {(s["path"], s["role"], s["slot"], s["quantity"]): s for s in found}
+        assert len(series) == len(found) == 3
+        whole = series["a", "gradient", "weight", "l2"]
+        assert whole["values"] == whole["steps"]
+        assert whole["steps"] == sorted(set(whole["steps"]))
+        assert len(whole["steps"]) == (points or 40)
+        assert series["a", "gradient", "bias", "l2"]["steps"][-1] in (38, 39)
+        assert series["", "run", "loss", "value"]["values"][0] == "nan"
+        assert len(series["", "run", "loss", "value"]["values"]) == (points or 40)

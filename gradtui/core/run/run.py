@@ -233,9 +233,13 @@ class Run:
         if gathering is None:
             return ()
         keys = gathering.keys
+        all_columns = np.arange(len(keys))
         return tuple(
             Columns(
-                keys if len(columns) == len(keys) else tuple([keys[place] for place in columns]),
+                # A layout can have all of them in another order.
+                keys
+                if np.array_equal(columns, all_columns)
+                else tuple([keys[place] for place in columns]),
                 block.first,
                 block.final,
                 block.last,

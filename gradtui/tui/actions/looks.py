@@ -177,7 +177,7 @@ def generation_next(desk: Desk, count: int) -> None:
 
 def generation_first(desk: Desk, _count: int) -> None:
     """The oldest generation that is kept."""
-    desk.generations = desk.generations.stepped(-len(desk.generations.kept))
+    desk.generations = desk.generations.stepped(-desk.generations.count)
 
 
 def generation_last(desk: Desk, _count: int) -> None:
@@ -194,13 +194,16 @@ def pause(desk: Desk, _count: int) -> None:
 def baseline(desk: Desk, _count: int) -> None:
     """Make this generation the baseline."""
     desk.generations = desk.generations.with_baseline()
-    desk.say(f"baseline: generation {desk.generations.baseline.generation}; D shows the difference")
+    chosen = desk.generations.baseline
+    # The kept tensors of a run are of a step.
+    what = "step" if "step" in chosen.meta else "generation"
+    desk.say(f"baseline: {what} {chosen.generation}; D shows the difference")
 
 
 def compare(desk: Desk, _count: int) -> None:
     """Show the difference to the baseline, or the values again."""
     if not desk.generations.baseline.layers:
-        desk.say("no baseline yet: b makes this generation the baseline", "warn")
+        desk.say("no baseline yet: b makes what is shown the baseline", "warn")
         return
     desk.generations = replace(desk.generations, comparing=not desk.generations.comparing)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gradtui.tui.actions import columns, scrubbing, telling, watching
+from gradtui.tui.actions import columns, keeping, scrubbing, telling, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,8 +34,8 @@ def _to_overview(desk: Desk, _count: int) -> None:
 
 
 def _open_tensors(desk: Desk, _count: int) -> None:
-    if not watching.open_tensors(desk):
-        watching.offer_to_keep(desk)
+    if not keeping.open_tensors(desk):
+        keeping.offer_to_keep(desk)
 
 
 def _choose_run(desk: Desk, _count: int) -> None:
@@ -56,7 +56,7 @@ OVERVIEW: Final[Mapping[str, Action]] = {
     "move.bottom": watching.bottom,
     "page.down": watching.page_down,
     "page.up": watching.page_up,
-    "open": watching.open_row,
+    "open": keeping.open_row,
     "find": _ask_module,
     "find.next": lambda desk, count: watching.find_module(desk, "", max(count, 1)),
     "find.previous": lambda desk, count: watching.find_module(desk, "", -max(count, 1)),
@@ -133,8 +133,8 @@ HISTORY: Final[Mapping[str, Action]] = {
 }
 VALUES: Final[Mapping[str, Action]] = {
     "play": _play,
-    "view.overview": lambda desk, _count: watching.leave_tensors(desk, "overview"),
-    "view.history": lambda desk, _count: watching.leave_tensors(desk, "history"),
+    "view.overview": lambda desk, _count: keeping.leave_tensors(desk, "overview"),
+    "view.history": lambda desk, _count: keeping.leave_tensors(desk, "history"),
 }
 ARCHITECTURE: Final[Mapping[str, Action]] = {"pause": watching.pause}
 _BY_VIEW: Final[Mapping[str, Mapping[str, Action]]] = {

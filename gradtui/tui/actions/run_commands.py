@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gradtui.errors import UsageError
-from gradtui.tui.actions import columns, scrubbing, watching
+from gradtui.tui.actions import columns, keeping, scrubbing, watching
 from gradtui.viewmodel.run.choice import APART, AXES, TOGETHER
 from gradtui.viewmodel.run.quantities import series_name
 from gradtui.viewmodel.run.sorts import SORTS
@@ -116,7 +116,7 @@ def ranks(desk: Desk, words: list[str]) -> None:
 def keep(desk: Desk, words: list[str]) -> None:
     """Ask the run to keep full tensors of a module."""
     _needed(desk)
-    watching.keep(desk, words)
+    keeping.keep(desk, words)
 
 
 def play(desk: Desk, _words: list[str]) -> None:

@@ -121,7 +121,8 @@ class Drawing:
         if desk.planning and not desk.session.layers and not desk.watching:
             state = replace(state, text=self._traced(state), clock="")
         run: list[TextLine] = []
-        if desk.watching and desk.selection.view not in ("values", "flow"):
+        is_kept = "step" in desk.generations.shown.meta
+        if desk.watching and (is_kept or desk.selection.view not in ("values", "flow")):
             from gradtui.tui.screens.watched import header_parts
 
             state = replace(state, clock=clock(desk.watch.run.last_time))
@@ -163,6 +164,11 @@ class Drawing:
             return clip((*shown, *only_piece(selection)), width)
         if selection.view == "log":
             return self._log_headline(width)
+        if not desk.session.layers and work.view is not None and work.view.status.kind == "waiting":
+            name = safe_label(work.shell.folder, max(width - 43, 12), keep="both")
+            return clip(
+                line((f" waiting for {name}", "title"), "  it opens when it is written"), width
+            )
         loss = desk.session.meta.get("loss")
         words = ""
         # A file may hold an integer that no float is as large as.
@@ -243,7 +249,10 @@ class Drawing:
             return tuple(
                 clip(line(" ", (printable(text), "dim")), width) for text in child.lines[-2:]
             )
-        return (clip(line((" nothing to show yet", "dim")), width),)
+        words = " nothing to show yet"
+        if work.view is not None and work.view.status.kind == "waiting":
+            words += ": a training begins it by watch(model, folder=...)"
+        return (clip(line((words, "dim")), width),)
 
     def _keys(self, width: int) -> TextLine:
         """The question if there is one, else the keys that matter here."""

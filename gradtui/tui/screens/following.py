@@ -90,6 +90,7 @@ class Following:
         )
         if kept == generations.kept:
             return True
+        generations = replace(generations, tensor=desk.selection.layer)
         shown = generations.shown
         position = -1
         if not generations.following:
@@ -97,6 +98,12 @@ class Following:
             position = next((n for n, each in enumerate(kept) if each is shown), 0)
         desk.generations = replace(generations, kept=kept, position=position)
         return True
+
+    def keep_to_tensor(self) -> None:
+        """Let steps through the kept tensors lead to those that have the one that is looked at."""
+        desk = self._work.desk
+        if "step" in desk.generations.shown.meta:
+            desk.generations = replace(desk.generations, tensor=desk.selection.layer)
 
     def ask_for_window(self) -> None:
         """Ask for the recorded numbers of the steps in view, where the chart shows joined ones; once each."""
@@ -160,10 +167,10 @@ class Following:
             return
         desk = self._work.desk
         if desk.selection.view == "values":
-            if len(desk.generations.kept) < 2:
+            if desk.generations.count < 2:
                 desk.say("there is one snapshot: nothing to play", "warn")
                 return
-            desk.generations = desk.generations.stepped(-len(desk.generations.kept))
+            desk.generations = desk.generations.stepped(-desk.generations.count)
             self._share_scale()
         self._player = self._work.shell.set_interval(FRAME, self._frame)
         shared = ", one scale for all steps" if desk.scalings else ""

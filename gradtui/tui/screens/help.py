@@ -47,12 +47,13 @@ _SYMBOLS: tuple[TextLine, ...] = (
 _RUN_SYMBOLS: tuple[TextLine, ...] = (
     line((" of a training run", "title")),
     line("   ~ from a sample   none no gradient   nan not all finite   ×8 alike modules"),
+    line("   |dW|2 the gradient as the optimizer used it, after clipping and unscaling"),
     line("   upd/W |step| / |weight|   |dy|2 the output's gradient   dead units at 0"),
     line("   a group's row stands for all below it: norms are roots of sums of squares"),
     line("   ◇ an attached tensor: |W|2 is its norm, |dW|2 its gradient's"),
     line("   b = a is the module a under a second name; (64x8) is another module's weight"),
     line("   under a chart, at their steps:  ", ("! X v", "bad"), " findings   s skipped step"),
-    line("   k kept tensors   ╵ end of an epoch"),
+    line("   k kept tensors, which v shows; so beside a module's name   ╵ end of an epoch"),
     line("   a curve reaches from the least to the greatest value of the steps in a column"),
     line("   ", ("x", "bad"), " on its axis: not finite at that step, a gap in the curve"),
 )  # fmt: skip

@@ -10,16 +10,19 @@ from textual.geometry import Size
 from gradtui.tui.screens.maps import Resized
 from gradtui.tui.widgets.textline import LineView
 from gradtui.viewmodel.run.curves import Chart, chart_of, charted
-from gradtui.viewmodel.run.density import density_of, only_zeros
+from gradtui.viewmodel.run.density import bins_of, density_of, on_one_grid, only_zeros
 from gradtui.viewmodel.run.distribution import distribution_lines
 from gradtui.viewmodel.run.history import companion_lines, flags_line, legend_lines, marks_line
-from gradtui.viewmodel.run.quantities import series_name, short_name
+from gradtui.viewmodel.run.quantities import series_name
 from gradtui.viewmodel.run.ticks import step_ticks
 from gradtui.viewmodel.run.window import Window, window_of
 from gradtui.viewmodel.text import Span, TextLine, clip, line, line_width, safe_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradtui.core.run.keys import SeriesKey
+    from gradtui.core.run.series import HistogramSeries
     from gradtui.tui.actions.desk import Desk
     from gradtui.viewmodel.run.choice import RunChoice
     from gradtui.viewmodel.run.watch import Watch
@@ -28,6 +31,10 @@ LEAST_CHART = 5
 BOTH_ROWS = 26
 """Rows from which a chart and a distribution stand one above the other."""
 MOST_COMPANIONS = 3
+LEAST_PANE = 24
+"""Columns of one of several distributions side by side."""
+LEAST_DENSITY = 7
+"""Rows of a distribution from which two stand one above the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,34 +180,35 @@ class HistoryView(LineView):
         if histogram is None:
             words = "no histograms of this module; M shows its numbers"
             return [clip(line((f"   {words}", "dim")), width), *[()] * (shares.density - 1)]
-        return self._density(watch, choice, histogram, width, shares.density)
+        steps = (self.window.first, self.window.last)
+        series = watch.run.histogram(histogram, choice.one_rank, steps)
+        return self._density(histogram, series, width, shares.density)
 
     def _density(
         self,
-        watch: Watch,
-        choice: RunChoice,
         key: SeriesKey,
+        series: HistogramSeries,
         width: int,
         height: int,
-        name: str = "",
+        *,
+        beside: tuple[int, int] | None = None,
     ) -> list[TextLine]:
+        """A distribution over the steps; ``beside`` others of the same grid these are the bins of all of them."""
         from gradtui.tui.render.density import LABELS, cell_rows, density_lines, other_lines
 
-        steps = (self.window.first, self.window.last)
-        series = watch.run.histogram(key, choice.one_rank, steps)
         columns = max(width - LABELS - 1, 1)
-        label = safe_label(name or series_name(key), width - (0 if name else 18), keep="both")
-        title = line((f" {label}", "title"), ("" if name else "  over the steps", "dim"))
+        alone = beside is None
+        label = safe_label(series_name(key), width - (18 if alone else 2), keep="both")
+        title = line((f" {label}", "title"), ("  over the steps" if alone else "", "dim"))
         solid = self.palette.solid
         others = 0
-        density = density_of(
-            series, self.window, columns, cell_rows(height - 1, solid=solid, others=others)
-        )
+        rows = cell_rows(height - 1, solid=solid, others=others)
+        density = density_of(series, self.window, columns, rows, beside)
         while other_lines(density) > others:
             others += 1
             rows = cell_rows(height - 1, solid=solid, others=others)
-            density = density_of(series, self.window, columns, rows)
-        if density.empty or only_zeros(series, self.window):
+            density = density_of(series, self.window, columns, rows, beside)
+        if density.empty or (alone and only_zeros(series, self.window)):
             text = "no histogram" if density.empty else "every finite value counted is exactly 0"
             words = line((f"   {text} in these steps", "dim"))
             return [clip(title, width), clip(words, width), *[()] * (height - 2)]
@@ -209,13 +217,46 @@ class HistoryView(LineView):
         return [clip(title, width), *cells]
 
     def _inputs(self, watch: Watch, choice: RunChoice, width: int, height: int) -> list[TextLine]:
-        """The distributions of a module's inputs side by side: which of them matters."""
-        keys = watch.inputs(choice)[: max(width // 24, 1)]
-        if not keys:
+        """The distributions of a module's inputs side by side: which of them matters.
+
+        Below them, or beside them where there is no room for that, those of their gradients.
+        """
+        groups = watch.inputs(choice)
+        if not groups:
             words = "no histograms of this module's inputs; I goes back"
             return [clip(line((f"   {words}", "dim")), width), *[()] * (height - 1)]
-        each = (width - len(keys) + 1) // len(keys)
-        panes = [self._density(watch, choice, key, each, height, short_name(key)) for key in keys]
+        most = max(width // LEAST_PANE, 1)
+        if height >= 2 * LEAST_DENSITY:
+            heights = [height - height // 2, height // 2] if len(groups) > 1 else [height]
+            stacked = [
+                self._panes(watch, choice, [keys[:most]], width, rows)
+                for keys, rows in zip(groups, heights, strict=True)
+            ]
+            return [row for pane in stacked for row in pane]
+        if sum(map(len, groups)) > most:
+            groups = (groups[0][:most],)
+        return self._panes(watch, choice, groups, width, height)
+
+    def _panes(
+        self,
+        watch: Watch,
+        choice: RunChoice,
+        groups: Sequence[Sequence[SeriesKey]],
+        width: int,
+        height: int,
+    ) -> list[TextLine]:
+        """Distributions in a row, those of a group on one scale."""
+        steps = (self.window.first, self.window.last)
+        each = (width + 1) // sum(map(len, groups)) - 1
+        panes = []
+        for keys in groups:
+            read = [watch.run.histogram(key, choice.one_rank, steps) for key in keys]
+            series = on_one_grid(read)
+            bins = bins_of(series, self.window)
+            panes += [
+                self._density(key, one, each, height, beside=bins if len(keys) > 1 else None)
+                for key, one in zip(keys, series, strict=True)
+            ]
         return [
             tuple(span for n, pane in enumerate(row) for span in _padded(pane, each, bool(n)))
             for row in zip(*panes, strict=True)

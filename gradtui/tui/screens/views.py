@@ -71,7 +71,9 @@ class OverviewView(ListView):
         self.drawn_for = size
         rows = _Rows(desk.rows, size.width, ascii)
         header = overview_header(size.width, selection.sort, selection.descending, ascii=ascii)
-        self.show(rows, overview_place(desk) if rows else -1, header=(header,))
+        # Columns of nothing would look like an answer.
+        titles = (header,) if desk.session.layers else ()
+        self.show(rows, overview_place(desk) if rows else -1, header=titles)
 
 
 class RailView(OverviewView):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradtui.viewmodel.run.detail import LEAST_LINES, module_detail
-from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
+from gradtui.viewmodel.run.headline import history_words, kept_words, overview_words, run_words
 
 if TYPE_CHECKING:
     from gradtui.tui.screens.workspace import Workspace
@@ -13,10 +13,18 @@ if TYPE_CHECKING:
 
 
 def header_parts(work: Workspace) -> list[TextLine]:
-    """Return the step, and how many findings there are."""
+    """Return the step, and how many findings there are; in Values the step at which its tensors were kept."""
     desk = work.desk
+    if desk.selection.view == "values" and "step" in desk.generations.shown.meta:
+        return [kept_words(desk.generations)]
     watch = desk.watch
-    return run_words(watch.run, watch.findings, watch.behind, older=not work.run.newest)
+    newest = work.run.newest
+    view = work.view
+    ended = ""
+    if newest and view is not None and view.writer == "training" and not view.adapter.alive:
+        ended = "failed" if view.adapter.state == "failed" else ""
+        ended = "killed" if view.adapter.is_killed else ended
+    return run_words(watch.run, watch.findings, watch.behind, older=not newest, ended=ended)
 
 
 def headline(work: Workspace, width: int) -> TextLine:
@@ -47,6 +55,8 @@ def detail(work: Workspace, width: int, clock: str) -> tuple[TextLine, ...]:
         rank=choice.one_rank,
         clock=clock,
         finding=desk.finding,
-        rows=work.shell.detail.size.height or LEAST_LINES,
+        # A notice has the last one.
+        rows=(work.shell.detail.size.height or LEAST_LINES)
+        - bool(desk.notice[0] or work.asking.text),
         ascii=work.palette.ascii_only,
     )

@@ -315,6 +315,7 @@ class Workspace:
             self._remember_soon()
         if desk.session is not self._summarized:
             self._shown_changed()
+        self.following.keep_to_tensor()
         if self._place(desk.selection) != self._place(before):
             desk.selection = at_strongest_link(desk.selection, desk.session)
         if desk.edits.cells is not self.pending.journalled and desk.edits.base.size:

@@ -6,7 +6,7 @@ Values that are exactly 0 are in the row above the line of zero; where there are
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from gradtui.core.arrays import no_floats
 from gradtui.core.run.histogram import SMALLEST_EXPONENT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradtui.core.arrays import Array, Flags, Floats, Indices
     from gradtui.core.run.keys import SeriesKey
     from gradtui.core.run.run import Run
@@ -54,7 +56,43 @@ class Density:
         return self.shares.size == 0
 
 
-def density_of(series: HistogramSeries, window: Window, columns: int, rows: int) -> Density:
+def on_one_grid(several: Sequence[HistogramSeries]) -> list[HistogramSeries]:
+    """Return distributions on the coarsest of their grids, all with the same bins: a row means the same in each."""
+    held = [each for each in several if not each.empty]
+    width = max((each.width for each in held), default=1.0)
+    # Edges are multiples of the widths, and these are powers of two: no bin is cut.
+    places = [
+        np.floor_divide(np.round(each.edges[:-1] / each.width), width / each.width).astype(np.intp)
+        for each in held
+    ]
+    first = min((int(place[0]) for place in places), default=0)
+    bins = max((int(place[-1]) for place in places), default=0) - first + 1
+    joined = {}
+    for each, place in zip(held, places, strict=True):
+        counts = np.zeros((len(each.steps), bins), np.int64)
+        for column, at in enumerate((place - first).tolist()):
+            counts[:, at] += each.counts[:, column]
+        joined[id(each)] = replace(each, counts=counts, low=first * width, width=width)
+    return [joined.get(id(each), each) for each in several]
+
+
+def bins_of(several: Sequence[HistogramSeries], window: Window) -> tuple[int, int]:
+    """Return the first and the last bin that matter of distributions on one grid, in a window."""
+    parts = [
+        each.counts[slice(*np.searchsorted(each.steps, (window.first, window.last + 1)).tolist())]
+        for each in several
+        if not each.empty
+    ]
+    return _occupied(np.concatenate(parts)) if parts else (0, 0)
+
+
+def density_of(
+    series: HistogramSeries,
+    window: Window,
+    columns: int,
+    rows: int,
+    bins: tuple[int, int] | None = None,
+) -> Density:
     """Return the cells of a distribution in a window.
 
     Args:
@@ -62,6 +100,7 @@ def density_of(series: HistogramSeries, window: Window, columns: int, rows: int)
         window: the steps in view.
         columns: cells across; each shows the histograms of its steps, added up, or the last one before them.
         rows: the most cells down.
+        bins: the first and the last one that are shown; None: those that hold a share of the values worth a row.
     """
     start = int(np.searchsorted(series.steps, window.first, "left"))
     stop = int(np.searchsorted(series.steps, window.last, "right"))
@@ -70,7 +109,7 @@ def density_of(series: HistogramSeries, window: Window, columns: int, rows: int)
     counts, tails = series.counts[start:stop], series.tails[start:stop]
     steps = series.steps[start:stop]
     picked = _columns(steps, window, columns)
-    first, last = _occupied(counts)
+    first, last = _occupied(counts) if bins is None else bins
     pool, top, count = _pooling(series, first, last, rows)
     pooled = _pooled(counts, top, pool, count)
     edges: Floats = series.low + series.width * (top - pool * np.arange(count + 1.0))

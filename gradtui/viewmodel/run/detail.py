@@ -218,7 +218,13 @@ def _title(
             if count := int(flags[below].sum()):
                 parts.append(line((f"{counted(count, what)} below", "dim")))
     zeros = float(training.numbers.zeros[node])
-    if not math.isnan(zeros):
+    own_zeros = run.latest(SeriesKey(tree.paths[node], "output", "zero_share"), rank)
+    if not math.isnan(zeros) and not tree.tips[node] and not math.isnan(own_zeros):
+        # The row is of all below: its own output has another share.
+        parts.append(
+            line(("zeros of y ", "dim"), percent(own_zeros), (" all below ", "dim"), percent(zeros))
+        )
+    elif not math.isnan(zeros):
         parts.append(line(("zeros of y ", "dim"), percent(zeros)))
     elif training.numbers.lost[node]:
         parts.append(line(("zeros of y ", "dim"), ("nan", "bad")))

@@ -11,7 +11,7 @@ from gradtui.viewmodel.run.choice import NEWEST
 from gradtui.viewmodel.run.density import bars_of, distribution_at
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.quantities import series_name
-from gradtui.viewmodel.text import TextLine, line, number, safe_label
+from gradtui.viewmodel.text import Span, TextLine, line, number, safe_label
 
 if TYPE_CHECKING:
     from gradtui.core.run.keys import SeriesKey
@@ -42,7 +42,7 @@ def distribution_lines(
             [
                 line((f" {name}", ""), (f" at step {found.step}", "dim")),
                 line((quantiles if found.total else "", "value")),
-                *_tail_words(found),
+                *_tail_words(found, about),
             ],
             width,
         )
@@ -83,13 +83,17 @@ def zero_words(count: int) -> str:
     )
 
 
-def _tail_words(found: Distribution) -> list[TextLine]:
+def _tail_words(found: Distribution, about: str) -> list[TextLine]:
     words = zip(("NaN", "+Inf", "-Inf", "below", "above"), found.tails.tolist(), strict=True)
-    return [
-        line((f"{count} {name}", "bad" if place < 3 else "dim"))
+    parts = [
+        line((f"{about}{count} {name}", "bad" if place < 3 else "dim"))
         for place, (name, count) in enumerate(words)
         if count
     ]
+    if parts and about:
+        # The whole tensor has more of them.
+        parts[-1] = (*parts[-1], Span(" of the sample", "dim"))
+    return parts
 
 
 def _ends(found: Distribution) -> tuple[float, float]:

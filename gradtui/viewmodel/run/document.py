@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from gradtui.core.run.block import Block, merged
 from gradtui.core.run.keys import DERIVED, SeriesKey
+from gradtui.core.run.series import Columns
 from gradtui.diagnosis.table import Table, bounded
 from gradtui.viewmodel.document import known, plain_number
 from gradtui.viewmodel.findings import finding_document
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from gradtui.core.arrays import Array, Floats
     from gradtui.core.run.records import ParameterInfo
     from gradtui.core.run.run import Run
-    from gradtui.core.run.series import Columns
     from gradtui.diagnosis.finding import Finding
 
 _OF_FINITE: Final = ("l2", "l1", "sum", "zero_share", "dead_share", "saturated_share")
@@ -194,8 +195,30 @@ def _groups(run: Run, *, derived: bool = False) -> list[tuple[str, str, str]]:
 
 def _history(run: Run, points: int) -> Iterator[dict[str, object]]:
     for role, quantity, phase in _groups(run):
-        for block in run.blocks(role, quantity, phase):
+        for block in _joined_blocks(run.blocks(role, quantity, phase), logged=role == "run"):
             yield from _series(run, block, points, logged=role == "run")
+
+
+def _joined_blocks(blocks: Sequence[Columns], *, logged: bool) -> Iterator[Columns]:
+    """Yield blocks in which each series stands once: those of several blocks joined in the order of the steps."""
+    homes: dict[SeriesKey, list[tuple[int, int]]] = {}
+    for number, block in enumerate(blocks):
+        for column, key in enumerate(block.keys):
+            homes.setdefault(key, []).append((number, column))
+    groups: dict[tuple[int, ...], list[SeriesKey]] = {}
+    for key, places in homes.items():
+        groups.setdefault(tuple(number for number, _ in places), []).append(key)
+    for numbers, keys in groups.items():
+        if len(numbers) == 1 and len(keys) == len(blocks[numbers[0]].keys):
+            yield blocks[numbers[0]]
+            continue
+        parts = []
+        for place, number in enumerate(numbers):
+            block, at = blocks[number], [homes[key][place][1] for key in keys]
+            low, high, last = (array[:, at] for array in (block.low, block.high, block.last))
+            parts.append(Block(block.first, block.steps, low, high, last))
+        whole = merged(parts, 1, np.full(len(keys), logged))
+        yield Columns(tuple(keys), whole.first, whole.final, whole.last, whole.low, whole.high)
 
 
 def _series(run: Run, block: Columns, points: int, *, logged: bool) -> Iterator[dict[str, object]]:

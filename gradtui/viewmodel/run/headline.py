@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from gradtui.core.run.records import Event
 from gradtui.viewmodel.fitting import fitting
 from gradtui.viewmodel.run.choice import APART, NEWEST
 from gradtui.viewmodel.run.lines import title_of
 from gradtui.viewmodel.run.quantities import place_name, quantity_name
+from gradtui.viewmodel.run.snapshots import is_of_evaluation
 from gradtui.viewmodel.run.window import following
 from gradtui.viewmodel.text import Span, TextLine, counted, line, number, safe_label
 
@@ -24,14 +26,24 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.training import Training
     from gradtui.viewmodel.run.window import Window
 
+_ENDED_WITH: Final = "the training ended with "
+"""How the watcher's note of an error begins."""
+_LAST_EVENTS: Final = 32
+"""Of each rank, among which that note is: there may be very many before."""
+
 
 def run_words(
-    run: Run, findings: Sequence[Finding], behind: int, *, older: bool = False
+    run: Run,
+    findings: Sequence[Finding],
+    behind: int,
+    *,
+    older: bool = False,
+    ended: str = "",
 ) -> list[TextLine]:
-    """Return the step, whether the screen is held, and how many findings there are, for the header.
+    """Return the step, whether the screen is held, how the run ended and how many findings there are, for the header.
 
     ``behind`` is how many newer steps there are than the one shown; below 0 the run is followed. ``older`` says that
-    the folder has a newer run.
+    the folder has a newer run, ``ended`` how its process did, where that was not well: "failed" or "killed".
     """
     spans = [Span(f"step {run.last_step}" if run.last_step >= 0 else "no step yet")]
     if older:
@@ -40,20 +52,36 @@ def run_words(
         spans.append(Span(f" paused, {behind} newer", "warn"))
     bad = sum(each.severity == "bad" for each in findings)
     warn = sum(each.severity == "warn" for each in findings)
-    words = [Span(f"bad {bad}", "bad")] if bad else []
+    ended = ended or ("failed" if has_failed(run) else "")
+    words = [Span(ended, "bad")] if ended else []
+    if bad:
+        words += [Span(" ")] if words else []
+        words.append(Span(f"bad {bad}", "bad"))
     if warn:
         words += [Span(" ")] if words else []
         words.append(Span(f"warn {warn}", "warn"))
     return [tuple(spans), tuple(words) or line(("ok", "good"))]
 
 
+def has_failed(run: Run) -> bool:
+    """Whether the training ended with an error, as its watcher notes."""
+    return any(
+        isinstance(entry.record, Event) and entry.record.text.startswith(_ENDED_WITH)
+        for rank in run.ranks
+        for entry in rank.events[-_LAST_EVENTS:]
+    )
+
+
 def scalars(run: Run, rank: int | None = None) -> list[TextLine]:
     """Return the newest loss and learning rate, and other scalars of the run."""
-    keys = [key for key in run.keys if key.role == "run"] if len(run.keys) < 4096 else []
-    keys.sort(key=lambda key: (key.slot != "loss", not key.slot.startswith("lr"), key.slot))
+    # A column is found by its role: of very many series none other is looked at.
+    column = run.column("run", "value", rank=rank)
+    found = sorted(
+        zip(column.keys, column.values.tolist(), strict=True),
+        key=lambda one: (one[0].slot != "loss", not one[0].slot.startswith("lr"), one[0].slot),
+    )
     parts = []
-    for key in keys[:4]:
-        value = run.latest(key, rank)
+    for key, value in found[:4]:
         role = "" if math.isfinite(value) else "bad"
         parts.append(
             line((f"{safe_label(key.slot, 12)} ", "dim"), (number(value, 8, digits=3), role))
@@ -81,11 +109,11 @@ def rank_words(run: Run, choice: RunChoice) -> list[TextLine]:
 
 def snapshot_words(generations: Generations, width: int) -> TextLine:
     """Return the second line of Values where it shows the tensors that a run keeps."""
-    kept = generations.kept
-    place = len(kept) - generations.behind
+    count = generations.count
+    place = count - generations.behind
     parts = [
         line((" Values", "title")),
-        line(("kept tensors ", ""), (f"{place} of {len(kept)}", "highlight")),
+        line(("kept tensors ", ""), (f"{place} of {count}", "highlight")),
         line(("[ ]", "key"), (" other steps", "dim")),
         line((counted(len(generations.shown.layers), "tensor"), "dim")),
         line((")", "key"), (" next tensor", "dim")),
@@ -95,6 +123,14 @@ def snapshot_words(generations: Generations, width: int) -> TextLine:
         step = generations.baseline.meta.get("step", generations.baseline.generation)
         parts.insert(2, line((f"minus step {step}", "highlight")))
     return fitting(parts, width)
+
+
+def kept_words(generations: Generations) -> TextLine:
+    """Return the step at which the tensors on the screen were kept, for the header."""
+    shown = generations.shown
+    behind = f", {generations.behind} newer" if generations.behind else ""
+    phase = " in an evaluation" if is_of_evaluation(shown) else ""
+    return line(f"kept at step {shown.meta.get('step')}", (phase, "highlight"), (behind, "warn"))
 
 
 def overview_words(
@@ -114,11 +150,14 @@ def overview_words(
         parts.append(line(("no findings", "good"), (f", {counted(notes, 'note')}", "dim")))
     else:
         parts.append(line(("no findings", "good")))
+    # Before all that can be seen elsewhere: a narrow screen has them too.
+    logged = scalars(run, choice.one_rank)
+    parts += logged[:2]
     if choice.filter:
         parts.append(line((f"only {safe_label(choice.filter, 20)}: {rows}", "highlight")))
     if choice.sort != "order":
         parts.append(line((f"sorted by {title_of(choice.sort)}", "dim")))
-    parts += scalars(run, choice.one_rank)
+    parts += logged[2:]
     if not choice.filter:
         # The model itself is one of them, and has a row.
         parts.append(line((counted(int(training.tree.named.sum()), "module"), "dim")))
@@ -142,7 +181,11 @@ def history_words(
         parts.append(line(("nothing recorded for this module", "dim")))
         return fitting(parts, width)
     place = safe_label(place_name(key), 36, keep="both")
-    parts.append(line((quantity_name(key), "title"), f" {place}" if place else ""))
+    if choice.mode == "inputs":
+        whose = safe_label(key.path, 36, keep="both") or "the model"
+        parts.append(line(("inputs", "title"), f" of {whose} side by side"))
+    else:
+        parts.append(line((quantity_name(key), "title"), f" {place}" if place else ""))
     parts += reading_words(reading)
     parts.append(line(("cursor ", "dim"), f"{window.cursor}"))
     follow = "" if following(choice) else " held"

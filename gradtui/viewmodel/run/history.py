@@ -15,7 +15,7 @@ from gradtui.viewmodel.run.finite import bad_spans, is_bad_at
 from gradtui.viewmodel.run.flags import RANKS, sign, word
 from gradtui.viewmodel.run.lines import sparkline
 from gradtui.viewmodel.run.quantities import SHARES, series_name, short_name
-from gradtui.viewmodel.text import Span, TextLine, clip, line, number, safe_label
+from gradtui.viewmodel.text import Span, TextLine, cell_width, clip, line, number, safe_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CURVES: Final = 6
 SPARK: Final = 16
+LEAST_SPARK: Final = 8
 
 
 def value_text(key: SeriesKey, value: float, width: int = 8) -> str:
@@ -137,17 +138,21 @@ def companion_lines(
     a_line = max(width // each, 1)
     lines: list[TextLine] = []
     cells: list[Span] = []
-    name_width = max(each - SPARK - 12, 8)
-    for place, key in enumerate(keys[: rows * a_line]):
+    shown = keys[: rows * a_line]
+    names = [short_name(key) if key.path == path else series_name(key) for key in shown]
+    # What tells two numbers apart may stand in the middle of their names: the course gives way to it.
+    longest = max(map(cell_width, names), default=0)
+    spark_width = min(max(each - 12 - longest, LEAST_SPARK), SPARK)
+    name_width = max(each - spark_width - 12, 8)
+    for place, key in enumerate(shown):
         series = run.series(key, choice.one_rank)
         at = int(np.searchsorted(series.steps, window.cursor, "right")) - 1
         value = float(series.values[at]) if at >= 0 else math.nan
         bad = at >= 0 and is_bad_at(run, key, int(series.steps[at]), choice.one_rank)
         text = "nan" if bad else ("~" if run.sampled(key) else "") + value_text(key, value, 7)
         lost = bad_spans(run, series, choice.one_rank)[1]
-        spark = sparkline(spark_values(series, lost, window, SPARK), ascii=ascii)
-        own = key.path == path
-        name = safe_label(short_name(key) if own else series_name(key), name_width, keep="both")
+        spark = sparkline(spark_values(series, lost, window, spark_width), ascii=ascii)
+        name = safe_label(names[place], name_width, keep="both")
         cells += [
             Span(f" {name.ljust(name_width)} ", "dim"),
             Span(text.ljust(9), "bad" if bad else "value"),
@@ -225,15 +230,17 @@ def histogram_key(keys: Sequence[SeriesKey], wanted: SeriesKey) -> SeriesKey | N
     return keys[0] if keys else None
 
 
-def input_keys(keys: Sequence[SeriesKey]) -> list[SeriesKey]:
-    """Return a histogram for each input of a module: of its gradient's row norms where there are, else of its values.
+def input_keys(keys: Sequence[SeriesKey], call: int = 0) -> tuple[list[SeriesKey], ...]:
+    """Return the histograms of a module's inputs, by name: of their values, and of their gradients' row norms.
 
-    Of a module with one input that is called several times, those of each call.
+    Each of the ``call``; of the first one there is where the input has none of that. Groups without any are left out.
     """
-    found: dict[tuple[str, int], SeriesKey] = {}
-    for role, quantity in (("input gradient", ROW_NORMS), ("input", VALUES)):
-        for key in keys:
+    groups = []
+    for role, quantity in (("input", VALUES), ("input gradient", ROW_NORMS)):
+        found: dict[str, SeriesKey] = {}
+        for key in sorted(keys, key=lambda key: (key.slot, key.call != call, key.call)):
             if (key.role, key.quantity, key.phase) == (role, quantity, "train"):
-                found.setdefault((key.slot, key.call), key)
-    several = len({slot for slot, _ in found}) > 1
-    return [found[slot, call] for slot, call in sorted(found) if not (several and call)]
+                found.setdefault(key.slot, key)
+        if found:
+            groups.append(list(found.values()))
+    return tuple(groups)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 ASCII_BARS: Final = "_.-:=+*#"
+KEPT_MARK: Final = " k"
+"""After the name of a module of which full tensors are kept: `v` shows them."""
 TENSOR_MARK: Final = ("◇", "o")
 """Before the name of a tensor that was attached; the second without block characters."""
 LEAST_DECADES: Final = 1.0
@@ -179,11 +181,15 @@ def row(
         text = f"{text} {printable(tree.kinds[node])}"
     if (same := tree.aliases.get(tree.paths[node])) is not None:
         text = f"{text} = {printable(same)}"
-    label = safe_label(text, max(room - len(lead) - len(count), 1))
-    name = shorten(lead + label + count, room, keep="start")
+    inside = range(node, int(tree.ends[node]) if folded else node + 1)
+    kept = KEPT_MARK if any(each in inside for each in training.kept) else ""
+    label = safe_label(text, max(room - len(lead) - len(count) - len(kept), 1))
+    name = shorten(lead + label + count, max(room - len(kept), 1), keep="start")
     # Below a module there may be tensors and second names alone: then all numbers and flags are its own.
     group = group and not tree.tips[node]
-    spans = [Span(name + " " * max(room - cell_width(name), 0), "title" if group else "")]
+    blank = " " * max(room - cell_width(name) - len(kept), 0)
+    role = "title" if group else ""
+    spans = [Span(name, role), Span(kept + blank, "dim")] if kept else [Span(name + blank, role)]
     whole = folded or not group
     for column in columns:
         shown, role = _cell(training, node, column, ascii=ascii, whole=whole)

@@ -102,7 +102,8 @@ def short_name(key: SeriesKey) -> str:
     """Return the name of a series without its module."""
     call = f"#{key.call}" if key.call else ""
     place = f"{printable(key.slot)}{call}" if key.role != "run" else ""
-    return " ".join(part for part in (quantity_name(key), place) if part)
+    phase = "eval" if key.phase == "eval" else ""
+    return " ".join(part for part in (quantity_name(key), place, phase) if part)
 
 
 def with_derived(keys: Iterable[SeriesKey]) -> tuple[SeriesKey, ...]:

@@ -30,16 +30,62 @@ SUFFIXES: Final[Mapping[str, str]] = {
 
 
 def layer_name(key: SeriesKey) -> str:
-    """Return what the Values view calls a kept tensor: ``conv1 dy``, ``conv1.weight W``."""
-    return key.name + SUFFIXES.get(key.role, f" {key.role}")
+    """Return what the Values view calls a kept tensor: ``conv1 dy``, ``conv1.weight W``, ``conv1 y eval``."""
+    name = key.name + SUFFIXES.get(key.role, f" {key.role}")
+    return f"{name} eval" if key.phase == "eval" else name
 
 
 def layers_of(session: Session, path: str) -> list[str]:
-    """Return the names of a module's tensors in a snapshot."""
+    """Return the names of a module's tensors in a snapshot, those of an evaluation last."""
+    return [name for name, place in tensors_of(session) if place == path]
+
+
+def tensors_of(session: Session) -> list[tuple[str, str]]:
+    """Return the names of a snapshot's tensors with their modules' paths, those of an evaluation last."""
     places = session.meta.get("paths")
     if not isinstance(places, dict):
-        return [layer.name for layer in session.layers if layer.name == path]
-    return [layer.name for layer in session.layers if places.get(layer.name) == path]
+        return [(layer.name, layer.name) for layer in session.layers]
+    found = [(layer.name, str(places.get(layer.name))) for layer in session.layers]
+    return sorted(found, key=lambda one: is_of_evaluation(session, one[0]))
+
+
+def is_of_evaluation(session: Session, name: str = "") -> bool:
+    """Whether a tensor of a snapshot, or without a name all of them, were kept in an evaluation."""
+    phases = session.meta.get("phases")
+    if not isinstance(phases, dict):
+        return False
+    return phases.get(name) == "eval" if name else set(phases.values()) == {"eval"}
+
+
+def tensor_to_open(kept: Sequence[Session], path: str, step: int) -> tuple[int, str]:
+    """Return which snapshot shows a module, and which tensor of it: of itself, else of what is below it.
+
+    Args:
+        kept: the snapshots, the oldest first.
+        path: the module.
+        step: the snapshot of this step, or the newest one before it; where none was kept by then, the first one.
+            Below 0 the newest, and one of the training before one of an evaluation. Where the module has none, a
+            snapshot of this very step shows any that it has.
+
+    Returns:
+        Its place and the tensor's name; -1 and "" for none.
+    """
+    older = [n for n, session in enumerate(kept) if step < 0 or session.generation <= step]
+    order = [*reversed(older), *range(len(older), len(kept))]
+    here = [n for n in order if kept[n].generation == step]
+    inside = f"{path}." if path else ""
+    for places, below in ((here, False), (order, False), (here, True), (order, True)):
+        found = [
+            (n, name)
+            for n in places
+            for name, place in tensors_of(kept[n])
+            if (place.startswith(inside) if below else place == path)
+        ]
+        if found:
+            return next(
+                (one for one in found if not is_of_evaluation(kept[one[0]], one[1])), found[0]
+            )
+    return next(((n, name) for n in here for name, _ in tensors_of(kept[n])), (-1, ""))
 
 
 def as_map(values: Array) -> Array:
@@ -78,6 +124,7 @@ def _unchanged(session: Session | None, tensors: Mapping[SeriesKey, KeptTensor])
 def _session(step: int, tensors: Mapping[SeriesKey, KeptTensor], folder: str) -> Session:
     layers = []
     paths = {}
+    phases = {}
     for key, tensor in tensors.items():
         values = np.asarray(tensor.kept.values)
         if not values.size:
@@ -85,6 +132,7 @@ def _session(step: int, tensors: Mapping[SeriesKey, KeptTensor], folder: str) ->
         name = layer_name(key)
         layers.append(Layer(name, as_map(values), quantity=key.role))
         paths[name] = key.path
+        phases[name] = key.phase
     return Session(
         folder=folder,
         generation=step,
@@ -93,6 +141,7 @@ def _session(step: int, tensors: Mapping[SeriesKey, KeptTensor], folder: str) ->
         meta={
             "step": step,
             "paths": paths,
+            "phases": phases,
             "kept": tuple(id(tensor.kept) for tensor in tensors.values()),
             "tensors": tuple(tensor.kept for tensor in tensors.values()),
         },

@@ -25,12 +25,24 @@ def findings_page(
 
     Nothing is cut but a name that is longer than a line.
     """
+    places = _places(findings)
     start = next((n for n, each in enumerate(findings) if each is first), 0)
     turned = [*range(start, len(findings)), *range(start)]
     lines: list[TextLine] = []
     for place in turned:
-        lines += [*_told(findings[place], f"{place + 1} of {len(findings)}", width), ()]
+        lines += [*_told(findings[place], places[place], width), ()]
     return tuple(clip(each, width) for each in lines[:-1])
+
+
+def _places(findings: Sequence[Finding]) -> list[str]:
+    """Which of how many each finding is; notes are counted apart, as in the Overview."""
+    found = []
+    for is_note in (False, True):
+        alike = [each for each in findings if (each.severity == "note") is is_note]
+        what = "note " if is_note else ""
+        found += [(id(each), f"{what}{n} of {len(alike)}") for n, each in enumerate(alike, 1)]
+    words = dict(found)
+    return [words[id(each)] for each in findings]
 
 
 def _told(finding: Finding, place: str, width: int) -> Iterator[TextLine]:

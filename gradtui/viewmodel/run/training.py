@@ -41,6 +41,7 @@ class Training:
         flags: the findings by node.
         trend_step: the newest step that the trends tell of; -1 before the first.
         rank: whose numbers; None: of all ranks together.
+        kept: the nodes of which full tensors are kept.
     """
 
     placing: Placing = field(default_factory=Placing)
@@ -49,6 +50,7 @@ class Training:
     flags: Flags = field(default_factory=Flags)
     trend_step: int = -1
     rank: int | None = None
+    kept: frozenset[int] = frozenset()
 
     @property
     def tree(self) -> ModuleTree:
@@ -77,6 +79,7 @@ def training_of(
         before.flags if flagged else flags_of(placing.tree, findings),
         before.trend_step if old else run.last_step,
         rank,
+        frozenset(map(placing.tree.node, {entry.kept.key.path for entry in run.kept})),
     )
 
 

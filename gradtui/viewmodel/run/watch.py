@@ -183,6 +183,7 @@ class Watch:
         wanted = choice.key if choice.key.path == keys[0].path else self.key(choice) or choice.key
         return histogram_key(keys, wanted)
 
-    def inputs(self, choice: RunChoice) -> list[SeriesKey]:
-        """Return a histogram for each input of the selected module."""
-        return input_keys(self.histogram_keys(self.recorded(choice)))
+    def inputs(self, choice: RunChoice) -> tuple[list[SeriesKey], ...]:
+        """Return the histograms of the selected module's inputs: of their values, and of their gradients."""
+        key = self.key(choice)
+        return input_keys(self.histogram_keys(self.recorded(choice)), key.call if key else 0)

@@ -15,6 +15,7 @@ from gradtui.core.run.records import (
     Histograms,
     Layout,
     Scalars,
+    Start,
 )
 from gradtui.core.run.run import Run
 from gradtui.core.run.track import Rows
@@ -339,3 +340,16 @@ def test_a_key_in_two_layouts_of_two_ranks_is_merged_at_the_steps_of_both():
     assert run.series(OUT[2]).steps.tolist() == list(range(10, 20))
     assert run.trends("output", "l2", 4).values.tolist() == [[5.0] * 4]
     assert run.latest(OUT[0]) == 5.0
+
+
+def test_blocks_name_their_columns_whatever_the_order_of_a_layout():
+    first, second = (SeriesKey("a", "gradient", "l2", slot) for slot in ("weight", "bias"))
+    entries = [
+        Entry(-1, 0.0, Start("r", "Net")),
+        Entry(-1, 0.0, Layout(0, "scalars", (first, second))),
+        Entry(-1, 0.0, Layout(1, "scalars", (second, first))),
+        Entry(0, 0.0, Scalars(0, np.array([1, 2], np.float32))),
+        Entry(1, 1.0, Scalars(1, np.array([2, 1], np.float32))),
+    ]
+    for block in Run.of({0: entries}).blocks("gradient", "l2"):
+        assert dict(zip(block.keys, block.last[0].tolist(), strict=True)) == {first: 1, second: 2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,10 +11,17 @@ from hypothesis import strategies as st
 
 from gradtui.core.run.histogram import binned
 from gradtui.core.run.keys import VALUES, SeriesKey
-from gradtui.core.run.records import Entry, Histograms, Layout, Start
+from gradtui.core.run.records import Entry, Histograms, Layout, ParameterInfo, Start
 from gradtui.core.run.run import Run
 from gradtui.viewmodel.run.choice import RunChoice
-from gradtui.viewmodel.run.density import bars_of, density_of, distribution_at, only_zeros
+from gradtui.viewmodel.run.density import (
+    bars_of,
+    bins_of,
+    density_of,
+    distribution_at,
+    on_one_grid,
+    only_zeros,
+)
 from gradtui.viewmodel.run.distribution import distribution_lines
 from gradtui.viewmodel.run.window import Window, window_of
 from gradtui.viewmodel.text import plain
@@ -166,3 +175,38 @@ def test_a_constant_is_one_bar():
     found = distribution_at(run, KEY, 0)
     assert found.quantile(0.5) == pytest.approx(3.0, rel=1e-5)
     assert not density(run).empty
+
+
+def test_distributions_side_by_side_have_the_same_rows():
+    """Whatever their own grids are: counts stay where their values are, and a row means the same in each."""
+    samples = (RNG.normal(size=300), 40 + 9 * RNG.normal(size=300), 1e-3 * RNG.normal(size=300))
+    found = [run_of({0: each, 10: each}).histogram(KEY) for each in samples]
+    assert len({each.width for each in found}) > 1
+    grids = on_one_grid([*found, run_of({}).histogram(KEY)])
+    assert grids[3].empty
+    assert len({(each.low, each.width, each.counts.shape) for each in grids[:3]}) == 1
+    for values, grid in zip(samples, grids, strict=False):
+        assert (
+            grid.counts[0].tolist()
+            == np.histogram(values.astype(np.float32), grid.edges)[0].tolist()
+        )
+    window = Window(0, 10, 10, 10)
+    bins = bins_of(grids, window)
+    shown = [density_of(each, window, 12, 9, bins) for each in grids[:3]]
+    assert all(each.edges.tolist() == shown[0].edges.tolist() for each in shown)
+    # What is small beside the others lies about zero alone.
+    assert np.count_nonzero(shown[2].shares[:, 0]) == 2
+    assert bins_of([run_of({}).histogram(KEY)], window) == (0, 0)
+
+
+def test_what_is_not_finite_of_a_sample_is_said_to_be_of_the_sample():
+    info = ParameterInfo("a", "weight", (64, 64))
+    for shape, words in (((64, 64), "~2 NaN of the sample"), ((2,), " 2 NaN")):
+        start = Start("r", "Net", parameters=(replace(info, shape=shape),))
+        made = binned(np.full((1, 2), np.nan, np.float32))
+        record = Histograms(0, made.counts, made.exponents, made.offsets, made.tails)
+        layout = Layout(0, "histograms", (KEY,))
+        entries = (Entry(-1, 0.0, start), Entry(-1, 0.0, layout), Entry(0, 0.0, record))
+        text = lines_at(Run.of({0: entries}), 0)
+        assert words in text
+        assert ("of the sample" in text) == words.startswith("~")

@@ -107,9 +107,26 @@ def test_histograms_go_with_the_series(watch):
 
 
 def test_the_inputs_of_a_module(watch):
-    slots = [key.slot for key in watch.inputs(RunChoice(path="h.1.attn.proj"))]
-    assert slots == ["0", "mask"]
-    assert input_keys([WEIGHT]) == []
+    (norms,) = watch.inputs(RunChoice(path="h.1.attn.proj"))
+    assert [key.slot for key in norms] == ["0", "mask"]
+    assert input_keys([WEIGHT]) == ()
+
+
+def test_the_inputs_of_a_module_are_their_values_and_their_gradients_by_name_of_one_call():
+    def key(role, quantity, slot, call, phase="train"):
+        return SeriesKey("add", role, quantity, slot, call, phase)
+
+    there = [
+        *(key("input gradient", "row norms", slot, call) for call in (1, 0) for slot in "10"),
+        *(key("input", "values", slot, call) for call in (0, 1) for slot in "01"),
+        key("input", "values", "mask", 1),
+        key("input", "values", "late", 0, "eval"),
+        key("output", "values", "", 0),
+    ]
+    values, norms = input_keys(there)
+    assert [(each.slot, each.call) for each in values] == [("0", 0), ("1", 0), ("mask", 1)]
+    assert [(each.slot, each.call) for each in norms] == [("0", 0), ("1", 0)]
+    assert {each.call for each in input_keys(there, 1)[1]} == {1}
 
 
 def test_a_held_run_stays_while_newer_ones_arrive(watch):

@@ -13,6 +13,7 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.finding import Finding
+from gradtui.folder.adapter_state import AdapterState
 from gradtui.viewmodel.generations import Generations
 from gradtui.viewmodel.headline import FolderState, header_line
 from gradtui.viewmodel.run.choice import APART, NEWEST, RunChoice
@@ -201,8 +202,10 @@ def test_a_page_of_findings_has_each_of_them_whole(width):
     assert all(line_width(each) <= width for each in lines)
     if width >= 40:
         text = " ".join(" ".join(map(plain, lines)).split())
-        assert text.startswith(". NOGRAD b (weight) 2 of 2 b is frozen. since step 0 to 8 why why")
-        assert "also c, d ! EXPL a (weight) 1 of 2" in text
+        assert text.startswith(
+            ". NOGRAD b (weight) note 1 of 1 b is frozen. since step 0 to 8 why why"
+        )
+        assert "also c, d ! EXPL a (weight) 1 of 1" in text
         assert "since step 7 to now" in text
         assert BAD.why in text
     assert findings_page((), None, width) == ()
@@ -263,3 +266,50 @@ def test_all_rows_that_there_are_tell_of_a_finding_and_what_is_left_out_is_marke
     short = [plain(each) for each in finding_lines(replace(BAD, why=words), "a", 80, rows=12)]
     assert "number59" in " ".join(short)
     assert "…" not in " ".join(short)
+
+
+def test_loss_and_learning_rate_stand_in_the_headline_however_many_series_there_are():
+    made = Made(steps=4)
+    made.set("", "run", "value", 3e-4, slot="lr.0")
+    for place in range(4100):
+        made.set(f"m{place}", "module", "seconds", 1.0)
+    run_ = made.run()
+    assert len(run_.keys) > 4096
+    assert "loss 2.2" in overview(run_=run_)
+    narrow = overview(RunChoice(filter="fc1", sort="output_gradient"), (BAD,), width=80, run_=run_)
+    assert "lr.0 3e-4" in narrow
+
+
+def test_what_tells_two_numbers_apart_is_seen_in_the_small():
+    made = Made(steps=30)
+    keys = [SeriesKey("rnn", "gradient", "l2", slot) for slot in ("weight_hh_l0", "bias_hh_l0")] + [
+        SeriesKey("rnn", "output", "l2", "", 0, phase) for phase in ("train", "eval")
+    ]
+    made.numbers |= {key: np.ones(30) for key in keys}
+    run_ = made.run()
+    choice = RunChoice()
+    lines = companion_lines(run_, choice, keys, "rnn", window_of(run_, choice), 80, 2)
+    text = " ".join(map(plain, lines))
+    for name in ("|dW|2 weight_hh_l0 ", "|dW|2 bias_hh_l0 ", "|y|2  ", "|y|2 eval "):
+        assert name in text
+    assert all(line_width(each) <= 80 for each in lines)
+
+
+def test_the_header_says_how_a_run_ended():
+    made = Made(steps=5).layer("a")
+    made.happens(4, "note", "the training ended with RuntimeError: shapes")
+    assert plain(run_words(made.run(), (), -1)[1]) == "failed"
+    assert plain(run_words(made.run(), (BAD,), -1)[1]) == "failed bad 1"
+    assert plain(run_words(run(), (), -1, ended="killed")[1]) == "killed"
+    assert AdapterState(pid=7, state="training").is_killed
+    for state in (AdapterState(), AdapterState(7, state="stopped"), AdapterState(7, alive=True)):
+        assert not state.is_killed
+
+
+def test_a_group_tells_its_own_zeros_and_those_of_all_below():
+    made = Made(steps=20).layer("body").layer("body.a")
+    made.of("body", "output", "zeros")[:] = 32 * 64 / 4
+    training = training_of(made.run(), (), Training())
+    title = plain(module_detail(made.run(), training, "body", 160)[0])
+    assert "zeros of y 25.0% all below 0%" in title
+    assert "all below" not in plain(module_detail(made.run(), training, "body.a", 160)[0])
