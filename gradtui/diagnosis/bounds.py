@@ -41,6 +41,9 @@ class Bounds:
             spread of healthy networks stays below a hundred.
         explode_calm: it is over below this share of the bound that was crossed: a gradient that hovers at its bound
             is one explosion, not many.
+        lost_growth: a number in the last measurements before a value was lost, over its usual size: above, the network
+            ran away. Before a value that was lost at once the gradient's norm was measured at 1.4 times its median
+            (a log of 0, an overflow of float16), in a recurrent network that ran away at 1e9 times.
         rounding_gap: a gradient norm over the next larger one, below which it may be the rounding of a zero: float32
             resolves 1e-7, and a head whose gradient is zero by mathematics was measured at 1e-8 of its neighbours.
         rounding_level: and such a norm by itself: losses are means, whose gradient begins at about 1.
@@ -101,6 +104,7 @@ class Bounds:
     explode_level: float = 3.0
     explode_profile: float = 1e4
     explode_calm: float = 0.3
+    lost_growth: float = 100.0
     rounding_gap: float = 1e-6
     rounding_level: float = 1e-7
     update_large: float = 0.1
