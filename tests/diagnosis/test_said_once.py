@@ -43,3 +43,48 @@ def test_an_explosion_of_long_ago_names_the_steps_of_its_peak():
     training.of("", "run", "value", "loss")[400:500] += 3
     (found,) = findings_of(training.run(), "exploding")
     assert " in steps 4" in found.why
+
+
+def test_units_that_died_one_after_another_are_all_dead_since_the_last_did():
+    """What is told of a time holds for all of it; what led to it is told with a step of its own."""
+    training = deep(4)
+    dead = training.of("body.act1", "output", "dead")
+    dead[50:], dead[100:], dead[200:] = 48, 60, 64
+    (found,) = findings_of(training.run(), "dead units")
+    assert (found.what, found.severity, found.since) == (
+        "All units of body.act1 are dead.",
+        "bad",
+        200,
+    )
+    assert "64 of 64 units (100 %) are 0" in found.why
+    assert "10 times in a row (48 or more since step 50);" in found.why
+
+
+def test_a_share_that_changes_is_told_by_its_least():
+    training = deep(4)
+    dead = training.of("body.act1", "output", "dead")
+    dead[100:], dead[290:] = 50, 64
+    (found,) = findings_of(training.run(), "dead units")
+    assert (found.what, found.severity) == ("Most units of body.act1 are dead.", "warn")
+    assert "50 of 64 units (78 %) or more are 0 over a whole batch, 20 times in a row;" in found.why
+
+
+def test_a_batch_that_passes_is_no_part_of_what_is_told():
+    training = deep(4)
+    dead = training.of("body.act1", "output", "dead")
+    dead[100:], dead[250], dead[290] = 64, 50, 20
+    (found,) = findings_of(training.run(), "dead units")
+    assert (found.severity, found.since) == ("bad", 100)
+    assert "64 of 64 units (100 %) are 0 over a whole batch, 18 times in a row;" in found.why
+
+
+def test_saturation_that_became_complete_is_told_since_then():
+    training = deep(4, "Sigmoid")
+    flat = training.of("body.act1", "output", "saturated")
+    flat[100:], flat[200:] = 0.85 * 2048, 2048.0
+    (found,) = findings_of(training.run(), "saturation")
+    assert (found.severity, found.since) == ("bad", 200)
+    assert (
+        "100 % of its values are in the flat part, 10 times in a row (85 % or more since step 100)"
+        in (found.why)
+    )
