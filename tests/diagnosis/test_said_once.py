@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from kit.runs import deep, findings_of
 
 from gradtui.core.run.records import ModuleInfo, ParameterInfo
@@ -88,3 +89,24 @@ def test_saturation_that_became_complete_is_told_since_then():
         "100 % of its values are in the flat part, 10 times in a row (85 % or more since step 100)"
         in (found.why)
     )
+
+
+@pytest.mark.parametrize(
+    ("begins", "words"),
+    [
+        ((150,), ""),
+        ((150, 300), "; it did so once before, in steps 150 to 159"),
+        (
+            (150, 300, 450, 600, 750),
+            "; it did so 4 times before, the last ones in steps 300 to 309, 450 to 459 and 600 to 609",
+        ),
+    ],
+)
+def test_the_latest_spike_names_those_before_it(begins, words):
+    training = deep(3, steps=900)
+    loss = training.of("", "run", "value", "loss")
+    for begin in begins:
+        loss[begin : begin + 10] += 3
+    (found,) = findings_of(training.run(), "loss spike")
+    assert (found.severity, found.since, found.until) == ("note", begins[-1], begins[-1] + 9)
+    assert found.why.endswith(f"of what was gained){words}")
