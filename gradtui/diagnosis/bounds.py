@@ -56,6 +56,9 @@ class Bounds:
         update_share: the same against the network's median, for a layer that stays behind.
         dead_share: share of units that are 0 over a whole batch; healthy networks were measured at up to 0.65.
         dead_bad: the same, where next to nothing gets through.
+        dead_steady: the share from which on dead units are a note where their number is the same at one measurement after
+            another: they are the same units then. Of healthy networks with many units that are 0 the number changes.
+        dead_steady_rows: such measurements in a row.
         dead_units: units of an output from which a share of them says something; of fewer, all must be dead.
         dead_samples: values of each unit in a batch from which its silence tells something: of a unit that
             fires once in ten, sixteen zeros in a row are seen in one batch of five, and never ten times.
@@ -114,6 +117,8 @@ class Bounds:
     update_share: float = 1e-4
     dead_share: float = 0.75
     dead_bad: float = 0.99
+    dead_steady: float = 0.5
+    dead_steady_rows: int = 20
     dead_units: int = 16
     dead_samples: int = 16
     dead_zeros: float = 0.999
