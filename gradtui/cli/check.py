@@ -53,7 +53,9 @@ def run(options: argparse.Namespace) -> int:
         from gradtui.cli.reading import read_contents
 
         contents = read_contents(options.folder, max_bytes=options.max_bytes)
-        verdict = verdict_of(options.folder, contents.session, contents.run, contents.findings)
+        # The layers of a run's folder are its kept tensors: the findings of the run have judged the same, and more.
+        session = contents.session if contents.run.is_empty else None
+        verdict = verdict_of(options.folder, session, contents.run, contents.findings)
     code = FOUND if failed(verdict, options.fail_on) else 0
     if options.json:
         return write_out((check_document(verdict, options.fail_on),), code)

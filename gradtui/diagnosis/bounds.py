@@ -41,6 +41,9 @@ class Bounds:
             spread of healthy networks stays below a hundred.
         explode_calm: it is over below this share of the bound that was crossed: a gradient that hovers at its bound
             is one explosion, not many.
+        lost_growth: a number in the last measurements before a value was lost, over its usual size: above, the network
+            ran away. Before a value that was lost at once the gradient's norm was measured at 1.4 times its median
+            (a log of 0, an overflow of float16), in a recurrent network that ran away at 1e9 times.
         rounding_gap: a gradient norm over the next larger one, below which it may be the rounding of a zero: float32
             resolves 1e-7, and a head whose gradient is zero by mathematics was measured at 1e-8 of its neighbours.
         rounding_level: and such a norm by itself: losses are means, whose gradient begins at about 1.
@@ -53,6 +56,9 @@ class Bounds:
         update_share: the same against the network's median, for a layer that stays behind.
         dead_share: share of units that are 0 over a whole batch; healthy networks were measured at up to 0.65.
         dead_bad: the same, where next to nothing gets through.
+        dead_steady: the share from which on dead units are a note where their number is the same at one measurement after
+            another: they are the same units then. Of healthy networks with many units that are 0 the number changes.
+        dead_steady_rows: such measurements in a row.
         dead_units: units of an output from which a share of them says something; of fewer, all must be dead.
         dead_samples: values of each unit in a batch from which its silence tells something: of a unit that
             fires once in ten, sixteen zeros in a row are seen in one batch of five, and never ten times.
@@ -101,6 +107,7 @@ class Bounds:
     explode_level: float = 3.0
     explode_profile: float = 1e4
     explode_calm: float = 0.3
+    lost_growth: float = 100.0
     rounding_gap: float = 1e-6
     rounding_level: float = 1e-7
     update_large: float = 0.1
@@ -110,6 +117,8 @@ class Bounds:
     update_share: float = 1e-4
     dead_share: float = 0.75
     dead_bad: float = 0.99
+    dead_steady: float = 0.5
+    dead_steady_rows: int = 20
     dead_units: int = 16
     dead_samples: int = 16
     dead_zeros: float = 0.999

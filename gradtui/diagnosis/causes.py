@@ -30,7 +30,8 @@ def causes_first(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Findi
     blocked = [
         f
         for f in findings
-        if f.rule == "saturation" or (f.rule == "dead units" and f.severity != "warn")
+        if f.rule == "saturation"
+        or (f.rule == "dead units" and (f.severity == "bad" or not f.ongoing))
     ]
     told = [_after(evidence, f, blocked) if f.rule == "vanishing" else f for f in findings]
     starved = {path for f in told if f.rule == "vanishing" and f.ongoing for path in f.paths}

@@ -10,6 +10,7 @@ from gradtui.diagnosis import (
     clipping,
     dead_units,
     dominated_merge,
+    ended,
     exploding,
     loss_spike,
     no_gradient,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Find: TypeAlias = Callable[[Evidence, Bounds], Iterator[Finding]]
 
 RULES: Final[tuple[Find, ...]] = (
+    ended.find,
     non_finite.find,
     exploding.find,
     vanishing.find,
@@ -46,17 +48,22 @@ RULES: Final[tuple[Find, ...]] = (
 )
 
 
-def diagnose(run: Run, *, bounds: Bounds = USUAL) -> tuple[Finding, ...]:
+def diagnose(run: Run, *, bounds: Bounds = USUAL, is_gone: bool = False) -> tuple[Finding, ...]:
     """Return what is wrong with a run, worst first, then by the step at which it began.
 
     The cost depends on the number of modules and hardly on the number of steps: the newest 256
     measurements are judged one by one, older ones in 256 spans.
 
+    Args:
+        run: the run.
+        bounds: what is still taken for healthy.
+        is_gone: whether the process of the training is known to live no more: the run does not tell.
+
     Special values: an empty run gives nothing. What each rule makes of NaN, infinities and gaps is said there.
     """
     if run.is_empty:
         return ()
-    evidence = Evidence(run)
+    evidence = Evidence(run, is_gone=is_gone)
     found: list[Finding] = []
     for find in RULES:
         try:

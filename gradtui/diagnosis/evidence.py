@@ -31,10 +31,12 @@ class Evidence:
         run: the run.
         structure: what its model is made of.
         rank: the rank that is looked at; None for all of them together.
+        is_gone: whether the training's process is known to live no more.
     """
 
-    def __init__(self, run: Run, rank: int | None = None) -> None:
+    def __init__(self, run: Run, rank: int | None = None, *, is_gone: bool = False) -> None:
         self.run = run
+        self.is_gone = is_gone
         self.structure = structure_of(run)
         self.rank = rank
         self._tables: dict[tuple[str, str], Table] = {}

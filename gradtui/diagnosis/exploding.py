@@ -31,10 +31,11 @@ CLEAR: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A gradient that grew: its column, the rows where it began and last held, over what, and what was allowed."""
+    """A gradient that grew: its column, the rows where it began, was largest and last held, over what, and what was allowed."""
 
     column: int
     begin: int
+    top: int
     end: int
     before: float
     peak: float
@@ -120,12 +121,14 @@ def _growth(
             break
         begin = row = end + 1 + int(again[0])
     end = max(min(end, int(np.flatnonzero(~np.isnan(values))[-1])), begin)
-    peak = float(np.nanmax(values[begin : end + 1]))
+    top = begin + int(np.nanargmax(values[begin : end + 1]))
     # It began before it had lasted, and before the loss said so.
     first = begin
     while first and table.low[first - 1, column] >= bounds.explode_growth * before[begin]:
         first -= 1
-    return Growth(column, first, end, float(before[begin]), peak, float(allowed[begin]))
+    return Growth(
+        column, first, top, end, float(before[begin]), float(values[top]), float(allowed[begin])
+    )
 
 
 def _allowed(evidence: Evidence, table: Table, behind: Indices, bounds: Bounds) -> Floats:
@@ -182,7 +185,8 @@ def _grown(
     also = others((*(table.keys[g.column].path for g in grown), *further), key.path)
     begin = min(g.begin for g in grown)
     clipped = _is_clipped(evidence, worst)
-    steps = max(int(table.ends[worst.end]) - since(table, worst.begin), 1)
+    first, last = int(table.steps[worst.top]), int(table.ends[worst.top])
+    when = f"at step {last}" if first == last else f"in steps {first} to {last}"
     return Finding(
         "exploding",
         "note" if over else "warn" if clipped else "bad",
@@ -191,7 +195,7 @@ def _grown(
         since(table, begin),
         f"{gradients_of(key.path, also)} {'exploded' if over else 'explode' if also else 'explodes'}"
         + (", and came back." if over else ", before clipping." if clipped else "."),
-        f"|grad|2 reached {short(worst.peak)} in {steps} steps, {times(worst.factor)} the largest before "
+        f"|grad|2 reached {short(worst.peak)} {when}, {times(worst.factor)} the largest before "
         f"({short(worst.before)}); the bound is {times(worst.bound)}"
         + rise_of_rate(evidence, int(table.ends[begin]), int(table.ends[worst.end])),
         "Try a lower learning rate or a longer warm-up"

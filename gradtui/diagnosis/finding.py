@@ -24,6 +24,7 @@ Rule: TypeAlias = Literal[
     "clipping",
     "loss spike",
     "rank disagreement",
+    "ended",
     "judging",
 ]
 

@@ -25,10 +25,11 @@ TO_SIGMA: Final = 1.4826
 AROUND: Final = 5
 """Measurements of which `Bounds.spike_rows` must be above: one hard batch is no spike."""
 MOST_POINTS: Final = 1024
+MOST_EARLIER: Final = 3
 
 
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
-    """Yield the latest spike of each loss that was logged.
+    """Yield the latest spike of each loss that was logged, with the steps of those before it.
 
     A loss is up when it exceeds the running median of what went before by several robust standard
     deviations (median absolute deviation) and by a share of all that the run has gained: neither the noise
@@ -67,6 +68,7 @@ def _spikes(
         return
     # The spike itself raises the median that follows it: from its begin on, what was usual then counts.
     begin = int(begins[0])
+    before: list[str] = []
     while True:
         level, limit = float(usual[begin]), float(bound[begin])
         above = values[begin:] > level + limit / 2
@@ -75,6 +77,7 @@ def _spikes(
         later = begins[begins >= begin + length + bounds.spike_past] if calm.any() else begins[:0]
         if not len(later):
             break
+        before.append(f"{int(steps[begin])} to {int(steps[max(begin + length - 1, begin)])}")
         begin = int(later[0])
     stretch = values[begin : begin + length] if length else values[begin : begin + 1]
     over = calm.any()
@@ -97,7 +100,8 @@ def _spikes(
             else ", and has not come back."
         ),
         f"from {short(level)} to {short(peak)}: a rise of {short(peak - level)}; the bound is {short(limit)} "
-        f"({bounds.spike_scores:g} robust deviations, and {100 * bounds.spike_share:.0f} % of what was gained)",
+        f"({bounds.spike_scores:g} robust deviations, and {100 * bounds.spike_share:.0f} % of what was gained)"
+        + _earlier(before),
         "Look at the batch and the gradients of that step; try a lower learning rate or clipping."
         if over
         else "Go back to the checkpoint before it, and go on with a lower learning rate or clipping.",
@@ -108,6 +112,17 @@ def _spikes(
         else -1,
         series=(series.key,),
     )
+
+
+def _earlier(before: list[str]) -> str:
+    """The steps of spikes before the latest one: the newest few of them, and how many they were."""
+    if not before:
+        return ""
+    *rest, last = before[-MOST_EARLIER:]
+    listed = f"{', '.join(rest)} and {last}" if rest else last
+    often = f"{len(before)} times" if rest else "once"
+    newest = "the last ones " if len(before) > MOST_EARLIER else ""
+    return f"; it did so {often} before, {newest}in steps {listed}"
 
 
 def _running(values: Floats, past: int) -> tuple[Floats, Floats]:

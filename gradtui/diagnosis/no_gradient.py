@@ -71,6 +71,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
 
     No gradient at all is not a gradient of zero: nothing was ever accumulated. What was excluded from watching,
     or runs that recorded no gradients, give nothing; parameters that are shared count where they are first.
+    Those that got their first gradient long after the others did are a note with the steps until then.
     """
     table = evidence.table("gradient", "l2")
     frozen = [info for info in evidence.parameters.values() if not info.trainable]
@@ -88,6 +89,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     still_frozen = {info for info in frozen if (info.path, info.name) not in trained}
     never: list[ParameterInfo] = []
     stopped: list[tuple[ParameterInfo, int]] = []
+    begun = table.steps[np.argmax(known, axis=0)]
+    late: dict[int, list[ParameterInfo]] = {}
     for info in evidence.parameters.values():
         at = column.get((info.path, info.name), -1)
         # What was frozen when the run began may have been trained since.
@@ -95,8 +98,11 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             continue
         if at < 0 or not seen[at]:
             never.append(info)
-        elif newest - last[at] >= bounds.absent_steps:
+            continue
+        if newest - last[at] >= bounds.absent_steps:
             stopped.append((info, int(last[at]) + 1))
+        if begun[at] - begun[seen].min() >= bounds.absent_steps:
+            late.setdefault(int(begun[at]), []).append(info)
     first = max(int(table.steps[0]), 0)
     yield from _findings(evidence, "frozen", [(i, first) for i in frozen if i in still_frozen])
     if steps >= 2 * bounds.rows and any_step.any():
@@ -117,6 +123,30 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     held = _held(evidence, stopped)
     yield from _findings(evidence, "stopped", [each for each in stopped if each not in held])
     yield from _findings(evidence, "held", [each for each in stopped if each in held])
+    for step, infos in late.items():
+        yield _late(evidence, infos, first, step)
+
+
+def _late(evidence: Evidence, infos: list[ParameterInfo], first: int, begun: int) -> Finding:
+    """What had its first gradient at one step, long after others: all of it is one note."""
+    members = [(info.path, info.name) for info in infos]
+    top, *further = _subtrees(evidence, members)
+    many = len(members) > 1
+    name = f"{len(members)} parameters" if many else members[0][1]
+    return Finding(
+        "no gradient", "note", top, name, first,
+        f"{place(top)}{and_more(further)}: {name} {'were' if many else 'was'} not trained at first.",
+        f"the first gradient came at step {begun}: {_listed(members)}",
+        "If it was not frozen on purpose, look for the branch that was not taken until then.",
+        until=begun - 1, also=others((*further, *(path for path, _ in members)), top),
+        series=(SeriesKey(infos[0].path, "gradient", "l2", infos[0].name),),
+    )  # fmt: skip
+
+
+def _listed(members: Sequence[tuple[str, str]]) -> str:
+    """The first parameters by name, and how many more."""
+    more = f" and {len(members) - 3} more" if len(members) > 3 else ""
+    return ", ".join(".".join(filter(None, member)) for member in members[:3]) + more
 
 
 def _cuts(
@@ -240,17 +270,16 @@ def _findings(
         whole = len(members) > 1
         name = f"{len(members)} parameters" if whole else names[0]
         what = f"{place(top)}{and_more(further)}: {name} {'are' if whole else 'is'} {said}."
-        listed = ", ".join(".".join(filter(None, member)) for member in members[:3])
-        more = f" and {len(members) - 3} more" if len(members) > 3 else ""
+        listed = _listed(members)
         why = {
-            "frozen": f"requires_grad is off: {listed}{more}",
-            "unused": f"no call and no gradient in any step: {listed}{more}",
-            "detached": f"no gradient in any step, while others have one: {listed}{more}",
-            "unheld": f"no optimizer step had a gradient of it, while others have one: {listed}{more}",
-            "unknown": f"no gradient in any step, while others have one; no calls of it are recorded: {listed}{more}",
+            "frozen": f"requires_grad is off: {listed}",
+            "unused": f"no call and no gradient in any step: {listed}",
+            "detached": f"no gradient in any step, while others have one: {listed}",
+            "unheld": f"no optimizer step had a gradient of it, while others have one: {listed}",
+            "unknown": f"no gradient in any step, while others have one; no calls of it are recorded: {listed}",
         }.get(
             cause,
-            f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}{more}",
+            f"the last gradient came at step {min(mine[m] for m in members) - 1}: {listed}",
         )
         first = SeriesKey(members[0][0], "gradient", "l2", members[0][1])
         since = min(mine[member] for member in members)

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradtui.core.run.keys import PARAMETER_ROLES, Role, SeriesKey
 from gradtui.diagnosis.finding import Finding
+from gradtui.diagnosis.growth import growth_before
 from gradtui.diagnosis.learning_rate import rise_of_rate
 from gradtui.diagnosis.words import called, others, percent, place
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gradtui.core.run.records import Event
     from gradtui.diagnosis.bounds import Bounds
     from gradtui.diagnosis.evidence import Evidence
+    from gradtui.diagnosis.growth import Rise
 
 FORWARD: Final = ("input", "output", "run")
 BACKWARD: Final = ("output gradient", "input gradient", "gradient", "raw gradient")
@@ -80,9 +82,14 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     if bad_loss and (
         not born or (_from_loss(evidence, born[0]) and bad_loss[0][0] <= born[0].step)
     ):
-        yield _loss(*bad_loss[0], others((s.key.path for s in born), ""))
+        step = bad_loss[0][0]
+        also = others((s.key.path for s in born), "")
+        yield _loss(evidence, *bad_loss[0], also, growth_before(evidence, step, bounds))
     elif born:
-        yield _finding(evidence, born)
+        # A batch that is not finite by itself was not made so by what grew.
+        is_batch = born[0].key.role == "input" and not born[0].key.path
+        grown = None if is_batch else growth_before(evidence, born[0].step, bounds)
+        yield _finding(evidence, born, grown)
     yield from _skipping(evidence, skipped, bounds)
 
 
@@ -167,7 +174,7 @@ def _from_counts(evidence: Evidence) -> list[Spoilt]:
     return found
 
 
-def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
+def _finding(evidence: Evidence, spoilt: list[Spoilt], grown: Rise | None) -> Finding:
     first = spoilt[0]
     key = first.key
     way = "forward" if key.role in FORWARD else "back"
@@ -193,11 +200,10 @@ def _finding(evidence: Evidence, spoilt: list[Spoilt]) -> Finding:
         called(key),
         first.step,
         f"{first.word} first in {here}" + (f", on the way {way}." if way else "."),
-        f"step {first.step}{rank}{whole}{entered}; {len(also)} more module{'' if len(also) == 1 else 's'} at that step or later{rose}",
-        ("Try a lower learning rate from the checkpoint before it rose. Else: " if rose else "")
-        + _advice(evidence, first),
+        f"step {first.step}{rank}{whole}{entered}; {len(also)} more module{'' if len(also) == 1 else 's'} at that step or later{_before(grown)}{rose}",
+        _advice(evidence, first, grown, rose=bool(rose)),
         also=also,
-        series=(key,),
+        series=(key,) if grown is None else (grown.key, key),
         rank=first.rank if evidence.run.world > 1 else -1,
     )
 
@@ -262,7 +268,27 @@ def _whose(after: str, path: str) -> str:
     return f", in the forward of {place(holder)}{end}"
 
 
-def _advice(evidence: Evidence, first: Spoilt) -> str:
+def _before(grown: Rise | None) -> str:
+    """What grew before, for the reason."""
+    return f"; before that, {grown}" if grown else ""
+
+
+def _advice(evidence: Evidence, first: Spoilt, grown: Rise | None, *, rose: bool) -> str:
+    if grown:
+        return _against_growth(evidence, rose=rose)
+    lower = "Try a lower learning rate from the checkpoint before it rose. Else: " if rose else ""
+    return lower + _guard(evidence, first)
+
+
+def _against_growth(evidence: Evidence, *, rose: bool) -> str:
+    """What to try where the training ran away: no guard would have held it."""
+    checkpoint = "from the checkpoint before it rose" if rose else "from a checkpoint before it"
+    is_clipped = not evidence.clean("raw gradient", "l2").empty
+    return f"Try a lower learning rate {checkpoint}{'' if is_clipped else ', or clip the gradient norm'}."
+
+
+def _guard(evidence: Evidence, first: Spoilt) -> str:
+    """What to look for where a value was lost at once."""
     key = first.key
     is_attached = evidence.is_attached(key.path)
     if key.role == "parameter":
@@ -305,7 +331,9 @@ def _bad_loss(evidence: Evidence) -> list[tuple[int, SeriesKey]]:
     return sorted(found)
 
 
-def _loss(step: int, key: SeriesKey, also: tuple[str, ...] = ()) -> Finding:
+def _loss(
+    evidence: Evidence, step: int, key: SeriesKey, also: tuple[str, ...], grown: Rise | None
+) -> Finding:
     return Finding(
         "non-finite",
         "bad",
@@ -313,8 +341,8 @@ def _loss(step: int, key: SeriesKey, also: tuple[str, ...] = ()) -> Finding:
         key.slot,
         step,
         f"The {key.slot} is not finite.",
-        f"first at step {step}; no module's output was seen before that is not",
-        LOSS,
+        f"first at step {step}; no module's output was seen before that is not{_before(grown)}",
+        _against_growth(evidence, rose=False) if grown else LOSS,
         also=also,
         series=(key,),
     )

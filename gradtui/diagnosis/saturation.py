@@ -8,8 +8,7 @@ import numpy as np
 
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.learning_rate import rise_of_rate
-from gradtui.diagnosis.outputs import by_module, deepest, few_rows
-from gradtui.diagnosis.table import spell_of
+from gradtui.diagnosis.outputs import Times, by_module, deepest, few_rows
 from gradtui.diagnosis.words import percent, place, since
 
 if TYPE_CHECKING:
@@ -33,10 +32,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     count = evidence.aligned(evidence.table("output", "count"), saturated)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = saturated.low / count.high
-    spell = spell_of(
-        share >= bounds.saturated_share, ~np.isnan(share), bounds.gap, few_rows(bounds)
-    )
-    columns = np.flatnonzero(spell.start >= 0).tolist()
+    times = Times.of(share >= bounds.saturated_share, share, bounds.saturated_bad, bounds)
+    columns = np.flatnonzero(times.spell.start >= 0).tolist()
     if not columns:
         return
     last = evidence.structure.last_modules
@@ -47,12 +44,15 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         and not any(f"{one}.".startswith(f"{path}.") for one in last)
     ]
     rose: dict[int, str] = {}
-    for told in by_module(saturated, share, spell, columns, bounds.saturated_bad):
+    for told in by_module(saturated, times, columns, bounds.saturated_bad):
         key, now, over = saturated.keys[told.column], told.share, told.over
         start = since(saturated, told.start)
         if start not in rose:
             onset = int(saturated.ends[told.start])
             rose[start] = rise_of_rate(evidence, onset, onset)
+        before = ""
+        if told.before >= 0:
+            before = f" ({percent(told.before_share)} or more since step {since(saturated, told.before)})"
         yield Finding(
             "saturation",
             "note" if over else "bad" if now >= bounds.saturated_bad else "warn",
@@ -60,8 +60,8 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
             told.name,
             start,
             f"{place(key.path)} {'was' if over else 'is'} saturated{told.where}{' for a while' if over else ''}.",
-            f"{percent(now)} of its values {'were' if over else 'are'} in the flat part{told.words}, "
-            f"{int(spell.count[told.column])} times in a row; the bound is {percent(bounds.saturated_share)}{rose[start]}",
+            f"{percent(now)}{' or more' if told.grew else ''} of its values {'were' if over else 'are'} in the flat part{told.words}, "
+            f"{int(times.spell.count[told.column])} times in a row{before}; the bound is {percent(bounds.saturated_share)}{rose[start]}",
             "Try smaller weights or a normalisation before it, or a lower learning rate.",
             until=int(saturated.ends[told.row]) if over else -1,
             series=(key.of("saturated_share"),),

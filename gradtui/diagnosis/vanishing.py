@@ -15,6 +15,7 @@ from gradtui.diagnosis.words import gradients_of, others, short, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from gradtui.core.arrays import Flags, Floats, Indices
     from gradtui.diagnosis.bounds import Bounds
@@ -30,7 +31,7 @@ LARGE: Final = 0.9
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield one finding for the weights that are far below the network's large gradients, one for those that fell.
 
-    What was so for a while and is no more is a note, one for all that were so at one time.
+    What was so for a while and is no more is a note, one for all that were so at one time. Each module is told once.
 
     A weight's gradient norm is held against the upper tenth of the weights at the same step, where those
     lie behind it on the way to the loss (a gradient that is lost on its way back), and against its own past
@@ -63,16 +64,19 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
         _Case(_spell(table, far < bounds.vanish_below, bounds), far, bounds.vanish_below),
         _Case(_spell(table, (past < bounds.vanish_past) & fell, bounds), past, bounds.vanish_past, own),
     )  # fmt: skip
-    told: list[int] = []
+    told: set[str] = set()
     for over in (False, True):
         for case in cases:
             for columns, rows in _together(case.spell, len(table), over=over):
-                new = np.setdiff1d(columns, told)
+                new = np.array([i for i in columns if table.keys[i].path not in told], np.intp)
                 if not case.fell:
                     new = new[_loss_side(evidence, table.until(rows), new, bounds)]
                 if len(new):
-                    told += new.tolist()
-                    yield _finding(evidence, table.until(rows), new, case, bounds, over=over)
+                    finding = _finding(
+                        evidence, table.until(rows), new, case, bounds, told, over=over
+                    )
+                    told.update(finding.paths, (table.keys[i].path for i in new.tolist()))
+                    yield finding
 
 
 def _idle(table: Table, bounds: Bounds) -> Flags:
@@ -137,12 +141,14 @@ def _loss_side(evidence: Evidence, table: Table, columns: Indices, bounds: Bound
     return behind
 
 
-def _silent(evidence: Evidence, paths: list[str], rows: int, bounds: Bounds) -> tuple[str, ...]:
+def _silent(
+    evidence: Evidence, paths: list[str], rows: int, told: AbstractSet[str], bounds: Bounds
+) -> tuple[str, ...]:
     """Which modules get nothing at all: of those given, those without any other gradient, and those like them.
 
     A weight whose input is 0 has no gradient, while the bias beside it has one: the gradient came that far, and what
     is wrong lies before it. Where only such modules are left, all are. Modules without a weight matrix (a
-    normalisation) are added where all of their gradients became zero.
+    normalisation) are added where all of their gradients became zero, unless another finding has ``told`` them.
     """
     table = evidence.gradients.until(rows)
     last = newest(table.last, bounds.rows)
@@ -155,7 +161,7 @@ def _silent(evidence: Evidence, paths: list[str], rows: int, bounds: Bounds) -> 
     kept = [path for path in paths if path not in moving]
     if not kept:
         return tuple(paths)
-    return (*kept, *(p for p in dict.fromkeys(ended) if p not in moving and p not in matrices))
+    return (*kept, *(p for p in dict.fromkeys(ended) if p not in moving | matrices | told))
 
 
 def _finding(
@@ -164,14 +170,16 @@ def _finding(
     columns: Indices,
     case: _Case,
     bounds: Bounds,
+    told: AbstractSet[str],
     *,
     over: bool,
 ) -> Finding:
+    """One finding for some columns; ``told``: the modules that another one is about."""
     now = newest(table.last[:, columns], bounds.rows)
     shares = newest(case.shares[: len(table), columns], bounds.rows)
     paths = [table.keys[i].path for i in columns.tolist()]
     if (now == 0).all():
-        paths = list(_silent(evidence, paths, len(table), bounds))
+        paths = list(_silent(evidence, paths, len(table), told, bounds))
     own = set(paths)
     worst = min(
         (i for i, column in enumerate(columns.tolist()) if table.keys[column].path in own),

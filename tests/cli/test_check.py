@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from kit.folders import write_foreign
+from kit.ended import served
+from kit.folders import flow_info, write_foreign
 from kit.runs import deep
 from kit.segments import Segments
 
@@ -111,6 +113,32 @@ def test_check_of_a_debug_folder(capsys, tmp_path):
     found = json.loads(out_of(capsys, "check", str(tmp_path), "--json"))
     assert found["step"] is None
     assert found["findings"] == []
+
+
+def test_the_layers_of_a_run_s_folder_are_judged_by_its_run(capsys, healthy, tmp_path):
+    """What a run kept is in its folder as a debug session would be: the same facts are not told twice."""
+    hurt = flow_info(np.nan)
+    write_foreign(DebugFolder.at(tmp_path / "debug"), hurt)
+    alone = json.loads(out_of(capsys, "check", str(tmp_path / "debug"), "--json", code=1))
+    assert {layer["flag"] for layer in alone["layers"]} == {"X"}
+    write_foreign(DebugFolder.at(healthy), hurt)
+    found = json.loads(out_of(capsys, "check", healthy, "--json"))
+    assert (found["findings"], found["layers"], found["failed"]) == ([], [], False)
+    assert out_of(capsys, "check", healthy).endswith("no findings; passes\n")
+
+
+def test_a_training_that_ended_with_an_error_fails(capsys, tmp_path):
+    training = deep(3)
+    training.happens(299, "note", "the training ended with RuntimeError: no luck")
+    folder = written(tmp_path / "raised", training)
+    assert "RuntimeError: no luck" in out_of(capsys, "check", folder, "--fail-on", "bad", code=1)
+
+
+@pytest.mark.parametrize(("state", "code"), [("training", 1), ("stopped", 0)])
+def test_a_training_that_was_killed_fails(capsys, healthy, state, code):
+    served(DebugFolder.at(healthy), state)
+    found = json.loads(out_of(capsys, "check", healthy, "--json", code=code))
+    assert [each["rule"] for each in found["findings"]] == ["ended"] * code
 
 
 @pytest.mark.parametrize("command", ["show", "check"])

@@ -55,8 +55,9 @@ def test_the_worst_call_says_how_bad_it_is():
     training.of("body.act1", "output", "dead")[:] = 62
     called_again(training, "body.act1", "dead", 64, 1)
     (found,) = findings_of(training.run())
-    assert (found.name, found.severity) == ("output", "bad")
+    assert (found.name, found.severity) == ("output (call 1)", "bad")
     assert "64 of 64" in found.why
+    assert "in 1 of 2 calls of a step (call 1)" in found.why
 
 
 def test_a_call_that_is_seldom_made_counts_as_one():

@@ -288,10 +288,19 @@ def test_what_is_frozen_later_is_a_note():
     assert found.what.startswith("head: 2 parameters are no longer trained, though a gradient")
 
 
-def test_what_was_frozen_only_at_first_is_not_told_as_frozen():
-    training = deep(6).layer("stem", trainable=False)
-    for name in ("weight", "bias"):
-        training.of("stem", "gradient", "l2", name)[150:] = 0.5
+def test_what_was_frozen_only_at_first_is_noted_until_when():
+    training = deep(6).layer("stem", trainable=False).layer("neck", trainable=False)
+    for path in ("stem", "neck"):
+        for name in ("weight", "bias"):
+            training.of(path, "gradient", "l2", name)[150:] = 0.5
+    (found,) = only(training.run(), "no gradient")
+    assert (found.severity, found.since, found.until) == ("note", 0, 149)
+    assert found.what == "stem and neck: 4 parameters were not trained at first."
+
+
+def test_what_gets_its_first_gradient_soon_is_not_noted():
+    training = deep(6)
+    training.of("body.2", "gradient", "l2", "bias")[:90] = np.nan
     assert diagnose(training.run()) == ()
 
 

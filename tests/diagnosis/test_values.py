@@ -178,6 +178,34 @@ def test_three_of_four_units_are_no_finding_and_four_of_four_are():
     assert only(training.run(), "dead units")
 
 
+def test_as_many_dead_units_every_time_are_a_note_though_fewer_than_most():
+    training = deep(4)
+    training.of("body.act1", "output", "dead")[:] = 40
+    (found,) = only(training.run(), "dead units")
+    assert (found.severity, found.since, found.ongoing) == ("note", 0, True)
+    assert found.what == "Many units of body.act1 are dead."
+    assert "40 of 64 units (62 %)" in found.why
+    assert found.why.endswith("30 times in a row, the same number each time; the bound is 50 %")
+
+
+def test_units_that_come_and_go_are_no_note():
+    training = deep(4)
+    training.of("body.act1", "output", "dead")[::20] = 40
+    training.of("body.act1", "output", "dead")[10::20] = 41
+    training.of("body.act2", "output", "dead")[:] = 31
+    training.of("body.act3", "output", "dead")[150:] = 40
+    assert diagnose(training.run()) == ()
+
+
+def test_many_dead_units_block_no_gradient():
+    training = deep(6)
+    training.of("body.act3", "output", "dead")[:] = 40
+    training.of("body.2", "gradient", "l2", "weight")[200:] = 0
+    found = {f.rule: f for f in diagnose(training.run())}
+    assert set(found) == {"dead units", "vanishing"}
+    assert found["vanishing"].follows == -1
+
+
 def test_silence_of_small_batches_says_nothing():
     training = Training().layer("a").act("b", batch=4).layer("c")
     training.of("b", "output", "dead")[:] = 45

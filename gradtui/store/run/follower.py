@@ -10,6 +10,7 @@ from gradtui.core.run.records import Entry, Layout
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
 from gradtui.folder.history.reader import HistoryReader
+from gradtui.store.run.ending import is_gone
 from gradtui.store.run.judging import Judge
 from gradtui.store.run.membership import Members, notes_of
 from gradtui.store.run.memory import give_back_large_blocks, leave_to_stay, no_collection
@@ -60,7 +61,11 @@ class RunFollower:
         self._members = Members(budget)
         self._windows = Windows()
         self._pace = Pace()
-        self._judge = Judge(diagnose, lambda found: published.run(findings=found))
+        # Who serves the folder tells of its newest run alone.
+        self._judge = Judge(
+            lambda run: diagnose(run, is_gone=not runs and is_gone(folder)),
+            lambda found: published.run(findings=found),
+        )
         self._fresh = self._is_newest_told = False
         self._run_told = Run.empty()
         self._state_told: tuple[float, tuple[str, ...]] = (1.0, ())

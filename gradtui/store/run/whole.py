@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gradtui.errors import FolderMissing
 from gradtui.folder.history.reader import HistoryReader
 from gradtui.folder.location import DebugFolder
+from gradtui.store.run.ending import is_gone
 from gradtui.store.run.membership import Members, notes_of
 from gradtui.store.run.memory import give_back_large_blocks, no_collection
 
@@ -21,10 +22,17 @@ BUDGET = 256 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WholeRun:
-    """A run and what a person should know of its files, one line each."""
+    """A run.
+
+    Attributes:
+        run: all that was recorded.
+        notes: what a person should know of its files, one line each.
+        is_gone: whether its process lives no more and did not say that it stops.
+    """
 
     run: Run
     notes: tuple[str, ...]
+    is_gone: bool = False
 
 
 def read_run(location: str | os.PathLike[str], *, budget: int = BUDGET) -> WholeRun:
@@ -51,4 +59,4 @@ def read_run(location: str | os.PathLike[str], *, budget: int = BUDGET) -> Whole
     if run.is_empty:
         why = notes[0] if notes else "no history of a training is there"
         raise FolderMissing(folder.shown, why)
-    return WholeRun(run, notes)
+    return WholeRun(run, notes, is_gone(folder))

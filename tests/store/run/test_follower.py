@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 
 import pytest
+from kit.ended import served
 from kit.run_records import preamble, steps
+from kit.runs import deep
 from kit.seen import Seen
 from kit.segments import Segments
 
@@ -94,6 +96,20 @@ def test_a_mistake_is_said_and_reading_goes_on(tmp_path, monkeypatch):
         seen.wait(lambda view: view.run.last_step == 9 and not view.notes)
     finally:
         follower.stop()
+
+
+@pytest.mark.parametrize(("runs", "rules"), [(frozenset(), ["ended"]), (frozenset({"run"}), [])])
+def test_the_newest_run_of_a_process_that_is_gone_says_so(tmp_path, runs, rules):
+    folder = DebugFolder.at(tmp_path / "run")
+    Segments(folder).begin(deep(3).entries())
+    served(folder, "training")
+    seen: Seen[FolderView] = Seen()
+    begun = FolderView(Session.empty(), Session.empty(), 0.0, Status("loading", "loading", 0.0))
+    follower = RunFollower(folder, Publisher(begun, seen), runs=runs)
+    while follower._run_told.last_step != 299:
+        follower.look()
+    follower._judge._once()
+    assert [finding.rule for finding in follower._judge._told] == rules
 
 
 def test_the_collector_is_as_it_was():
