@@ -22,7 +22,7 @@ from gradtui.torch.watching.backward import (
 )
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
-from gradtui.torch.watching.reading import Reading, nobody
+from gradtui.torch.watching.reading import Reading
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.values import measurable
 
@@ -182,7 +182,10 @@ class Gradients:
     def read(self) -> None:
         """Read what a backward pass left."""
         if self._is_first:
-            changed = (not reading.is_current for reading in self.readings.values())
+            changed = (
+                not (reading.is_used or reading.holds(self._gradient(number)))
+                for number, reading in self.readings.items()
+            )
             self._is_changed = self._is_changed or any(changed)
         self.at_once = self._read_accumulated() or self.at_once
         self._read_waiting()
@@ -192,9 +195,9 @@ class Gradients:
         is_changed = False
         accumulated, self._accumulated = self._accumulated, {}
         for number, reading in accumulated.items():
-            gradient = reading.reference()
+            gradient = self._gradient(number)
             values = measurable(gradient) if gradient is not None else None
-            if gradient is None or not reading.holds(gradient):
+            if not reading.holds(gradient):
                 is_changed = True
                 # What is known of it is of an earlier pass.
                 self.readings.pop(number, None)
@@ -238,7 +241,7 @@ class Gradients:
         elif self.trusting and numbers:
             self._look_at_one(numbers[self._turn % len(numbers)])
         for number in numbers:
-            gradient = self.parameters.owned[number].tensor.grad
+            gradient = self._gradient(number)
             values = measurable(gradient) if gradient is not None else None
             if gradient is None or values is None:
                 continue
@@ -257,10 +260,10 @@ class Gradients:
         for number, reading in used.items():
             self._put(found, number, "gradient", reading, factor)
             first = self.readings.get(number)
-            reading.reference = nobody
+            reading.is_used = True
             if first is None:
                 continue
-            first.reference = nobody
+            first.is_used = True
             if self.changing or raw_factor != factor:
                 raw += 1
                 self._put(found, number, "raw gradient", first, raw_factor)
@@ -275,7 +278,7 @@ class Gradients:
         self.gather()
         if self.full:
             for number, reading in self.readings.items():
-                gradient = reading.reference()
+                gradient = self._gradient(number)
                 values = measurable(gradient) if gradient is not None else None
                 if gradient is None or values is None or not reading.holds(gradient):
                     # It was unscaled since, or is gone.
@@ -300,9 +303,13 @@ class Gradients:
             sample = collected.keep(reading.part, factor)
             collected.add_histogram(collected.names.entry(name, VALUES), sample)
 
+    def _gradient(self, number: int) -> torch.Tensor | None:
+        """A parameter's gradient, as it is now."""
+        return self.parameters.owned[number].tensor.grad
+
     def _look_at_one(self, number: int) -> None:
         """Look whether one gradient was changed behind its version's back; each has its turn."""
-        gradient, reading = self.parameters.owned[number].tensor.grad, self.readings.get(number)
+        gradient, reading = self._gradient(number), self.readings.get(number)
         if gradient is None or reading is None or not reading.holds(gradient):
             return
         values = measurable(gradient)
