@@ -19,6 +19,7 @@ from gradtui.torch.watching.backward import (
     graph_task,
     has_hooks_of_others,
     in_compiled_backward,
+    put_first,
 )
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
@@ -75,7 +76,7 @@ class Gradients:
         self._meter, self._sentinel, self._guard = meter, sentinel, guard
         sentinel.catch_up = self.gather
         self._sample = sample
-        self._handles: dict[int, Any] = {}
+        self._hooks: dict[int, _Accumulated] = {}
         # Those that are frozen, by number.
         self._frozen: dict[int, torch.Tensor] = {}
         self._accumulated: dict[int, Reading] = {}
@@ -95,30 +96,35 @@ class Gradients:
                 continue
             if not tensor.requires_grad:
                 self._frozen[number] = tensor
-            elif number not in self._handles and tensor.is_leaf:
-                self._handles[number] = tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
-                    _Accumulated(self, number)
-                )
+            elif number not in self._hooks and tensor.is_leaf:
+                self._hooks[number] = _Accumulated(self, number, tensor)
 
     def renew(self, before: Sequence[Owned]) -> None:
-        """The parameters were these and are others now; what was read of those that stay is kept."""
-        for handle in self._handles.values():
-            handle.remove()
-        self._handles.clear()
+        """The parameters were these and are others now; what was read of those that stay is kept, and their hooks.
+
+        A hook that is set again stands behind those of others, which may leave no gradient.
+        """
         places = {id(item.tensor): number for number, item in enumerate(self.parameters.owned)}
         now = [places.get(id(item.tensor), -1) for item in before]
         for readings in (self.readings, self.used, self._accumulated):
             known = [(now[number], reading) for number, reading in readings.items()]
             readings.clear()
             readings.update(each for each in known if each[0] >= 0)
+        hooks, self._hooks = self._hooks, {}
+        for number, hook in hooks.items():
+            if now[number] < 0 or not before[number].tensor.requires_grad:
+                hook.remove()
+            else:
+                hook.number = now[number]
+                self._hooks[hook.number] = hook
         self.listen()
 
     def remove(self) -> None:
         """Take all hooks off."""
         self.active = False
-        for handle in self._handles.values():
-            handle.remove()
-        self._handles.clear()
+        for hook in self._hooks.values():
+            hook.remove()
+        self._hooks.clear()
 
     def after_forward(self, _: object) -> None:
         """The model's forward pass of a training is over, with this output: no backward pass has begun.
@@ -127,7 +133,7 @@ class Gradients:
         """
         if any(tensor.requires_grad for tensor in self._frozen.values()) or (
             self.full
-            and any(not self.parameters.owned[k].tensor.requires_grad for k in self._handles)
+            and any(not self.parameters.owned[k].tensor.requires_grad for k in self._hooks)
         ):
             self.on_thawed()
 
@@ -376,10 +382,13 @@ class Gradients:
 class _Accumulated:
     """The hook of one parameter; a copy or a pickle of the parameter goes without."""
 
-    __slots__ = ("gradients", "number")
+    __slots__ = ("gradients", "number", "remove")
 
-    def __init__(self, gradients: Gradients, number: int) -> None:
+    def __init__(self, gradients: Gradients, number: int, tensor: torch.Tensor) -> None:
         self.gradients, self.number = gradients, number
+        handle = tensor.register_post_accumulate_grad_hook(self)  # type: ignore[no-untyped-call]
+        self.remove: Callable[[], None] = handle.remove
+        put_first(tensor, handle)
 
     def __call__(self, parameter: torch.Tensor) -> None:
         gradients = self.gradients
