@@ -17,6 +17,7 @@ from gradtui.torch.watching.values import Meter, measurable
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from torch import nn
     from torch.optim import Optimizer
 
     from gradtui.core.run.keys import Role
@@ -55,6 +56,11 @@ class Parameters:
         if [_full_name(item) for item in before] != [_full_name(item) for item in self.owned]:
             self._norm_columns.clear()
         return before
+
+    def are_of(self, model: nn.Module) -> bool:
+        """Whether they are a model's, each under the name that it has there first."""
+        here = [(".".join(filter(None, _full_name(k))), id(k.tensor)) for k in self.owned]
+        return here == [(name, id(parameter)) for name, parameter in model.named_parameters()]
 
     def numbers_of(self, optimizer: Optimizer) -> list[int]:
         """Which of ours an optimizer steps, in our order."""
