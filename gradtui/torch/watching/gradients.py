@@ -153,7 +153,7 @@ class Gradients:
         self.begins()
         # Where it comes twice in one backward pass, the second is what counts, and what came after the first came before it.
         self._accumulated.pop(number, None)
-        self._accumulated[number] = Reading(gradient)
+        self._accumulated[number] = Reading(gradient, self._is_compiled)
         if self.at_once or self._is_compiled or has_hooks_of_others(parameter):
             self.gather()
 

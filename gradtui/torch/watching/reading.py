@@ -27,8 +27,8 @@ class Reading:
     Nothing refers to the gradient: strongly would keep its memory, and torch refuses to swap a tensor (as ``model.double()``
     may) that is referred to weakly. Its ``id`` tells it for as long as it lives, since torch keeps the Python object of a
     tensor. One that is made after it was freed may have its ``id``, its version, and its address in memory, too: that is
-    seen by its storage, to which a weak reference does no harm. Of what has none of its own (sparse gradients, subclasses)
-    such a one is seen if its sample or its norm is another, where those are looked at.
+    seen by its storage, to which a weak reference does no harm. Of what has none of its own (sparse gradients, subclasses, in
+    a compiled backward pass) such a one is seen if its sample or its norm is another, where those are looked at.
 
     Attributes:
         is_used: whether an optimizer had it: then it matters no more whether it still is what it was.
@@ -38,15 +38,14 @@ class Reading:
         "address", "ident", "inf", "is_used", "nan", "norm", "part", "stats", "storage", "version",
     )  # fmt: skip
 
-    def __init__(self, gradient: torch.Tensor) -> None:
+    def __init__(self, gradient: torch.Tensor, is_compiled: bool = False) -> None:
         self.ident = id(gradient)
         self.version = int(gradient._version)  # noqa: SLF001 - the only way to know that it was overwritten
-        self.address = _address(gradient)
-        self.storage = (
-            StorageWeakRef(gradient.untyped_storage())  # type: ignore[no-untyped-call]
-            if self.address is not None
-            else None
-        )
+        # What torch compiles, this code with it, must not meet a storage.
+        self.address = None if is_compiled else _address(gradient)
+        self.storage: StorageWeakRef | None = None
+        if self.address is not None:
+            self.storage = StorageWeakRef(gradient.untyped_storage())  # type: ignore[no-untyped-call]
         self.is_used = False
         self.norm: Later = math.nan
         self.nan: Later = 0
@@ -60,8 +59,10 @@ class Reading:
             self.ident == id(gradient)
             and gradient is not None
             and self.version == gradient._version  # noqa: SLF001 - as above
-            and self.address == _address(gradient)
-            and not (self.storage is not None and self.storage.expired())  # type: ignore[no-untyped-call]
+            and (
+                self.storage is None
+                or (self.address == _address(gradient) and not self.storage.expired())  # type: ignore[no-untyped-call]
+            )
         )
 
     # Writes through ``.data`` change no version: of those the values tell, dense, real and on the CPU.
