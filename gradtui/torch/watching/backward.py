@@ -11,6 +11,8 @@ from torch.autograd import Variable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torch.utils.hooks import RemovableHandle
+
 _engine = Variable._execution_engine  # noqa: SLF001 - as torch's own distributed code does
 
 
@@ -63,3 +65,15 @@ def has_hooks_of_others(parameter: torch.Tensor) -> bool:
     """Whether others are told of a parameter's gradient, too: they may use it up, or write to it, at once."""
     hooks = getattr(parameter, "_post_accumulate_grad_hooks", None)
     return hooks is not None and len(hooks) > 1
+
+
+def put_first(parameter: torch.Tensor, handle: RemovableHandle) -> None:
+    """Have a hook told of a parameter's gradient before others, which may use it up; not in the midst of a backward pass."""
+    hooks = getattr(parameter, "_post_accumulate_grad_hooks", None)
+    if hooks is None or len(hooks) < 2 or in_backward():
+        return
+    # Torch goes by the order in which they came into the dict, not by what `move_to_end` makes of that.
+    others = {key: hook for key, hook in hooks.items() if key != handle.id}
+    for key in others:
+        del hooks[key]
+    hooks.update(others)

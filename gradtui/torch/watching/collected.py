@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gradtui.torch.watching.late import LateStats, Promise
 from gradtui.torch.watching.values import measurable
-from gradtui.torch.watching.views import version_of
+from gradtui.torch.watching.views import reference_to, version_of
 
 if TYPE_CHECKING:
     from gradtui.torch.watching.columns import Columns, Rows
@@ -29,7 +28,7 @@ class Seen:
     def __init__(
         self, tensor: torch.Tensor, version: int, stats: Stats | LateStats, row: int
     ) -> None:
-        self.reference = weakref.ref(tensor)
+        self.reference = reference_to(tensor)
         self.version = version
         self.stats = stats
         self.row = row

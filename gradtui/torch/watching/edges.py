@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import torch
 
 from gradtui.core.run.records import Edges
 from gradtui.torch.watching.columns import key_of
-from gradtui.torch.watching.views import node_of, version_of
+from gradtui.torch.watching.views import node_of, reference_to, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gradtui.torch.watching.columns import Name
+
+Reference: TypeAlias = "Callable[[], torch.Tensor | None]"
 
 MOST: Final = 20_000
 MOST_NODES: Final = 200
@@ -44,10 +45,10 @@ class EdgeFinder:
 
     def __init__(self) -> None:
         self.whole = True
-        self._made: dict[int, tuple[weakref.ref[torch.Tensor], Name, int]] = {}
+        self._made: dict[int, tuple[Reference, Name, int]] = {}
         self._spots: dict[Spot, Name] = {}
         # What had no place in the graph when it was returned: from a checkpoint it gets one later.
-        self._unplaced: list[tuple[weakref.ref[torch.Tensor], Name]] = []
+        self._unplaced: list[tuple[Reference, Name]] = []
         self._pairs: dict[tuple[Name, Name], None] = {}
         self._through: dict[tuple[Name, Name], None] = {}
         self._told: tuple[int, bool] = (0, True)
@@ -57,14 +58,14 @@ class EdgeFinder:
 
     def produced(self, name: Name, tensor: torch.Tensor) -> None:
         """A call returned a tensor."""
-        self._made[id(tensor)] = (weakref.ref(tensor), name, version_of(tensor))
+        self._made[id(tensor)] = (reference_to(tensor), name, version_of(tensor))
         thread = threading.get_ident()
         self._thread = self._thread or thread
         if thread != self._thread:
             self._thread, self.whole = -1, False
             self._spots.clear()
         elif not self._place(name, tensor):
-            self._unplaced.append((weakref.ref(tensor), name))
+            self._unplaced.append((reference_to(tensor), name))
 
     def _place(self, name: Name, tensor: torch.Tensor) -> bool:
         node = node_of(tensor)

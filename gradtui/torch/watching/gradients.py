@@ -19,10 +19,11 @@ from gradtui.torch.watching.backward import (
     graph_task,
     has_hooks_of_others,
     in_compiled_backward,
+    put_first,
 )
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
-from gradtui.torch.watching.reading import Reading, nobody
+from gradtui.torch.watching.reading import Reading
 from gradtui.torch.watching.sentinel import Check
 from gradtui.torch.watching.values import measurable
 
@@ -75,7 +76,7 @@ class Gradients:
         self._meter, self._sentinel, self._guard = meter, sentinel, guard
         sentinel.catch_up = self.gather
         self._sample = sample
-        self._handles: dict[int, Any] = {}
+        self._hooks: dict[int, _Accumulated] = {}
         # Those that are frozen, by number.
         self._frozen: dict[int, torch.Tensor] = {}
         self._accumulated: dict[int, Reading] = {}
@@ -95,30 +96,35 @@ class Gradients:
                 continue
             if not tensor.requires_grad:
                 self._frozen[number] = tensor
-            elif number not in self._handles and tensor.is_leaf:
-                self._handles[number] = tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
-                    _Accumulated(self, number)
-                )
+            elif number not in self._hooks and tensor.is_leaf:
+                self._hooks[number] = _Accumulated(self, number, tensor)
 
     def renew(self, before: Sequence[Owned]) -> None:
-        """The parameters were these and are others now; what was read of those that stay is kept."""
-        for handle in self._handles.values():
-            handle.remove()
-        self._handles.clear()
+        """The parameters were these and are others now; what was read of those that stay is kept, and their hooks.
+
+        A hook that is set again stands behind those of others, which may leave no gradient.
+        """
         places = {id(item.tensor): number for number, item in enumerate(self.parameters.owned)}
         now = [places.get(id(item.tensor), -1) for item in before]
         for readings in (self.readings, self.used, self._accumulated):
             known = [(now[number], reading) for number, reading in readings.items()]
             readings.clear()
             readings.update(each for each in known if each[0] >= 0)
+        hooks, self._hooks = self._hooks, {}
+        for number, hook in hooks.items():
+            if now[number] < 0 or not before[number].tensor.requires_grad:
+                hook.remove()
+            else:
+                hook.number = now[number]
+                self._hooks[hook.number] = hook
         self.listen()
 
     def remove(self) -> None:
         """Take all hooks off."""
         self.active = False
-        for handle in self._handles.values():
-            handle.remove()
-        self._handles.clear()
+        for hook in self._hooks.values():
+            hook.remove()
+        self._hooks.clear()
 
     def after_forward(self, _: object) -> None:
         """The model's forward pass of a training is over, with this output: no backward pass has begun.
@@ -127,7 +133,7 @@ class Gradients:
         """
         if any(tensor.requires_grad for tensor in self._frozen.values()) or (
             self.full
-            and any(not self.parameters.owned[k].tensor.requires_grad for k in self._handles)
+            and any(not self.parameters.owned[k].tensor.requires_grad for k in self._hooks)
         ):
             self.on_thawed()
 
@@ -147,7 +153,7 @@ class Gradients:
         self.begins()
         # Where it comes twice in one backward pass, the second is what counts, and what came after the first came before it.
         self._accumulated.pop(number, None)
-        self._accumulated[number] = Reading(gradient)
+        self._accumulated[number] = Reading(gradient, self._is_compiled)
         if self.at_once or self._is_compiled or has_hooks_of_others(parameter):
             self.gather()
 
@@ -182,7 +188,10 @@ class Gradients:
     def read(self) -> None:
         """Read what a backward pass left."""
         if self._is_first:
-            changed = (not reading.is_current for reading in self.readings.values())
+            changed = (
+                not (reading.is_used or reading.holds(self._gradient(number)))
+                for number, reading in self.readings.items()
+            )
             self._is_changed = self._is_changed or any(changed)
         self.at_once = self._read_accumulated() or self.at_once
         self._read_waiting()
@@ -192,9 +201,9 @@ class Gradients:
         is_changed = False
         accumulated, self._accumulated = self._accumulated, {}
         for number, reading in accumulated.items():
-            gradient = reading.reference()
+            gradient = self._gradient(number)
             values = measurable(gradient) if gradient is not None else None
-            if gradient is None or not reading.holds(gradient):
+            if not reading.holds(gradient):
                 is_changed = True
                 # What is known of it is of an earlier pass.
                 self.readings.pop(number, None)
@@ -238,7 +247,7 @@ class Gradients:
         elif self.trusting and numbers:
             self._look_at_one(numbers[self._turn % len(numbers)])
         for number in numbers:
-            gradient = self.parameters.owned[number].tensor.grad
+            gradient = self._gradient(number)
             values = measurable(gradient) if gradient is not None else None
             if gradient is None or values is None:
                 continue
@@ -257,10 +266,10 @@ class Gradients:
         for number, reading in used.items():
             self._put(found, number, "gradient", reading, factor)
             first = self.readings.get(number)
-            reading.reference = nobody
+            reading.is_used = True
             if first is None:
                 continue
-            first.reference = nobody
+            first.is_used = True
             if self.changing or raw_factor != factor:
                 raw += 1
                 self._put(found, number, "raw gradient", first, raw_factor)
@@ -275,7 +284,7 @@ class Gradients:
         self.gather()
         if self.full:
             for number, reading in self.readings.items():
-                gradient = reading.reference()
+                gradient = self._gradient(number)
                 values = measurable(gradient) if gradient is not None else None
                 if gradient is None or values is None or not reading.holds(gradient):
                     # It was unscaled since, or is gone.
@@ -300,9 +309,13 @@ class Gradients:
             sample = collected.keep(reading.part, factor)
             collected.add_histogram(collected.names.entry(name, VALUES), sample)
 
+    def _gradient(self, number: int) -> torch.Tensor | None:
+        """A parameter's gradient, as it is now."""
+        return self.parameters.owned[number].tensor.grad
+
     def _look_at_one(self, number: int) -> None:
         """Look whether one gradient was changed behind its version's back; each has its turn."""
-        gradient, reading = self.parameters.owned[number].tensor.grad, self.readings.get(number)
+        gradient, reading = self._gradient(number), self.readings.get(number)
         if gradient is None or reading is None or not reading.holds(gradient):
             return
         values = measurable(gradient)
@@ -369,10 +382,13 @@ class Gradients:
 class _Accumulated:
     """The hook of one parameter; a copy or a pickle of the parameter goes without."""
 
-    __slots__ = ("gradients", "number")
+    __slots__ = ("gradients", "number", "remove")
 
-    def __init__(self, gradients: Gradients, number: int) -> None:
+    def __init__(self, gradients: Gradients, number: int, tensor: torch.Tensor) -> None:
         self.gradients, self.number = gradients, number
+        handle = tensor.register_post_accumulate_grad_hook(self)  # type: ignore[no-untyped-call]
+        self.remove: Callable[[], None] = handle.remove
+        put_first(tensor, handle)
 
     def __call__(self, parameter: torch.Tensor) -> None:
         gradients = self.gradients

@@ -19,6 +19,7 @@ from gradtui.torch.watching.edges import EdgeFinder
 from gradtui.torch.watching.guard import Guard
 from gradtui.torch.watching.hooked import Hooked
 from gradtui.torch.watching.optimizers import StepHooks
+from gradtui.torch.watching.pace import Pace
 from gradtui.torch.watching.ranks import run_name
 from gradtui.torch.watching.recorder import Recorder
 from gradtui.torch.watching.reduced import ReducedGradients, is_reduced
@@ -56,7 +57,6 @@ class WatchHandle:
 
     Attributes:
         problems: one line for each thing that went wrong on our side; the training never sees them.
-        on_other_modules: called when the model is made of other modules than it was.
     """
 
     def __init__(
@@ -70,9 +70,10 @@ class WatchHandle:
         """Set the hooks; see `watch`."""
         self._place = place
         self._model = weakref.ref(model)
-        self.on_other_modules: Callable[[nn.Module], None] = lambda _: None
+        self._draw: Callable[[nn.Module], Any] | None = None
+        self._drawing: Any = None
+        self._pace, self._is_untold = Pace(), False
         self._closed = False
-        self._hooks: list[Any] = []
         self._guard = Guard(self._on_failure, self._aside)
         self.problems = self._guard.problems
         meter = Meter()
@@ -99,6 +100,7 @@ class WatchHandle:
         self.optimizer = optimizer
         self._hooked = Hooked(self._collector, settings, self._look_before_pass)
         self._hooked.look(model)
+        self._watcher.on_logged = self._hooked.doubt
         if scripted := self._hooked.scripted:
             some = ", ".join(scripted[:3]) + (", ..." if len(scripted) > 3 else "")
             self._tell(f"scripted modules take no hooks, their calls are not seen: {some}")
@@ -198,6 +200,8 @@ class WatchHandle:
         self._closed = True
         try:
             self._watcher.close()
+            if self._is_untold:
+                self._look_before_pass()
         except Exception as error:  # noqa: BLE001 - closing must not end a training either
             self._guard.failed("closing", error)
         for path in sorted(self._watcher.keeping.too_large):
@@ -229,9 +233,10 @@ class WatchHandle:
         self._watcher.gradients.active = False
         self._closed = True
 
-    def own(self, hook: Any) -> None:
-        """Take a hook off with the handle's own."""
-        self._hooks.append(hook)
+    def draw_with(self, draw: Callable[[nn.Module], Any]) -> None:
+        """Have the model drawn, now and when its modules are others; ``draw`` returns what is to be removed in the end."""
+        self._draw = draw
+        self._draw_again()
 
     def watches(self, model: nn.Module) -> bool:
         """Whether this is a model's handle."""
@@ -265,7 +270,7 @@ class WatchHandle:
         model = self._model()
         if model is None:
             return
-        self._hooked.look(model)
+        is_other = self._hooked.look(model)
         if around is not None:
             self._around = weakref.ref(around)
         around = self._around() if self._around is not None else None
@@ -278,6 +283,9 @@ class WatchHandle:
                 id(i.tensor) in stepped for i in before
             ):
                 self._watcher.renew(owned)
+                is_other = True
+        if is_other:
+            self._watcher.keeping.choose(self._collector.sites)
         self._tell_structure(model)
         if self._optimizers and not any(
             map(self._watcher.parameters.numbers_of, (optimizer, *self._optimizers))
@@ -287,15 +295,20 @@ class WatchHandle:
             )
 
     def _look_before_pass(self) -> None:
-        """A module was put into the model: it is looked at from the pass on that begins."""
+        """Where the model is made of something else, that is looked at from the pass on that begins."""
         model = self._model()
         if model is None or not self.active:
             return
-        self._hooked.look(model)
+        is_other = self._hooked.look(model)
         # A sharded model shows other tensors in a pass than its optimizer has: those are found when that steps.
-        if not isinstance(self._watcher.gradients, ReducedGradients):
+        is_plain = not isinstance(self._watcher.gradients, ReducedGradients)
+        if is_plain and not self._watcher.parameters.are_of(model):
             self._watcher.renew(parameters_of(model))
-        self._tell_structure(model)
+            is_other = True
+        if is_other:
+            self._watcher.keeping.choose(self._collector.sites)
+        if is_other or self._is_untold:
+            self._tell_structure(model)
 
     def _thawed(self) -> None:
         """Parameters were frozen and are not any more, or the other way round."""
@@ -305,15 +318,26 @@ class WatchHandle:
             self._tell_structure(model)
 
     def _tell_structure(self, model: nn.Module) -> None:
-        """Record what the model is made of, if that is something else than was told."""
+        """Record what the model is made of, if that is something else than was told; later, if it was told just now."""
+        self._is_untold = not (self._pace.is_due(self.step) or self._closed)
+        if self._is_untold:
+            self._hooked.doubt()
+            return
         start = self._start(model, self._watcher.parameters.owned)
         if start == self._told:
             return
+        self._pace.told(self.step)
         modules, self._told = self._told.modules, start
-        self._watcher.keeping.choose(self._collector.sites)
         self._write(start)
-        if start.modules != modules:
-            self.on_other_modules(model)
+        if start.modules != modules and not self._closed:
+            self._draw_again()
+
+    def _draw_again(self) -> None:
+        """Draw the model as it is now; a drawing that waits for its first pass waits no more."""
+        if self._drawing is not None:
+            self._drawing.remove()
+        if self._draw is not None and (model := self._model()) is not None:
+            self._drawing = self._draw(model)
 
     def _notes(self) -> list[Event]:
         """After the first step: what a person should know of the numbers."""
@@ -353,9 +377,8 @@ class WatchHandle:
         self._collector.active = self._collector.sentinel.active = False
         self._watcher.gradients.remove()
         self._hooked.remove()
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks.clear()
+        if self._drawing is not None:
+            self._drawing.remove()
         self._collector.collected = None
 
 

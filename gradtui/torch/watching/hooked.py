@@ -41,19 +41,29 @@ class Hooked:
         self._collector, self._settings, self._on_other = collector, settings, on_other
         self._hooks: dict[str, tuple[weakref.ref[nn.Module], list[Any]]] = {}
         self._model: Callable[[], nn.Module | None] = lambda: None
+        # All modules, hooked or not, as they stood when they were looked at last.
         self._all: set[int] = set()
+        self._stood: list[tuple[str, weakref.ref[nn.Module]]] = []
         let_script()
-        # Torch tells of all that is put into a module: so no pass must look whether something was.
+        # Torch tells of all that is put into a module: so no pass must look whether something was. It does not tell of
+        # what is taken out, or put in by a dict of torch's own: that is looked for in logged steps.
         self._told = [
             register_module_module_registration_hook(self._on_registered),
             register_module_parameter_registration_hook(self._on_registered),
         ]
 
-    def look(self, model: nn.Module) -> None:
-        """Hook the modules that came, and unhook those that left."""
+    def look(self, model: nn.Module) -> bool:
+        """Hook the modules that came, and unhook those that left; whether there were any."""
         self._collector.before_pass = None
+        modules = list(model.named_modules())
+        if len(modules) == len(self._stood) and all(
+            reference() is module and path == stood
+            for (path, module), (stood, reference) in zip(modules, self._stood, strict=True)
+        ):
+            return False
         self._model = weakref.ref(model)
-        self._all = set(map(id, model.modules()))
+        self._all = {id(module) for _, module in modules}
+        self._stood = [(path, weakref.ref(module)) for path, module in modules]
         wanted = chosen(model, self._settings)
         for path, (reference, hooks) in list(self._hooks.items()):
             if reference() is None or reference() is not wanted.get(path):
@@ -69,6 +79,11 @@ class Hooked:
             self.paths.setdefault(id(module), path)
             if path not in self._hooks:
                 self._hooks[path] = (weakref.ref(module), self._hook(path, module))
+        return True
+
+    def doubt(self) -> None:
+        """Something may be another: before the next pass it is to be looked at."""
+        self._collector.before_pass = self._on_other
 
     def remove(self) -> None:
         """Take all hooks off."""
@@ -102,7 +117,7 @@ class Hooked:
 
     def _on_registered(self, parent: nn.Module, _name: str, _: nn.Module | nn.Parameter) -> None:
         if id(parent) in self._all:
-            self._collector.before_pass = self._on_other
+            self.doubt()
 
 
 def _remove(hooks: list[Any]) -> None:

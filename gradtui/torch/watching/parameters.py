@@ -17,6 +17,7 @@ from gradtui.torch.watching.values import Meter, measurable
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from torch import nn
     from torch.optim import Optimizer
 
     from gradtui.core.run.keys import Role
@@ -51,10 +52,15 @@ class Parameters:
         """Read these from now on; returns those so far."""
         before, self.owned = self.owned, tuple(owned)
         self._number = {id(item.tensor): k for k, item in enumerate(self.owned)}
-        self._views: dict[int, tuple[tuple[int, int], tuple[torch.Tensor, int]]] = {}
+        self._views: dict[int, tuple[tuple[object, ...], tuple[torch.Tensor, int]]] = {}
         if [_full_name(item) for item in before] != [_full_name(item) for item in self.owned]:
             self._norm_columns.clear()
         return before
+
+    def are_of(self, model: nn.Module) -> bool:
+        """Whether they are a model's, each under the name that it has there first."""
+        here = [(".".join(filter(None, _full_name(k))), id(k.tensor)) for k in self.owned]
+        return here == [(name, id(parameter)) for name, parameter in model.named_parameters()]
 
     def numbers_of(self, optimizer: Optimizer) -> list[int]:
         """Which of ours an optimizer steps, in our order."""
@@ -140,7 +146,9 @@ class Parameters:
         plain = tensor.layout is torch.strided and not hasattr(tensor, "to_local")
         address = tensor.data_ptr() if plain else -1
         known = self._views.get(number)
-        if known is not None and known[0] == (address, sample):
+        # What is cut short in its place (pruning) has the same address.
+        place = (address, sample, tensor.shape, tensor.stride() if plain else (), tensor.dtype)
+        if known is not None and known[0] == place:
             return known[1]
         values = measurable(tensor)
         if values is None:
@@ -148,7 +156,7 @@ class Parameters:
         part = sampled(values, sample or max(values.numel(), 1))
         # What had to be copied to be one dimension is no view.
         if address > 0 and part.numel() and _same_storage(part, tensor):
-            self._views[number] = ((address, sample), (part, values.numel()))
+            self._views[number] = (place, (part, values.numel()))
         return part, values.numel()
 
 

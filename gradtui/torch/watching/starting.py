@@ -122,8 +122,7 @@ def watch(
         place = Place(_Nowhere(), rank, world)
     handle = WatchHandle(model, optimizer, settings, scaler, place)
     if not problem and rank == 0:
-        handle.own(draw_architecture(model, handle.folder))
-        handle.on_other_modules = lambda model: handle.own(draw_architecture(model, handle.folder))
+        handle.draw_with(lambda model: draw_architecture(model, handle.folder))
     if problem:
         handle.close()
         handle.problems.append(problem)

@@ -7,6 +7,7 @@ region of that tensor's.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,13 @@ def node_of(tensor: torch.Tensor) -> Any:
 def version_of(tensor: torch.Tensor) -> int:
     """How often a tensor was written to; -1 where torch does not count (inference mode)."""
     return -1 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001 - the only way to know
+
+
+def reference_to(tensor: torch.Tensor) -> Callable[[], torch.Tensor | None]:
+    """A weak reference to a tensor; to a parameter, which lives anyway, a strong one: torch swaps none that has a weak one."""
+    if isinstance(tensor, torch.nn.Parameter):
+        return lambda: tensor
+    return weakref.ref(tensor)
 
 
 def region_of(tensor: torch.Tensor) -> Region | None:

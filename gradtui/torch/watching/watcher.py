@@ -115,6 +115,7 @@ class Watcher:
         )
         self.model: Callable[[], nn.Module | None] = lambda: None
         self.on_first_step: Callable[[Optimizer, nn.Module | None], None] = lambda *_: None
+        self.on_logged: Callable[[], None] = lambda: None
         self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
         self._looks = FIRST_LOOKS
@@ -199,6 +200,7 @@ class Watcher:
     def _log_in_full(self) -> None:
         self.collector.collected = self._new_collected(self._train)
         self.gradients.full = True
+        self.on_logged()
 
     def _new_collected(self, columns: Columns) -> Collected:
         return Collected(self._meter, columns, self._rows, self.settings.sample_n)

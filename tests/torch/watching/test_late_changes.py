@@ -282,3 +282,53 @@ def test_what_is_kept_is_looked_for_again():
     kept = {(step, each.key.path): each.values for step, each in watched.kept}
     assert kept[1, "4"].shape == (2, 8)
     assert kept[1, "2.up"].shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    "change", ["a module is put in", "a part is unfrozen", "hooks before ours"]
+)
+def test_steps_in_hooks_of_others_go_on_to_be_seen(change):
+    """Those take each gradient up at once: ours must be told before them, whatever changes."""
+    model = stack()
+    if change == "a part is unfrozen":
+        model[:2].requires_grad_(False)
+    norms = {}
+
+    def step_with(name, parameter):
+        def step(_):
+            norms[name] = parameter.grad.norm().item()
+            with torch.no_grad():
+                parameter.add_(parameter.grad, alpha=-0.01)
+            parameter.grad = None
+
+        return parameter.register_post_accumulate_grad_hook(step)
+
+    def take_up(part):
+        return [step_with(n, p) for n, p in part.named_parameters() if p.requires_grad]
+
+    handles = take_up(model) if change == "hooks before ours" else []
+    wanted = []
+    with Watched(model, log_freq=5) as watched:
+        handles = handles or take_up(model)
+        for step in range(8):
+            if step == 3 and change == "a module is put in":
+                model.extra = nn.Identity()
+            elif step == 3 and change == "a part is unfrozen":
+                model.requires_grad_(True)
+                handles += [step_with(n, p) for n, p in model.named_parameters() if n[0] == "0"]
+            norms.clear()
+            model(torch.ones(2, 3)).square().sum().backward()
+            wanted.append(dict(norms))
+    assert not watched.problems
+    assert not watched.events("note")
+    numbers = watched.numbers()
+    for step, gradients in enumerate(wanted):
+        found = {
+            f"{key.path}.{key.slot}": value
+            for (at, key), value in numbers.items()
+            if (at, key.role, key.quantity) == (step, "gradient", "l2")
+        }
+        assert found == pytest.approx(gradients, rel=1e-5)
+    for handle in handles:
+        handle.remove()
+    assert hooks_of(model) == 0
