@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.bounds import Bounds
     from gradtui.diagnosis.evidence import Evidence
 
-NOTED: Final = "the training ended with "
-"""How the adapter's note of an error begins."""
 BY_HAND: Final = "KeyboardInterrupt"
 
 
@@ -23,11 +21,10 @@ def find(evidence: Evidence, _bounds: Bounds) -> Iterator[Finding]:
     A training that a person interrupts is a note: it was meant to end. A process that is gone without closing the
     watcher was killed, by whom is not known (the memory of the machine, a time limit, a person): a warning.
     """
-    ends = [at for at in evidence.run.events if at.event.kind == "note"]
-    ends = [at for at in ends if at.event.text.startswith(NOTED)]
+    ends = [at for at in evidence.run.events if at.event.error]
     # On the other ranks an error is often the answer to the first one.
     for at in ends[:1]:
-        error = at.event.text.removeprefix(NOTED)
+        error = at.event.error
         by_hand = error.partition(":")[0] == BY_HAND
         rank = at.rank if evidence.run.world > 1 else -1
         where = f" on rank {rank}" if rank >= 0 else ""

@@ -129,7 +129,9 @@ def test_the_layers_of_a_run_s_folder_are_judged_by_its_run(capsys, healthy, tmp
 
 def test_a_training_that_ended_with_an_error_fails(capsys, tmp_path):
     training = deep(3)
-    training.happens(299, "note", "the training ended with RuntimeError: no luck")
+    training.happens(
+        299, "note", "the training ended with RuntimeError: no luck", error="RuntimeError: no luck"
+    )
     folder = written(tmp_path / "raised", training)
     assert "RuntimeError: no luck" in out_of(capsys, "check", folder, "--fail-on", "bad", code=1)
 

@@ -10,7 +10,7 @@ from gradtui.diagnosis.diagnose import diagnose
 
 def ended_with(error: str) -> Training:
     training = deep(3)
-    training.happens(299, "note", f"the training ended with {error}")
+    training.happens(299, "note", f"the training ended with {error}", error=error)
     training.happens(299, "closed", "the watcher was closed")
     return training
 
@@ -61,8 +61,15 @@ def test_the_first_rank_that_failed_is_named():
     from gradtui.core.run.run import Run
 
     first, second = deep(3), deep(3)
-    second.happens(250, "note", "the training ended with ValueError: bad shard")
-    first.happens(251, "note", "the training ended with RuntimeError: connection closed by peer")
+    second.happens(
+        250, "note", "the training ended with ValueError: bad shard", error="ValueError: bad shard"
+    )
+    first.happens(
+        251,
+        "note",
+        "the training ended with RuntimeError: connection closed by peer",
+        error="RuntimeError: connection closed by peer",
+    )
     run = Run.of({0: first.entries(0, 2), 1: second.entries(1, 2)})
     (found,) = (f for f in diagnose(run) if f.rule == "ended")
     assert (found.rank, found.why) == (1, "step 250 on rank 1: ValueError: bad shard")

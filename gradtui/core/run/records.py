@@ -156,7 +156,8 @@ class Event:
     Attributes:
         kind: ``non-finite`` (fields: role, slot, call, phase, nan, inf, order), ``skipped`` (a scaler skipped
             the step), ``aside`` (the watcher took its hooks off), ``fault`` (a hook failed), ``dropped``
-            (records that found no room; fields: records), ``epoch`` (fields: epoch), ``closed``, ``note``.
+            (records that found no room; fields: records), ``epoch`` (fields: epoch), ``closed``, ``note`` (field, of
+            what ended the training: error).
         text: one line for a person.
         path: the module it is about, where there is one.
         fields: JSON-able details.
@@ -166,6 +167,12 @@ class Event:
     text: str
     path: str = ""
     fields: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str:
+        """The error that ended the training, where this is the note of one: ``RuntimeError: shapes``; else empty."""
+        error = self.fields.get("error") if self.kind == "note" else ""
+        return error if isinstance(error, str) else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -219,7 +219,7 @@ class WatchHandle:
         if not is_failure or self._closed or not self.active:
             return
         said = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
-        self._put_event(Event("note", f"the training ended with {said}"))
+        self._put_event(Event("note", f"the training ended with {said}", "", {"error": said}))
 
     def attached(self, tensor: torch.Tensor, parent: nn.Module, name: str) -> None:
         """A tensor was attached to a module: it is this handle's if the module is."""

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from gradtui.viewmodel.run.training import Training
     from gradtui.viewmodel.run.window import Window
 
-_ENDED_WITH: Final = "the training ended with "
-"""How the watcher's note of an error begins."""
+INTERRUPTED: Final = "interrupted"
 _LAST_EVENTS: Final = 32
-"""Of each rank, among which that note is: there may be very many before."""
+"""Of each rank, among which the note of an error is that ended the training: there may be very many before."""
 
 
 def run_words(
@@ -52,8 +51,8 @@ def run_words(
         spans.append(Span(f" paused, {behind} newer", "warn"))
     bad = sum(each.severity == "bad" for each in findings)
     warn = sum(each.severity == "warn" for each in findings)
-    ended = ended or ("failed" if has_failed(run) else "")
-    words = [Span(ended, "bad")] if ended else []
+    ended = ended or how_it_ended(run)
+    words = [Span(ended, "warn" if ended == INTERRUPTED else "bad")] if ended else []
     if bad:
         words += [Span(" ")] if words else []
         words.append(Span(f"bad {bad}", "bad"))
@@ -63,13 +62,17 @@ def run_words(
     return [tuple(spans), tuple(words) or line(("ok", "good"))]
 
 
-def has_failed(run: Run) -> bool:
-    """Whether the training ended with an error, as its watcher notes."""
-    return any(
-        isinstance(entry.record, Event) and entry.record.text.startswith(_ENDED_WITH)
+def how_it_ended(run: Run) -> str:
+    """How the training ended, as its watcher notes: "failed", "interrupted" by a person; empty where it did well, or goes on."""
+    errors = [
+        entry.record.error
         for rank in run.ranks
         for entry in rank.events[-_LAST_EVENTS:]
-    )
+        if isinstance(entry.record, Event) and entry.record.error
+    ]
+    if all(error.startswith("KeyboardInterrupt") for error in errors):
+        return INTERRUPTED if errors else ""
+    return "failed"
 
 
 def scalars(run: Run, rank: int | None = None) -> list[TextLine]:

@@ -297,10 +297,15 @@ def test_what_tells_two_numbers_apart_is_seen_in_the_small():
 
 def test_the_header_says_how_a_run_ended():
     made = Made(steps=5).layer("a")
-    made.happens(4, "note", "the training ended with RuntimeError: shapes")
+    made.happens(
+        4, "note", "the training ended with RuntimeError: shapes", error="RuntimeError: shapes"
+    )
     assert plain(run_words(made.run(), (), -1)[1]) == "failed"
     assert plain(run_words(made.run(), (BAD,), -1)[1]) == "failed bad 1"
     assert plain(run_words(run(), (), -1, ended="killed")[1]) == "killed"
+    made = Made(steps=5).layer("a")
+    made.happens(4, "note", "the training ended with KeyboardInterrupt", error="KeyboardInterrupt")
+    assert plain(run_words(made.run(), (), -1)[1]) == "interrupted"
     assert AdapterState(pid=7, state="training").is_killed
     for state in (AdapterState(), AdapterState(7, state="stopped"), AdapterState(7, alive=True)):
         assert not state.is_killed
