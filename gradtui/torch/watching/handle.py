@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import socket
 import sys
 import time
@@ -18,6 +17,7 @@ from gradtui.torch.watching.collecting import Collector
 from gradtui.torch.watching.edges import EdgeFinder
 from gradtui.torch.watching.guard import Guard
 from gradtui.torch.watching.hooked import Hooked
+from gradtui.torch.watching.logged import logged
 from gradtui.torch.watching.optimizers import StepHooks
 from gradtui.torch.watching.pace import Pace
 from gradtui.torch.watching.ranks import run_name
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
 _live: weakref.WeakSet[WatchHandle] = weakref.WeakSet()
 CLOSE_SECONDS = 10.0
-# Numbers of the run that are not the person's.
-_OURS = re.compile(r"grad_norm|grad_norm_raw|lr\.\d+")
 
 
 class WatchHandle:
@@ -159,16 +157,7 @@ class WatchHandle:
         """
         if not self.active:
             return
-        found = {}
-        for given, value in scalars.items():
-            name = given
-            if _OURS.fullmatch(name):
-                name = f"{given}.logged"
-                self._tell(f"log({given}=...): the run has its own {given}; this one is {name}")
-            try:
-                found[name] = self._late.scalar(value)
-            except Exception as error:  # noqa: BLE001 - never in a user's step
-                self._tell(f"log({name}=...): {error}")
+        found = logged(scalars, self._late, self._tell)
         try:
             if found:
                 self._watcher.log(found)
