@@ -19,3 +19,10 @@ def descend(model):
     with torch.no_grad():
         for p in model.parameters():
             p -= 0.1 * p.grad
+
+
+def take_step(model, optimizer, step):
+    """A whole step of an optimizer, with the batch of that number."""
+    optimizer.zero_grad()
+    model(batch(step)).sum().backward()
+    optimizer.step()

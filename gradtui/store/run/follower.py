@@ -9,8 +9,8 @@ from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.records import Entry, Layout
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
+from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.history.reader import HistoryReader
-from gradtui.store.run.ending import is_gone
 from gradtui.store.run.judging import Judge
 from gradtui.store.run.membership import Members, notes_of
 from gradtui.store.run.memory import give_back_large_blocks, leave_to_stay, no_collection
@@ -63,7 +63,7 @@ class RunFollower:
         self._pace = Pace()
         # Who serves the folder tells of its newest run alone.
         self._judge = Judge(
-            lambda run: diagnose(run, is_gone=not runs and is_gone(folder)),
+            lambda run: diagnose(run, is_gone=not runs and read_adapter(folder).is_killed),
             lambda found: published.run(findings=found),
         )
         self._fresh = self._is_newest_told = False

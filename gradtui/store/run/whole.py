@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradtui.errors import FolderMissing
+from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.history.reader import HistoryReader
 from gradtui.folder.location import DebugFolder
-from gradtui.store.run.ending import is_gone
 from gradtui.store.run.membership import Members, notes_of
 from gradtui.store.run.memory import give_back_large_blocks, no_collection
 
@@ -59,4 +59,4 @@ def read_run(location: str | os.PathLike[str], *, budget: int = BUDGET) -> Whole
     if run.is_empty:
         why = notes[0] if notes else "no history of a training is there"
         raise FolderMissing(folder.shown, why)
-    return WholeRun(run, notes, is_gone(folder))
+    return WholeRun(run, notes, read_adapter(folder).is_killed)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from torch.optim import Optimizer
 
 from gradtui.core.run.records import Event
-from gradtui.torch.watching.calls import on_gradient
-from gradtui.torch.watching.nesting import outputs_of
+from gradtui.torch.watching.calls import on_backward
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from gradtui.torch.watching.gradients import Gradients
     from gradtui.torch.watching.parameters import Before, Parameters, Update
@@ -55,10 +54,7 @@ class StepsByHand:
         """The model returned: the weights are remembered, and whether a backward pass follows."""
         self.remember()
         if self._handle is None:
-            for _, tensor in outputs_of(output):
-                if tensor.requires_grad:
-                    self._handle = on_gradient(tensor, self._begins, self._failed)
-                    return
+            self._handle = on_backward(output, self._begins, self._failed)
 
     def update(self) -> Update | None:
         """What changed since, with the parameters of which it is known; None where it was no step."""
@@ -66,9 +62,11 @@ class StepsByHand:
         made = self._gradients.were_made()
         if before is None or not (made or self._is_backward):
             return None
-        owned = self._parameters.owned
-        trained = [k for k, item in enumerate(owned) if item.tensor.requires_grad]
-        update = self._parameters.after_step(before, self._gradients.readings if made else trained)
+        known: Collection[int] = self._gradients.readings
+        if not made:
+            owned = enumerate(self._parameters.owned)
+            known = [k for k, item in owned if item.tensor.requires_grad]
+        update = self._parameters.after_step(before, known)
         if not update.is_change():
             return None
         if self._is_held is None:

@@ -137,7 +137,7 @@ class Before(Silent):
         try:
             if not site.path:
                 collector.begin_root(module)
-            mode = collector.mode if collector.in_root else collector.mode_outside(module)
+            mode = collector.mode if collector.in_root else collector.on_call_outside(module)
             if mode == IGNORED:
                 return
             call = site.count(mode, collector.tokens[mode])
@@ -168,7 +168,7 @@ class After(Silent):
             if in_backward():
                 collector.recomputed(site, module, args, output)
                 return
-            mode = collector.mode if collector.in_root else collector.mode_outside(module)
+            mode = collector.mode if collector.in_root else collector.on_call_outside(module)
             if mode != IGNORED:
                 is_measured = collector.close_call(site, args, output)
                 if not is_measured and mode == TRAIN and site.guarded:
@@ -309,6 +309,16 @@ def on_gradient(
     region = region_of(tensor)
     if region is not None:
         region.node.register_prehook(Written(tensor, region, hook, failed))
+    return None
+
+
+def on_backward(
+    output: object, hook: Callable[[Any], None], failed: Callable[[Exception], None]
+) -> Any:
+    """Have a hook called when a backward pass begins at what a model returned; see `on_gradient`."""
+    for _, tensor in outputs_of(output):
+        if tensor.requires_grad:
+            return on_gradient(tensor, hook, failed)
     return None
 
 

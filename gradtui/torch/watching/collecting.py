@@ -54,6 +54,7 @@ class Collector:
         is_root_told: whether the end of the root's call that ends now was told.
         order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
+        on_call_outside: gives the mode of a call that is not inside the root's forward pass: of a part of the model alone.
         factor: what gradients are multiplied with: 1 over what a scaler multiplied the loss with.
         before_pass: called when the model's next forward pass begins, where something is to be looked at again.
     """
@@ -116,10 +117,6 @@ class Collector:
         """The model's forward pass, or one of those within it, was left by an exception."""
         self._frame_of(site)
         self.end_root(None)
-
-    def mode_outside(self, part: nn.Module) -> int:
-        """The mode of a call that is not inside the root's forward pass: of a part of the model alone."""
-        return self.on_call_outside(part)
 
     # ---- calls on logged steps
 
@@ -330,7 +327,7 @@ class Collector:
         if in_backward():
             return
         try:
-            mode = self.mode if self.in_root else self.mode_outside(parent)
+            mode = self.mode if self.in_root else self.on_call_outside(parent)
             if mode == IGNORED:
                 return
             site = self._attached.get(path)

@@ -18,11 +18,11 @@ from gradtui.torch.watching.edges import EdgeFinder
 from gradtui.torch.watching.guard import Guard
 from gradtui.torch.watching.hooked import Hooked
 from gradtui.torch.watching.logged import logged
-from gradtui.torch.watching.optimizers import StepHooks
-from gradtui.torch.watching.pace import Pace
+from gradtui.torch.watching.optimizers import StepHooks, stepped
 from gradtui.torch.watching.ranks import run_name
 from gradtui.torch.watching.recorder import Recorder
 from gradtui.torch.watching.reduced import ReducedGradients, is_reduced
+from gradtui.torch.watching.retelling import Retelling
 from gradtui.torch.watching.sentinel import Sentinel
 from gradtui.torch.watching.structure import (
     kind_of,
@@ -70,7 +70,7 @@ class WatchHandle:
         self._model = weakref.ref(model)
         self._draw: Callable[[nn.Module], Any] | None = None
         self._drawing: Any = None
-        self._pace, self._is_untold = Pace(), False
+        self._retelling, self._is_untold = Retelling(), False
         self._closed = False
         self._guard = Guard(self._on_failure, self._aside)
         self.problems = self._guard.problems
@@ -266,10 +266,10 @@ class WatchHandle:
         before, owned = self._watcher.parameters.owned, parameters_of(model, around)
         same = [id(item.tensor) for item in before] == [id(item.tensor) for item in owned]
         if not same or [item.info for item in before] != [item.info for item in owned]:
-            stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            held = stepped(optimizer)
             # Between forward and backward pass a sharded model shows other tensors than the optimizer's.
-            if same or sum(id(i.tensor) in stepped for i in owned) > sum(
-                id(i.tensor) in stepped for i in before
+            if same or sum(id(i.tensor) in held for i in owned) > sum(
+                id(i.tensor) in held for i in before
             ):
                 self._watcher.renew(owned)
                 is_other = True
@@ -308,14 +308,14 @@ class WatchHandle:
 
     def _tell_structure(self, model: nn.Module) -> None:
         """Record what the model is made of, if that is something else than was told; later, if it was told just now."""
-        self._is_untold = not (self._pace.is_due(self.step) or self._closed)
+        self._is_untold = not (self._retelling.is_due(self.step) or self._closed)
         if self._is_untold:
             self._hooked.doubt()
             return
         start = self._start(model, self._watcher.parameters.owned)
         if start == self._told:
             return
-        self._pace.told(self.step)
+        self._retelling.told(self.step)
         modules, self._told = self._told.modules, start
         self._write(start)
         if start.modules != modules and not self._closed:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradtui.torch.watching.calls import on_gradient
+from gradtui.torch.watching.calls import on_backward
 from gradtui.torch.watching.gradients import Gradients
-from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.reading import Reading
 from gradtui.torch.watching.values import measurable
 
@@ -39,11 +38,8 @@ class ReducedGradients(Gradients):
         Sharded parameters have no other sign of it, since no hook of theirs ever runs.
         """
         super().after_forward(output)
-        for _, tensor in outputs_of(output):
-            if tensor.requires_grad:
-                self._let_go()
-                self._output = on_gradient(tensor, self._begins, self._failed)
-                return
+        self._let_go()
+        self._output = on_backward(output, self._begins, self._failed)
 
     def accumulated(self, number: int, parameter: torch.Tensor, gradient: torch.Tensor) -> None:  # noqa: ARG002 - as inherited
         """See `Gradients`; it is read with all others."""

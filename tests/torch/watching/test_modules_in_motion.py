@@ -9,7 +9,7 @@ from torch import nn
 from gradtui.core.run.records import Start
 from gradtui.torch import watch
 from gradtui.torch.watching import starting
-from gradtui.torch.watching.pace import Pace
+from gradtui.torch.watching.retelling import Retelling
 
 
 class Turning(nn.Module):
@@ -120,10 +120,10 @@ def test_a_module_that_is_taken_out_is_told_in_the_next_logged_step(way):
     assert_same(watched.stats(8, "", "output"), output)
 
 
-def test_pace():
-    pace, told = Pace(), []
+def test_what_goes_on_changing_is_told_ever_more_seldom():
+    retelling, told = Retelling(), []
     for step in (*range(20), 100, 101, 102):
-        if pace.is_due(step):
-            pace.told(step)
+        if retelling.is_due(step):
+            retelling.told(step)
             told.append(step)
     assert told == [0, 1, 3, 7, 15, 100, 101]

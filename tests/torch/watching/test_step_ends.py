@@ -3,7 +3,7 @@
 
 import pytest
 import torch
-from kit.small_net import batch, descend, net
+from kit.small_net import batch, descend, net, take_step
 from kit.watched import Watched
 
 from gradtui.errors import UsageError
@@ -108,9 +108,7 @@ def test_a_look_at_the_shapes_before_the_weights_are_made_is_no_step():
         model[0].reset_parameters()
         optimizer = torch.optim.SGD(model.parameters(), 0.1)
         for step in range(2):
-            optimizer.zero_grad()
-            model(batch(step)).sum().backward()
-            optimizer.step()
+            take_step(model, optimizer, step)
     assert watched.handle.step == 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Pace:
+class Retelling:
     """At once what changes seldom; ever more seldom, by doubled gaps, what goes on changing.
 
     After four gaps without anything it begins anew. Steps count up.
