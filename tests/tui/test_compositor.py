@@ -19,8 +19,11 @@ from gradtui.tui.screens.compositor import SparseApp, Unknown, patches_of
 DEMO = Path(kit.__file__).with_name("maps_demo.py")
 
 
-def demo(*arguments, **options):
-    terminal = Terminal(python(DEMO, *arguments), **options)
+INTERRUPTED = Path(kit.__file__).with_name("interrupted_resize.py")
+
+
+def demo(*arguments, program=DEMO, **options):
+    terminal = Terminal(python(program, *arguments), **options)
     terminal.wait_for("new data")
     terminal.wait_for(lambda t: "ok" in t.text)
     terminal.settle()
@@ -80,6 +83,18 @@ def test_resizing_there_and_back_repaints():
         before = looks(terminal)
         terminal.resize(50, 10)
         terminal.resize(100, 30)
+        terminal.wait_for(lambda t: looks(t) == before)
+
+
+def test_a_size_that_is_told_late_is_not_taken():
+    """A signal that interrupts the handler of the one before it: of the two sizes, the older is told last."""
+    kits = str(INTERRUPTED.parents[1])
+    with demo(columns=100, rows=30, program=INTERRUPTED, env={"PYTHONPATH": kits}) as terminal:
+        before = looks(terminal)
+        terminal.resize(50, 10)
+        terminal.wait_for_bytes(b"\x1b]2;read\x07")
+        terminal.resize(100, 30)
+        terminal.wait_for_bytes(b"\x1b]2;told\x07")
         terminal.wait_for(lambda t: looks(t) == before)
 
 

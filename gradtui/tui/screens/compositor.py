@@ -8,9 +8,12 @@ update is not understood, its own way of writing is used.
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
+from textual import events
 from textual.app import App, ReturnType
+from textual.geometry import Size
 
 from gradtui.tui.render.cells import COLOR_SYSTEMS, Shadow, cells_of
 from gradtui.tui.screens.at_once import Lines, lay_out, lines_due
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 
     from rich.color import ColorSystem
     from rich.console import Console
-    from textual import events
     from textual.screen import Screen
 
     from gradtui.tui.render.cells import Cell
@@ -147,11 +149,23 @@ class SparseApp(App[ReturnType]):
         """After a suspension the terminal shows something else."""
         self.app_resume_signal.subscribe(self, lambda _app: self.repaint_all())
 
+    def _terminal_size(self) -> Size | None:
+        """The size of the terminal; None where it is told in the stream of keys, in its order, or there is no terminal."""
+        if self.is_headless or getattr(self._driver, "_in_band_window_resize", False):
+            return None
+        return Size(*shutil.get_terminal_size())
+
     def on_resize(self, event: events.Resize) -> None:
         """A resized terminal has moved, cut or wrapped what it showed.
 
         The first event only tells the size that the first frame was painted in.
         """
+        if (now := self._terminal_size()) not in (None, event.size):
+            # Textual reads the size in the handler of a signal. A second signal can interrupt that handler
+            # when it has read and not yet told: then the older size is told last.
+            event.prevent_default()
+            self.post_message(events.Resize(now, now))
+            return
         first, self._sized = not self._sized, True
         if self._shadow.size != (0, 0) and not (first and self._shadow.size == event.size):
             self.repaint_all()
