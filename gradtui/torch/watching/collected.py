@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.values import Meter, Stats
 
 _NAN = math.nan
+_ROW_BYTES = 400
 
 
 class Seen:
@@ -69,6 +70,11 @@ class Collected:
         self._seen: dict[int, Seen] = {}
         # Less is known of these: a gradient may be what a module is given later.
         self._seen_gradients: dict[int, Seen] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """About what it holds: samples of float32, and rows of Python's numbers."""
+        return 4 * sum(self.sizes) + _ROW_BYTES * len(self.statistics)
 
     def seen(self, tensor: torch.Tensor) -> Seen | None:
         """What is known of a tensor that was measured in this step and has not been written to since."""

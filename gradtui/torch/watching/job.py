@@ -66,6 +66,11 @@ class Job:
         """Whether it has something to tell though its step was never made."""
         return bool(self.events or self.scalars)
 
+    @property
+    def nbytes(self) -> int:
+        """About what a logged step holds until it is written, in bytes."""
+        return sum(collected.nbytes for collected in self.collected)
+
 
 class Scribe:
     """Makes records of jobs, in the writer's thread: here devices are waited for."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.job import Job, Scribe
     from gradtui.torch.watching.place import Place
 
-# Steps that may wait; a logged one of a large model holds a few MB.
+# Steps that may wait, and what logged ones may hold meanwhile: one of a large model holds a few MB.
 MOST_WAITING: Final = 256
-MOST_LOGGED_WAITING: Final = 4
+MOST_WAITING_BYTES: Final = 16 << 20
 BEAT_SECONDS: Final = 10.0
 # Records of several steps cost little more than those of one, and to wake a thread costs as much as either; who watches
 # sees no difference between a fifth of a second and less.
@@ -65,7 +65,7 @@ class Recorder:
         self._hurry = threading.Event()
         self._dropped = 0
         # Each is written by one thread alone.
-        self._logged_put = self._logged_done = 0
+        self._bytes_put = self._bytes_done = 0
         self._thread: threading.Thread | None = None
 
     def put(self, job: Job) -> None:
@@ -77,12 +77,13 @@ class Recorder:
             self._dropped += 1
             return
         if job.collected:
-            if self._logged_put - self._logged_done >= MOST_LOGGED_WAITING:
+            waiting = self._bytes_put - self._bytes_done
+            if waiting and waiting + job.nbytes > MOST_WAITING_BYTES:
                 self._dropped += len(job.collected)
                 job.collected = []
             else:
-                self._logged_put += 1
-                if 2 * (self._logged_put - self._logged_done) >= MOST_LOGGED_WAITING:
+                self._bytes_put += job.nbytes
+                if 2 * (waiting + job.nbytes) >= MOST_WAITING_BYTES:
                     self._hurry.set()
         if self._dropped:
             text = f"{self._dropped} records were dropped: the writer was behind"
@@ -145,5 +146,5 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - told by the guard; the thread goes on
             self._failed("making records", error)
         finally:
-            self._logged_done += bool(item.collected)
+            self._bytes_done += item.nbytes
         return True

@@ -1,0 +1,100 @@
+"""How much may wait for the writer: bytes of logged steps, however many they are."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gradtui.torch.watching import recorder
+from gradtui.torch.watching.job import Job
+from gradtui.torch.watching.recorder import MOST_WAITING_BYTES, Recorder
+
+
+class Held:
+    """A place whose writer takes nothing until it is let go; what is written is kept."""
+
+    def __init__(self):
+        self.writer, self.jobs = self, []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def records(self, job):
+        self.begun.set()
+        self.go_on.wait()
+        self.jobs.append(job)
+        return ()
+
+    def publish(self, job):
+        """Nothing to publish."""
+
+    def asked(self):
+        return ()
+
+    def beat(self):
+        """Nobody looks."""
+
+    def close(self, timeout):
+        """Nothing to close."""
+
+
+def logged(step, nbytes):
+    """A logged step that holds so much."""
+    return Job(step, 0.0, collected=cast("Any", [SimpleNamespace(nbytes=nbytes)]))
+
+
+@pytest.fixture
+def held(monkeypatch):
+    monkeypatch.setattr(recorder, "GATHER_SECONDS", 0.0)
+    place = Held()
+    yield place
+    place.go_on.set()
+
+
+def put(recorder, held, *sizes):
+    for step, size in enumerate(sizes):
+        recorder.put(logged(step, size))
+        # What waits while the writer is at the first is then the same in every run.
+        held.begun.wait()
+
+
+def written(recorder, held):
+    """The logged steps that were written, in order, and how many a last job says were dropped."""
+    recorder.put(Job(-1, 0.0))
+    held.go_on.set()
+    recorder.close(60.0)
+    *jobs, last = held.jobs
+    told = [event for job in [*jobs, last] for event in job.events]
+    return [job.step for job in jobs if job.collected], sum(e.fields["records"] for e in told)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "taken"),
+    [
+        ([1000] * 200, list(range(200))),
+        ([MOST_WAITING_BYTES // 4] * 6, [0, 1, 2, 3]),
+        ([MOST_WAITING_BYTES * 3, 1, 1], [0]),
+        ([1, MOST_WAITING_BYTES, MOST_WAITING_BYTES - 1, 1], [0, 2]),
+    ],
+)
+def test_what_finds_no_room_is_dropped_and_counted(held, sizes, taken):
+    faults = []
+    keeper = Recorder(held, held, lambda *fault: faults.append(fault), deque())
+    put(keeper, held, *sizes)
+    steps, dropped = written(keeper, held)
+    assert steps == taken
+    assert dropped == len(sizes) - len(taken)
+    assert not faults
+
+
+def test_there_is_room_again_when_it_was_written(held):
+    keeper = Recorder(held, held, lambda *_: None, deque())
+    held.go_on.set()
+    for step in range(4):
+        keeper.put(logged(step, MOST_WAITING_BYTES))
+        assert keeper.flush(60.0)
+    assert [job.step for job in held.jobs] == [0, 1, 2, 3]
+    assert not any(job.events for job in held.jobs)
+    keeper.close(60.0)
