@@ -1,7 +1,8 @@
 """The maps' demo, where a second signal interrupts the handler of a terminal's first new size.
 
 The handler has read the size then, and not told it. The terminal's title is "read" when it waits for the
-second signal, and "told" when the second size was told and the first goes on.
+second signal, and "told" when the second size was told and the first goes on. One change of size may come as
+several signals.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from kit.maps_demo import MapsDemo, options_of
 
-sizes: list[tuple[int, int]] = []
-"""What was read: at the start, in the handler that is interrupted, in the one that interrupts."""
+SMALL = (50, 10)
 
 
 def title(text: str) -> None:
@@ -24,15 +24,18 @@ def title(text: str) -> None:
 
 
 class Interrupted(LinuxDriver):
-    """A driver whose second handler waits, with what it has read, for the third."""
+    """A driver whose handler, once it has read the small size, waits until another size was read and told."""
+
+    latest = SMALL
+    is_interrupted = False
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        size = super()._get_terminal_size()
-        sizes.append(size)
-        if len(sizes) == 2:
+        size = self.latest = super()._get_terminal_size()
+        if size == SMALL and not self.is_interrupted:
             title("read")
-            while len(sizes) < 3:
+            while self.latest == SMALL:
                 time.sleep(0.001)
+            self.is_interrupted = True
             title("told")
         return size
 
