@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from gradtui.diagnosis.evidence import Evidence
     from gradtui.diagnosis.finding import Finding
 
-STEPS_OF = "The steps of"
-"""How a finding about the steps of single weights begins."""
 ALL_WEIGHTS = "all weights"
-NOTHING_ARRIVES = "No gradient arrives at any weight, and none moves."
+"""What a finding about the steps of no weight in particular is named."""
 
 
 def causes_first(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -46,13 +44,9 @@ def causes_first(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Findi
         f
         for f in told
         if not (
-            f.rule == "update ratio"
-            and (
-                (f.what.startswith(STEPS_OF) and starved.issuperset(f.paths))
-                or (f.what == NOTHING_ARRIVES and no_way)
-                # Nothing was ever there to move with.
-                or (f.name == ALL_WEIGHTS and 0 <= lost <= f.since)
-            )
+            (f.unfed and (no_way if f.name == ALL_WEIGHTS else starved.issuperset(f.paths)))
+            # Nothing was ever there to move with.
+            or (f.name == ALL_WEIGHTS and 0 <= lost <= f.since)
         )
     )
 

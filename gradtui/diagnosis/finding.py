@@ -47,6 +47,7 @@ class Finding:
         also: paths of other modules that the same judgement is about, none of them worse.
         series: what to look at in the history.
         rank: the rank that it is about; -1 for all of them.
+        unfed: whether nothing else would be seen where hardly any gradient arrives.
         follows: the step since which another finding is told that it follows from; -1 where none is.
     """
 
@@ -62,6 +63,7 @@ class Finding:
     also: tuple[str, ...] = ()
     series: tuple[SeriesKey, ...] = ()
     rank: int = -1
+    unfed: bool = False
     follows: int = -1
 
     @property

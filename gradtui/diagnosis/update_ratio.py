@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradtui.diagnosis.causes import ALL_WEIGHTS, NOTHING_ARRIVES, STEPS_OF
+from gradtui.diagnosis.causes import ALL_WEIGHTS
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.rounding import is_rounding
 from gradtui.diagnosis.table import middle, newest, ongoing
@@ -109,7 +109,7 @@ def _small(
         key.path,
         key.slot,
         since(step, int(start[columns].min())),
-        f"{STEPS_OF} {place(key.path)}{and_more(also)} {'change nothing' if none else 'stay far behind the others'}.",
+        f"The steps of {place(key.path)}{and_more(also)} {'change nothing' if none else 'stay far behind the others'}.",
         f"|step| / |weight| is {short(now[worst])}, that of the others {short(others_now)}; the bound is "
         f"{bounds.update_share:g} of it, for {bounds.update_rows} steps in a row{without}",
         "No gradient arrives: look for what the loss does not depend on (a number added to all logits of a softmax), "
@@ -120,6 +120,7 @@ def _small(
         else "Check the learning rate of its parameter group, and what its gradient is lost to.",
         also=also,
         series=(key.of("ratio"),),
+        unfed=True,
     )
 
 
@@ -130,13 +131,14 @@ def _nothing(evidence: Evidence, step: Table, greatest: float, bounds: Bounds) -
         for table in (evidence.gradients, evidence.table("update", "base_l2"))
     )
     known = ~np.isnan(gradient)
-    what = "The weights do not move."
+    what, unfed = "The weights do not move.", known.any() and not gradient[known].any()
     norm = float(middle(gradient[known])) if known.any() else np.nan
     told = "" if np.isnan(norm) else f"; the median |grad|2 is {short(norm)}"
     with np.errstate(invalid="ignore", divide="ignore"):
         share = gradient[known] / weight[known]
-    if known.any() and not gradient[known].any():
-        what, told = NOTHING_ARRIVES, "; |grad|2 is 0 for all weights"
+    if unfed:
+        what = "No gradient arrives at any weight, and none moves."
+        told = "; |grad|2 is 0 for all weights"
         advice = "Look whether the loss depends on the model's output, and for what multiplies by zero on the way to it."
     elif known.any() and float(np.nanmax(share, initial=0)) < bounds.update_small:
         told += f", at most {short(float(np.nanmax(share)))} of its weight"
@@ -159,4 +161,5 @@ def _nothing(evidence: Evidence, step: Table, greatest: float, bounds: Bounds) -
         f"{bounds.update_small:g}{told}",
         advice,
         series=tuple(key.of("ratio") for key in step.keys[:1]),
+        unfed=bool(unfed),
     )
