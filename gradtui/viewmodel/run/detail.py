@@ -136,15 +136,20 @@ def finding_lines(
     until = "" if finding.ongoing else f" until {finding.until}"
     others = [each for each in findings if each.severity != "note"] or list(findings)
     place = next((n for n, each in enumerate(others, 1) if each is finding), 0)
-    which = f"{place} of {len(others)}, e goes on" if place and len(others) > 1 else ""
+    which = f"{place} of {len(others)}" if place and len(others) > 1 else ""
     what = line(
         (f" {mark} ", role),
         (safe_label(where, 32) + " " if where else "", "title"),
         (printable(finding.what), role),
     )
     since = line(f"since step {finding.since}{until}")
-    rest = [since, line((which, "dim"))]
-    room = width - sum(line_width(part) + len(GAP) for part in rest if part)
+    hint = ", e goes on" if which else ""
+    # The key is said in the headline, too.
+    for ending in (which + hint, which):
+        rest = [since, line((ending, "dim"))]
+        room = width - sum(line_width(part) + len(GAP) for part in rest if part)
+        if line_width(what) <= room:
+            break
     why, advice = (
         _wrapped(label, text, role, width)
         for label, text, role in (

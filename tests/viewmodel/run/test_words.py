@@ -167,6 +167,14 @@ def test_a_finding_says_which_of_how_many_it_is():
     assert "since step 7" in plain(lines[0])
 
 
+def test_the_key_gives_way_to_the_sentence_of_a_finding():
+    told = plain(finding_lines(BAD, "a", 200, (BAD, BAD))[0])
+    whole = told.removesuffix(", e goes on")
+    assert whole.endswith("1 of 2")
+    for width, wanted in ((len(told), told), (len(told) - 1, whole), (len(whole), whole)):
+        assert plain(finding_lines(BAD, "a", width, (BAD, BAD))[0]) == wanted
+
+
 def test_snapshots_are_sessions_of_a_step_each_and_made_once():
     model = SmallGpt()
     entries = [*model.preamble(), *(e for step in range(120) for e in model.step(step, 0.0))]
