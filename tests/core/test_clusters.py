@@ -77,7 +77,7 @@ def test_too_little_to_say():
     assert (few.low, few.high) == (0, 3)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(arrays.arrays(np.float64, st.integers(0, 80), elements=st.floats(allow_nan=True)))
 def test_any_numbers(values):
     found = clusters_of(values)
@@ -86,7 +86,7 @@ def test_any_numbers(values):
         assert sum(c.share for c in found) == pytest.approx(1)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     arrays.arrays(np.int64, st.integers(1, 64), elements=st.integers(0, 500)),
     st.floats(-1e6, 1e6),

@@ -6,7 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gradtui.core import ranking
@@ -39,7 +39,6 @@ def check(values, ranks=None, pieces=None):
         assert not np.signbit(found)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(ODD) | st.floats(-60000, 60000, width=16), max_size=30),
     st.sampled_from(WIDTHS),

@@ -65,7 +65,7 @@ def test_the_dimension_is_moved_not_reshaped():
     assert similarity(features, 1).value < 1 - 1e-3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays.arrays(
         np.float32,

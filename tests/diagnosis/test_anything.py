@@ -46,7 +46,7 @@ def spoil(training: Training, dice: np.random.Generator) -> None:
         training.happens(step, kind, "", "body.1", **fields[dice.integers(3)])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.integers(0, 2**32 - 1))
 def test_odd_runs(seed):
     dice = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ arrays = st.sampled_from(REAL).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(array=arrays, fortran=st.booleans())
 def test_reads_what_numpy_writes_and_back(array: np.ndarray, fortran: bool) -> None:
     if fortran:

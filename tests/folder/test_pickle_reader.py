@@ -100,14 +100,14 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=values, protocol=st.integers(0, 5))
 def test_reads_what_python_reads(value: object, protocol: int) -> None:
     data = pickle.dumps(value, protocol)
     assert same(pickle.loads(data), read_pickle(data))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(value=values)
 def test_python_reads_what_we_write(value: object) -> None:
     data = b"".join(encode(value))
@@ -250,7 +250,7 @@ def test_every_flipped_bit_is_read_or_refused(protocol: int) -> None:
     assert time.process_time() - started < 20
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
@@ -259,7 +259,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         return
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     codes=st.lists(
         st.sampled_from(sorted("()]}NlLtds0124RbcqhaueK.\x85\x86\x87\x88\x94\x8f\x90\x91\x93")),

@@ -170,5 +170,5 @@ class Folders(RuleBasedStateMachine):
         assert "\n" not in view.status.text
 
 
-Folders.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+Folders.TestCase.settings = settings(max_examples=40, stateful_step_count=20)
 TestFolders = Folders.TestCase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyte
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.segment import Segment
@@ -64,7 +64,6 @@ def directly(screen, row, column, pieces, width=WIDTH, height=HEIGHT):
             column += 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(PATCH, max_size=3), max_size=4))
 def test_the_terminal_shows_what_was_painted(updates):
     ours, slow = pyte.Screen(WIDTH, HEIGHT), pyte.Screen(WIDTH, HEIGHT)
@@ -83,7 +82,6 @@ def test_the_terminal_shows_what_was_painted(updates):
         assert looks(ours) == looks(slow)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 39), PIECES), max_size=60))
 def test_runs_may_be_written_in_any_order(spots):
     """Cells here and there, as a move on a map changes them: the cheapest way is no other picture."""
@@ -107,7 +105,6 @@ def test_runs_may_be_written_in_any_order(spots):
 WIDE = st.tuples(st.text("a 中▀", min_size=1, max_size=5), st.sampled_from(STYLES))
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11), WIDE), max_size=4), max_size=5

@@ -196,7 +196,7 @@ def test_a_crop_of_the_far_layer_crops_the_table():
     assert {path[1].cell for path in fans(session, crop)[0].paths} == {(1, 3), (2, 3)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 200), st.sampled_from(["out", "in", "both"]), st.booleans(), st.integers(0, 4),
     st.sampled_from(["magnitude", "value", "quantile", "top-k", "vnittest"]),

@@ -60,7 +60,7 @@ def oracle_exponent(values, bins):
 
 
 @given(st.lists(SAMPLES, min_size=1, max_size=4), st.sampled_from([2, 3, 8, 64]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_binned_counts_as_by_hand(rows, bins):
     values = np.array([value for values in rows for value in values], np.float32)
     found = binned_parts(values, np.array([len(values) for values in rows]), bins)
@@ -70,7 +70,7 @@ def test_binned_counts_as_by_hand(rows, bins):
 
 
 @given(st.lists(SAMPLES, min_size=1, max_size=6), st.sampled_from([4, 16, 64]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_joined_is_the_histogram_of_everything(parts, bins):
     each = [binned(np.array([values], np.float32).reshape(1, -1), bins) for values in parts]
     whole = joined(each, bins)
@@ -88,7 +88,7 @@ def test_joined_is_the_histogram_of_everything(parts, bins):
 
 
 @given(st.lists(SAMPLES, min_size=1, max_size=6), st.integers(2, 40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_common_grid_keeps_every_count(parts, bins):
     each = [binned(np.array([values], np.float32).reshape(1, -1), 16) for values in parts]
     counts, low, width = common_grid(each, 0, bins)
@@ -106,7 +106,7 @@ def test_a_common_grid_keeps_every_count(parts, bins):
     st.floats(0, 1),
 )
 @example([0.0, 0.0, 1.0, 1.0, 1.0, 4.344025239406933e-44], 0.75)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_farthest_from_the_median_are_rejected(values, share):
     samples = np.array([values], np.float32)
     found = binned(samples, 16, reject=share)
@@ -182,7 +182,7 @@ def test_many_samples_are_binned_as_each_alone(reject):
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.lists(NEAR, max_size=5)), min_size=1, max_size=30))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_track_of_histograms_holds_all_values(records):
     growing = GrowingHistograms(KeyTable([SeriesKey("m", "output", "values")]), budget=0)
     for step, values in records:

@@ -75,7 +75,7 @@ def fed(records, pieces, *, most=LEAST_BUCKETS, recent=8):
 
 
 @given(histories())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_each_bucket_holds_what_its_steps_were(case):
     records, pieces = case
     growing = fed(records, pieces)
@@ -113,7 +113,7 @@ def is_interleaved(records, pieces, first, final):
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_order_of_arrival_does_not_matter(case, random):
     records, pieces = case
     # One record a step: of equal steps the later arrival is the newer by definition.
@@ -131,7 +131,7 @@ def test_the_order_of_arrival_does_not_matter(case, random):
 
 
 @given(histories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_newest_steps_stand_one_by_one(case):
     records, pieces = case
     track = fed(records, pieces, recent=8).track()

@@ -90,7 +90,7 @@ def ask_everything(run):
 
 
 @given(st.lists(ENTRIES, min_size=1, max_size=2), st.booleans())
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, suppress_health_check=list(HealthCheck))
 def test_a_run_of_any_records_answers(tmp_path_factory, of_ranks, with_layouts):
     folder = DebugFolder.at(f"{tmp_path_factory.mktemp('any')}/")
     world = len(of_ranks)

@@ -46,7 +46,7 @@ def test_every_kind_comes_back(entry):
 
 
 @given(st.lists(KEYS, max_size=20), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_keys_come_back(keys, scalars):
     layout = Layout(3, "scalars" if scalars else "histograms", tuple(keys), tuple(range(len(keys))))
     assert again(layout) == layout
@@ -56,7 +56,7 @@ def test_any_keys_come_back(keys, scalars):
 
 
 @given(st.lists(st.floats(width=32), max_size=30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_scalars_come_back_bit_by_bit(values):
     record = Scalars(1, np.array(values, np.float32))
     assert same(again(record), record)
@@ -237,14 +237,14 @@ def test_a_compressed_bomb_is_not_expanded():
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_are_a_record_or_refused(data):
     with contextlib.suppress(InvalidContents):
         decode(memoryview(data))
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_change_of_a_payload_is_a_record_or_refused(data):
     entry = data.draw(st.sampled_from(small_run(1)))
     payload = bytearray(b"".join(encode(entry.record)))

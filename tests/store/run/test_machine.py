@@ -220,5 +220,5 @@ class Histories(RuleBasedStateMachine):
         assert len(self.views) == count
 
 
-Histories.TestCase.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+Histories.TestCase.settings = settings(max_examples=100, stateful_step_count=20)
 TestHistories = Histories.TestCase

@@ -35,7 +35,7 @@ def chart(run, choice=None, keys=(KEY,), width=40, height=10):
     return chart_of(run, choice, keys, window_of(run, choice), width, height)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2999), st.integers(10, 90))
 def test_a_spike_of_one_step_is_in_the_curve_however_narrow_the_chart(step, width):
     values = np.full(3000, 0.5)
@@ -126,7 +126,7 @@ def test_a_series_that_is_never_finite_has_no_point_and_all_its_steps_are_marked
     assert axis.count("x") == 4
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2990), st.integers(1, 9))
 def test_of_joined_steps_those_that_are_finite_are_left(step, length):
     """However steps are joined: nothing is drawn at 0, and what is not finite is marked."""
