@@ -24,10 +24,10 @@ def test_strange_places_are_refused_at_once(
 ) -> None:
     path = tmp_path / "flow_info.pkl"
     make(path)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(UnreadableFile) as caught:
         read_regular(path)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert str(path) in str(caught.value)
     assert read_record(path) == {}
 
@@ -60,9 +60,9 @@ def test_holes_of_sparse_files_take_no_time(tmp_path: Path, at: int) -> None:
         file.truncate(1 << 30)
         file.seek(at)
         file.write(b"data")
-    started = time.perf_counter()
+    started = time.process_time()
     data = read_regular(path).data
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert len(data) == 1 << 30
     assert bytes(data[at : at + 4]) == b"data"
     assert bytes(data[at + 4 : at + 9]) in (b"", bytes(5))

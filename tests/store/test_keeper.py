@@ -272,23 +272,26 @@ def test_load_once(folder: DebugFolder, seen: Seen[FolderView]) -> None:
         Keeper(folder.root, on_change=seen).load_once()
     write_foreign(folder)
     assert top(Keeper(folder.root, on_change=seen).load_once()) == 1.0
-    folder.flow_info.write_bytes(b"cos\nsystem\n.")
-    started = time.monotonic()
-    with pytest.raises(UnreadableFile):
-        Keeper(folder.root, on_change=seen).load_once()
-    folder.flow_info.write_bytes(pickle.dumps(flow_info())[:-9])
-    with pytest.raises(UnreadableFile):
-        Keeper(folder.root, on_change=seen).load_once()
-    for _, data in hostile.odd_roots():
-        folder.flow_info.write_bytes(data)
+
+    def told():
+        started = time.monotonic()
         with pytest.raises(UnreadableFile):
             Keeper(folder.root, on_change=seen).load_once()
+        took.append(time.monotonic() - started)
+
+    took: list[float] = []
+    folder.flow_info.write_bytes(b"cos\nsystem\n.")
+    told()
+    folder.flow_info.write_bytes(pickle.dumps(flow_info())[:-9])
+    told()
+    for _, data in hostile.odd_roots():
+        folder.flow_info.write_bytes(data)
+        told()
     folder.flow_info.write_bytes(pickle.dumps(flow_info()))
     folder.input.write_bytes(hostile.npy_bytes(np.zeros((4, 2, 2, 2))))
-    with pytest.raises(UnreadableFile):
-        Keeper(folder.root, on_change=seen).load_once()
+    told()
     # A broken file is told at once, however young it is.
-    assert time.monotonic() - started < 1
+    assert statistics.median(took) < 0.2
 
 
 def test_load_once_waits_for_a_foreign_writer(folder: DebugFolder, seen: Seen[FolderView]) -> None:
