@@ -71,7 +71,7 @@ class Sentinel:
         self.catch_up: Callable[[], None] = lambda: None
         self.active = True
         self.guard = guard
-        self.bad: dict[Name, bool] = {}
+        self.bad: set[Name] = set()
         self.usual: set[Name] = set()
         self._handles: list[Any] = []
 
@@ -135,13 +135,18 @@ class Sentinel:
         data: torch.Tensor,
         inputs: str = "",
     ) -> None:
-        """Count what is not finite in a tensor whose sum is not: finite values may have a sum that is too large."""
+        """Count what is not finite in a tensor whose sum is not: finite values may have a sum that is too large.
+
+        What is known to be bad is not counted again: a training that goes on with NaN everywhere is not held up.
+        """
+        name: Name = (site.path, role, slot, call, "train")
+        if name in self.bad:
+            return
         values = measurable(data)
         if values is None:
             return
         stats = exact(flat(values))
         if not stats.is_finite:
-            name: Name = (site.path, role, slot, call, "train")
             self.found_named(name, stats.nan, stats.inf, inputs)
 
     def check(
@@ -212,7 +217,7 @@ class Sentinel:
             counted: whether the amounts are counts, and not only 1 for some.
         """
         known = name in self.bad or name in self.usual
-        self.bad[name] = True
+        self.bad.add(name)
         if known:
             return
         if not self.turned:
@@ -231,7 +236,7 @@ class Sentinel:
 
     def fine_named(self, name: Name) -> None:
         """See `fine`."""
-        self.bad.pop(name, None)
+        self.bad.discard(name)
 
     def take(self) -> list[Event]:
         """The events of the step that ends; the next begins without."""
