@@ -48,6 +48,21 @@ for step in range(count):
 assert writer.close(30)
 """
 
+WAIT = """
+import sys, time
+from kit.run_records import preamble, steps
+from gradtui.folder.generation import AdapterWriter
+from gradtui.folder.history.writer import HistoryWriter
+from gradtui.folder.location import DebugFolder
+folder = DebugFolder.at(sys.argv[1])
+adapter, writer = AdapterWriter(folder), HistoryWriter(folder)
+adapter.set_state("training")
+for entry in (*preamble(), *steps(0, 9)):
+    writer.write(entry)
+assert writer.flush(30)
+sys.stdin.read()
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> DebugFolder:
@@ -269,6 +284,24 @@ def test_real_processes_write_while_it_follows(keeper, folder, seen):
         assert series.values.tolist() == [value(step, 0, rank) for step in range(count)]
     assert view.run.notes == ()
     assert len([each for each in seen.values if "run" in each.changed]) < count
+
+
+def test_a_training_that_is_killed_while_it_is_followed_is_a_finding_at_once(keeper, folder, seen):
+    training = subprocess.Popen(
+        [sys.executable, "-c", WAIT, str(folder.root)], cwd="tests", stdin=subprocess.PIPE
+    )
+    try:
+        keeper.start()
+        seen.wait(lambda view: view.run.last_step == 9 and view.adapter.alive)
+        until(lambda: keeper._following._follower._judge._waiting is None, "a judgement")
+        assert keeper.view.findings == ()
+    finally:
+        training.kill()
+        training.communicate()
+    view = seen.wait(lambda view: view.findings)
+    assert [(found.rule, found.severity) for found in view.findings] == [("ended", "warn")]
+    assert view.run.last_step == 9
+    assert view.adapter.is_killed
 
 
 def test_threads_end(folder, seen):
