@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from kit.ended import served
 from kit.folders import flow_info, write_foreign
 from kit.run_records import LOSS, QUANTITIES, epoch, kept, keys_of, preamble, scalars, steps, value
 from kit.seen import Seen
@@ -324,4 +325,17 @@ def test_a_run_is_read_whole_without_a_screen(folder):
         segments.begin([*preamble("b", started=2000), *steps(first, first + 9)])
     whole = read_run(folder.root)
     assert whole.run.series(LOSS).steps.tolist() == list(range(30))
-    assert whole.notes == ("an older run is in this folder too; the newest is shown",)
+    (note,) = whole.notes
+    assert note == "an older run is in this folder too; the newest is shown (--run N shows another)"
+    older = read_run(folder.root, runs=frozenset("a"))
+    assert older.run.last_step == 99
+    assert older.notes == ()
+
+
+def test_whether_a_process_is_gone_is_known_of_the_newest_run_alone(folder):
+    segments = Segments(folder)
+    segments.begin([*preamble("a", started=1000), *steps(0, 9)])
+    segments.begin([*preamble("b", started=2000), *steps(0, 4)])
+    served(folder, "training")
+    assert read_run(folder.root).is_gone
+    assert not read_run(folder.root, runs=frozenset("a")).is_gone
