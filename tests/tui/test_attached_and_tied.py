@@ -53,6 +53,7 @@ async def test_a_training_is_asked_to_keep_an_attached_tensor_from_its_row(tmp_p
             assert "no tensor of block.hidden is kept" in d.seen()
             await d.keys("k")
             assert "asked the run to keep block.hidden" in d.notice
+            await d.wait(lambda: pending_requests(DebugFolder.at(folder)), "the request")
             pending = pending_requests(DebugFolder.at(folder))
             assert [(r.kind, r.fields["module"]) for r in pending] == [("keep", "block.hidden")]
 
