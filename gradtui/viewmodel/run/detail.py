@@ -244,7 +244,7 @@ def _alias(training: Training, path: str) -> list[TextLine]:
 
 
 def _sharing(training: Training, path: str, main: ParameterInfo | None) -> TextLine:
-    """Which parameters are another module's, and where else the module's own weight is used."""
+    """Which parameters are another module's, and where else the module or its own weight is used."""
     if tied := training.tree.tied.get(path):
         return line(
             (" ", ""),
@@ -255,6 +255,9 @@ def _sharing(training: Training, path: str, main: ParameterInfo | None) -> TextL
         return line(
             (f" {printable(main.name)} is used as ", "dim"), ", ".join(map(printable, main.shared))
         )
+    again = [other for other, first in training.tree.aliases.items() if first == path]
+    if again and main is None:
+        return line((" is used as ", "dim"), ", ".join(map(printable, again)), (" too", "dim"))
     return ()
 
 
