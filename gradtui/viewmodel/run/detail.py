@@ -219,7 +219,8 @@ def _title(
                 parts.append(line((f"{counted(count, what)} below", "dim")))
     zeros = float(training.numbers.zeros[node])
     own_zeros = run.latest(SeriesKey(tree.paths[node], "output", "zero_share"), rank)
-    if not math.isnan(zeros) and not tree.tips[node] and not math.isnan(own_zeros):
+    is_group = not (tree.tips[node] or tree.tensors[node])
+    if not math.isnan(zeros) and is_group and not math.isnan(own_zeros):
         # The row is of all below: its own output has another share.
         parts.append(
             line(("zeros of y ", "dim"), percent(own_zeros), (" all below ", "dim"), percent(zeros))

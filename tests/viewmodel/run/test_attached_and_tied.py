@@ -109,6 +109,13 @@ def test_the_detail_of_an_attached_tensor_has_its_values_and_their_gradient():
     assert lines[0].startswith(" stem  attached tensor")
     assert any(one.startswith(" y |.|2 7  -1 .. 2") for one in lines)
     assert any(one.startswith(" dy |.|2 ") for one in lines)
+    # The share is of all calls, as in the row.
+    made = with_tensors()
+    for quantity, value in (("count", 100), ("zeros", 75)):
+        made.set("stem", "output", quantity, value, call=1)
+    twice = made.run()
+    title = plain(module_detail(twice, training_of(twice, (), Training()), "stem", 80)[0])
+    assert title == " stem  attached tensor  zeros of y 50.0%"
     above = plain(module_detail(run, training_of(run, (), Training()), "block", 80)[0])
     assert "2 modules below  1 attached tensor below" in above
 
