@@ -18,7 +18,7 @@ from kit.segments import Segments
 from kit.waiting import until
 
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.records import Entry, Scalars
+from gradtui.core.run.records import Entry, Event, Scalars
 from gradtui.errors import FolderMissing
 from gradtui.folder.generation import AdapterWriter
 from gradtui.folder.history.writer import HistoryWriter
@@ -303,6 +303,22 @@ def test_a_training_that_is_killed_while_it_is_followed_is_a_finding_at_once(kee
     assert [(found.rule, found.severity) for found in view.findings] == [("ended", "warn")]
     assert view.run.last_step == 9
     assert view.adapter.is_killed
+
+
+@pytest.mark.parametrize(
+    ("error", "severity"), [("ValueError: no luck", "bad"), ("KeyboardInterrupt", "note")]
+)
+def test_how_a_training_ends_while_it_is_followed_is_a_finding(
+    keeper, folder, seen, error, severity
+):
+    segments = Segments(folder)
+    segments.begin([*preamble(), *steps(0, 9)])
+    keeper.start()
+    seen.wait(lambda view: view.run.last_step == 9)
+    said = Event("note", f"the training ended with {error}", "", {"error": error})
+    segments.append([Entry(9, 1e9 + 9, said), Entry(9, 1e9 + 9, Event("closed", "closed"))])
+    found = seen.wait(lambda view: view.findings).findings
+    assert [(each.rule, each.severity) for each in found] == [("ended", severity)]
 
 
 def test_threads_end(folder, seen):
