@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +26,8 @@ class Stamp:
     Attributes:
         mtime_ns: Time of the last change, nanoseconds; 0 for a missing file.
         size: Bytes; -1 for a missing file.
-        inode: Number of the file, which a replacement changes; 0 for a missing file.
+        inode: Number of the file, which a replacement changes; 0 for a missing file, and less for what cannot be
+            reached: the number of the reason.
     """
 
     mtime_ns: int = 0
@@ -53,11 +55,14 @@ MISSING = Stamp()
 
 
 def stamp(path: Path) -> Stamp:
-    """The stamp of one path, links followed; missing or unreachable gives `MISSING`."""
+    """The stamp of one path, links followed; `MISSING` where nothing is. What cannot be reached does not exist either."""
     try:
         result = path.stat()
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return MISSING
+    except OSError as reason:
+        # Not as if it were missing: what comes in the place of a file that is gone is told by its stamp.
+        return Stamp(inode=-(reason.errno or errno.EIO))
     return of_stat(result)
 
 

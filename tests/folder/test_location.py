@@ -111,6 +111,15 @@ def test_what_is_no_process(record: dict[str, object]) -> None:
     assert from_record(record) == Process()
 
 
+def test_what_cannot_be_reached_does_not_exist_and_is_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+    found = {name: stamp(tmp_path / name) for name in ("loop", "dangling", "file/below", "none")}
+    assert not any(each.exists for each in found.values())
+    assert [name for name, each in found.items() if each == MISSING] == ["dangling", "none"]
+
+
 def test_stamps_tell_versions_apart(tmp_path: Path) -> None:
     folder = DebugFolder.at(tmp_path)
     empty = stamps(folder)
