@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
 from kit.pty_driver import Terminal
@@ -76,15 +75,22 @@ def net(tmp_path):
     return file
 
 
-def traced(net, *arguments):
+def as_started(command, net, arguments):
     return subprocess.run(
-        [sys.executable, "-m", "gradtui", "trace", f"{net}:{arguments[0]}", *arguments[1:]],
+        [*command, "trace", f"{net}:{arguments[0]}", *arguments[1:]],
         capture_output=True, text=True, timeout=120, check=False, cwd=net.parent,
     )  # fmt: skip
 
 
+@pytest.fixture
+def traced(warm):
+    return lambda net, *arguments: as_started(warm.running("gradtui"), net, arguments)
+
+
 def test_json_and_files(net):
-    done = traced(net, "make", "--json", "--html", "net.html", "--csv", "net.csv", "--merge", "-1")
+    """The whole of it as a person starts it, with no process of it warm."""
+    written = ("--json", "--html", "net.html", "--csv", "net.csv", "--merge", "-1")
+    done = as_started(argv(), net, ("make", *written))
     assert done.returncode == 0, done.stderr
     # What the file prints must not be in the document.
     assert "printed by the file" in done.stderr
@@ -98,7 +104,7 @@ def test_json_and_files(net):
     assert "body.2" in (net.parent / "net.csv").read_text()
 
 
-def test_a_partial_trace_says_so(net):
+def test_a_partial_trace_says_so(net, traced):
     done = traced(net, "half")
     assert done.returncode == 0, done.stderr
     assert "NotImplementedError: the head comes tomorrow" in done.stdout
@@ -106,13 +112,13 @@ def test_a_partial_trace_says_so(net):
     assert traced(net, "half", "--strict", "--json").returncode == 1
 
 
-def test_other_inputs_than_the_factorys(net):
+def test_other_inputs_than_the_factorys(net, traced):
     done = traced(net, "alone", "--input", "x=5x8", "--json")
     assert json.loads(done.stdout)["totals"]["flops"] == FLOPS // 2 * 5
     assert json.loads(traced(net, "alone", "--json").stdout)["stage"] == "static"
 
 
-def test_a_model_that_stands_in_the_file_and_inputs_one_after_the_other(net):
+def test_a_model_that_stands_in_the_file_and_inputs_one_after_the_other(net, traced):
     standing = json.loads(traced(net, "standing", "--input", "2x8", "--json").stdout)
     assert (standing["stage"], standing["totals"]["flops"]) == ("meta", FLOPS)
     several = json.loads(traced(net, "several", "--json").stdout)
@@ -132,7 +138,7 @@ def test_a_model_that_stands_in_the_file_and_inputs_one_after_the_other(net):
         (("make", "--input", "2by8"), 2, "expected a shape such as"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told(net, arguments, code, words):
+def test_what_is_wrong_with_a_file_is_told(net, traced, arguments, code, words):
     done = traced(net, *arguments)
     assert done.returncode == code
     assert words in done.stderr
@@ -141,7 +147,7 @@ def test_what_is_wrong_with_a_file_is_told(net, arguments, code, words):
     assert "gradtui/torch" not in done.stderr
 
 
-def test_a_broken_file_is_told_once_with_the_persons_frames_alone(net):
+def test_a_broken_file_is_told_once_with_the_persons_frames_alone(net, traced):
     done = traced(net, "broken")
     number = 1 + NET.splitlines().index('    raise ValueError("not today")')
     assert done.stderr.splitlines() == [
@@ -169,7 +175,7 @@ def test_a_broken_file_is_told_once_with_the_persons_frames_alone(net):
         ("nothing", 2, "UsageError", "returned an int"),
     ],
 )
-def test_json_says_what_is_wrong_with_a_file(net, factory, code, kind, words):
+def test_json_says_what_is_wrong_with_a_file(net, traced, factory, code, kind, words):
     done = traced(net, factory, "--json", "--html", "net.html")
     assert done.returncode == code
     document = json.loads(done.stdout)
@@ -183,7 +189,7 @@ def test_json_says_what_is_wrong_with_a_file(net, factory, code, kind, words):
 @pytest.mark.parametrize(
     ("option", "first"), [("--csv", "number,path,call"), ("--html", "<!doctype html>")]
 )
-def test_a_dash_is_standard_output(net, option, first):
+def test_a_dash_is_standard_output(net, traced, option, first):
     done = traced(net, "make", option, "-")
     assert done.returncode == 0, done.stderr
     assert done.stdout.lower().startswith(first)
@@ -192,14 +198,14 @@ def test_a_dash_is_standard_output(net, option, first):
     assert [path.name for path in net.parent.iterdir() if path.is_file()] == ["net.py"]
 
 
-def test_a_file_that_cannot_be_written_is_not_said_to_be_unreadable(net):
+def test_a_file_that_cannot_be_written_is_not_said_to_be_unreadable(net, traced):
     done = traced(net, "make", "--html", "/no/such/folder/net.html")
     assert done.returncode == 3
     told = "gradtui: /no/such/folder/net.html: cannot be written: No such file or directory"
     assert done.stderr.splitlines()[-1] == told
 
 
-def test_without_inputs_it_says_how_to_give_some(net):
+def test_without_inputs_it_says_how_to_give_some(net, traced):
     assert "give some, such as --input 1x3x224x224" in traced(net, "alone").stdout
 
 
@@ -226,9 +232,11 @@ def test_wrong_arguments_are_one_line(net, arguments, capsys, monkeypatch):
     assert captured.err.count("\n") == 1
 
 
-def test_the_pane_traces_again_at_each_save(net, tmp_path):
+def test_the_pane_traces_again_at_each_save(net, tmp_path, warm):
     state = {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-    with Terminal(argv("trace", f"{net}:half", "--watch"), 90, 24, env=state) as pane:
+    with Terminal(
+        warm.running("gradtui", "trace", f"{net}:half", "--watch"), 90, 24, env=state
+    ) as pane:
         pane.wait_for(shows("Architecture", "NotImplementedError", "tomorrow"), timeout=60)
         net.write_text(NET.replace('raise NotImplementedError("the head comes tomorrow")',
                                    "return self.head(x)"))  # fmt: skip
@@ -239,10 +247,12 @@ def test_the_pane_traces_again_at_each_save(net, tmp_path):
         assert pane.wait_exit() == 0
 
 
-def test_a_file_that_cannot_be_read_leaves_the_graph_and_is_told_with_its_line(net, tmp_path):
+def test_a_file_that_cannot_be_read_leaves_the_graph_and_is_told_with_its_line(net, tmp_path, warm):
     state = {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     number = 1 + NET.splitlines().index("        return self.head(x + self.body(x))")
-    with Terminal(argv("trace", f"{net}:make", "--watch"), 80, 24, env=state) as pane:
+    with Terminal(
+        warm.running("gradtui", "trace", f"{net}:make", "--watch"), 80, 24, env=state
+    ) as pane:
         pane.wait_for(shows("Architecture", "output", "body.2"), timeout=60)
         net.write_text(NET.replace("self.body(x))", "self.body(x)"))
         pane.wait_for(shows(f"net.py:{number}: SyntaxError"), timeout=60)

@@ -15,14 +15,9 @@ from kit.pilot import driven
 from gradtui.launch import child_command
 
 
-@pytest.fixture
-def demo(tmp_path):
+async def test_an_edit_comes_back_as_new_gradients(tmp_path):
     folder = tmp_path / "debug"
-    return folder, child_command("demo:digits", str(folder))
-
-
-async def test_an_edit_comes_back_as_new_gradients(demo):
-    folder, child = demo
+    child = child_command("demo:digits", str(folder))
     async with driven(folder, wait=True, child=child) as d:
         await d.open(generation=1)
         before = d.desk.session
@@ -56,8 +51,16 @@ async def test_an_edit_comes_back_as_new_gradients(demo):
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-async def test_the_chain_rule_holds_on_the_screen(demo):
-    folder, child = demo
+@pytest.fixture
+def started_warm(warm, monkeypatch):
+    """Adapters that are started have torch when they begin."""
+    monkeypatch.setattr(sys, "executable", warm.path)
+
+
+@pytest.mark.usefixtures("started_warm")
+async def test_the_chain_rule_holds_on_the_screen(tmp_path):
+    folder = tmp_path / "debug"
+    child = child_command("demo:digits", str(folder))
     async with driven(folder, wait=True, child=child) as d:
         await d.open(generation=1)
         assert d.desk.session.pairs
@@ -66,6 +69,7 @@ async def test_the_chain_rule_holds_on_the_screen(demo):
             assert pair.residual < 1e-4
 
 
+@pytest.mark.usefixtures("started_warm")
 async def test_a_failing_factory_shows_its_traceback(tmp_path):
     source = tmp_path / "net.py"
     source.write_text("def make():\n    raise RuntimeError('no such net')\n")
@@ -85,13 +89,13 @@ async def test_a_failing_factory_shows_its_traceback(tmp_path):
         assert len(d.desk.session.layers) >= 2
 
 
-async def test_another_interpreter_runs_the_adapter(tmp_path):
+async def test_another_interpreter_runs_the_adapter(tmp_path, warm):
     source = tmp_path / "net.py"
     source.write_text(
         "import torch\ndef make():\n    return torch.nn.Linear(4, 3), torch.ones(1, 4)\n"
     )
     folder = tmp_path / "debug"
-    child = child_command(f"{source}:make", str(folder), python=sys.executable)
+    child = child_command(f"{source}:make", str(folder), python=warm.path)
     async with driven(folder, wait=True, child=child) as d:
         await d.open(generation=1)
         assert d.desk.session.writer == "gradtui"

@@ -17,6 +17,8 @@ from kit.running import answer, argv, opened, serving, shows
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kit.warm_python import WarmPython
+
     from gradtui.folder.location import DebugFolder
 
 CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -140,10 +142,11 @@ def test_the_adapter_ends_with_the_pane(tmp_path: Path, number: int) -> None:
         assert not child.is_running()
 
 
-def test_a_demo_that_is_ended_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_demo_that_is_ended_leaves_no_folder(tmp_path: Path, warm: WarmPython) -> None:
     place = tmp_path / "tmp"
     place.mkdir()
-    with Terminal(argv("demo"), 100, 30, env={"TMPDIR": str(place)}) as terminal:
+    command = warm.running("gradtui", "demo")
+    with Terminal(command, 100, 30, env={"TMPDIR": str(place)}) as terminal:
         terminal.wait_for("generation")
         assert list(place.glob("gradtui*"))
         terminal.signal(signal.SIGTERM)

@@ -1,6 +1,7 @@
 """Real trainings under torchrun, on the CPU with gloo: what all ranks wrote together is what one process sees.
 
-Few starts do for the whole file: the first runs many trainings, one after the other.
+Few starts do for the whole file: the first runs many trainings, one after the other. Of the one with four ranks all
+processes have torch when they begin.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ STEPS = list(range(rank_training.STEPS))
 LOGGED = STEPS[:: rank_training.LOG_FREQ]
 
 
-def torchrun(root, parts, *options, ranks=2):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={ranks}", *options, rank_training.__file__, str(root), *parts]
+def torchrun(root, parts, *options, ranks=2, python=""):
+    """Run parts under torchrun; ``python``: what runs it and its ranks, in place of the interpreter of the tests."""
+    command = [python or sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={ranks}", *options]
+    command += ["--no-python", python] if python else []
+    command += [rank_training.__file__, str(root), *parts]
     paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
@@ -50,7 +54,7 @@ def torchrun(root, parts, *options, ranks=2):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """All trainings but the one that is killed."""
+    """All trainings but those of four ranks and the one that is killed."""
     made = tmp_path_factory.mktemp("ranks")
     with AdapterWriter(str(made / "foreign")):
         torchrun(made, PARTS)
@@ -58,10 +62,10 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory):
+def four(tmp_path_factory, warm):
     """A training of four ranks, sharded over pairs of them."""
     made = tmp_path_factory.mktemp("four")
-    torchrun(made, ["hybrid"], ranks=4)
+    torchrun(made, ["hybrid"], ranks=4, python=warm.path)
     return made
 
 
