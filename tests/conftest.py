@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Processes that tests start may keep what they compiled: or each of them compiles all of gradtui first.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Their tensors are small, and the processors are those of other workers too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ STUB = """\
 import json, os, signal, socket, sys
 door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 door.connect({address!r})
-asked = {{"argv": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+asked = {{"argv": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ)}}
 socket.send_fds(door, [json.dumps(asked).encode()], [0, 1, 2])
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     signal.signal(number, lambda number, frame: door.send(bytes([number])))
@@ -55,7 +56,10 @@ os._exit(code)
 
 
 class WarmPython:
-    """An interpreter, at `path`, for commands without options of its own: ``-m MODULE``, ``-c CODE`` and ``SCRIPT``."""
+    """An interpreter, at `path`, for ``-m MODULE``, ``-c CODE`` and ``SCRIPT``; of the options it knows ``-u`` and ``-W``.
+
+    What is started with it starts others with it.
+    """
 
     def __init__(self) -> None:
         # Not in a test's own folder: the path of a socket must be short.
@@ -150,7 +154,11 @@ def _become(asked: dict[str, Any]) -> None:
     # Line by line, in the order of what goes to both.
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-    first, *rest = asked["argv"]
+    sys.executable, first, *rest = asked["argv"]
+    while first in ("-u", "-W"):
+        if first == "-W":
+            warnings.simplefilter(rest.pop(0))
+        first, *rest = rest
     if first == "-m":
         sys.argv = rest
         sys.path.insert(0, asked["folder"])

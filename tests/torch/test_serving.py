@@ -214,11 +214,11 @@ def nothing():
 
 
 @contextmanager
-def child(tmp_path, name="make"):
+def child(tmp_path, warm, name="make"):
     (tmp_path / "net.py").write_text(SPEC)
     process = subprocess.Popen(
         [
-            sys.executable,
+            warm.path,
             "-W",
             "error",
             "-m",
@@ -240,8 +240,8 @@ def child(tmp_path, name="make"):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, "stdin"])
-def test_the_child_serves_and_ends(tmp_path, how):
-    with child(tmp_path) as (process, folder):
+def test_the_child_serves_and_ends(tmp_path, warm, how):
+    with child(tmp_path, warm) as (process, folder):
         until(lambda: load_state(folder) == "serving", "the child's first generation", 60)
         number = save(folder, np.full((1, 3), 2, dtype=np.float32))
         until(answered(folder, number), "the answer to a save")
@@ -251,7 +251,7 @@ def test_the_child_serves_and_ends(tmp_path, how):
             process.stdin = None
         else:
             process.send_signal(how)
-        _, lines = process.communicate(timeout=20)
+        _, lines = process.communicate(timeout=60)
         assert process.returncode == 128 + (15 if how == "stdin" else how)
         assert "half way" in lines
         assert "Traceback" not in lines
@@ -283,8 +283,8 @@ def load_state(folder):
     ("name", "code", "words"),
     [("broken", 1, "no such data"), ("nothing", 2, "returned an int"), ("gone", 2, "'gone'")],
 )
-def test_a_child_that_can_not_start_says_why(tmp_path, name, code, words):
-    with child(tmp_path, name) as (process, folder):
+def test_a_child_that_can_not_start_says_why(tmp_path, warm, name, code, words):
+    with child(tmp_path, warm, name) as (process, folder):
         # Its standard input stays open: closing it is the end of the parent.
         lines = process.stderr.read()
         assert process.wait(60) == code

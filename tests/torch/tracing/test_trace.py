@@ -13,6 +13,7 @@ from kit import zoo
 from torch import nn
 
 from gradtui.errors import UsageError
+from gradtui.torch.tracing import recorder
 from gradtui.torch.tracing.ledger import Ledger
 from gradtui.torch.tracing.trace import trace
 
@@ -153,7 +154,9 @@ def test_a_branch_by_data_is_guessed_without_data_and_real_with_them():
     assert feeds(real, "output") == ["small"]
 
 
-def test_a_loop_that_waits_for_data_ends_without_them():
+def test_a_loop_that_waits_for_data_ends_without_them(monkeypatch):
+    monkeypatch.setattr(recorder, "MOST_GUESSES", 50)
+
     class Waiting(nn.Module):
         def __init__(self):
             super().__init__()

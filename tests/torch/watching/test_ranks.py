@@ -38,12 +38,9 @@ STEPS = list(range(rank_training.STEPS))
 LOGGED = STEPS[:: rank_training.LOG_FREQ]
 
 
-def torchrun(root, parts, *options, ranks=2, python=""):
-    """Run parts under torchrun; ``python``: what runs it and its ranks, in place of the interpreter of the tests."""
-    command = [python or sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={ranks}", *options]
-    command += ["--no-python", python] if python else []
-    command += [rank_training.__file__, str(root), *parts]
+def torchrun(root, parts, *options, ranks=2, python=sys.executable):
+    command = [python, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={ranks}", *options, rank_training.__file__, str(root), *parts]
     paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
