@@ -101,7 +101,7 @@ def _serve(listener: socket.socket) -> dict[str, Any]:
     """Fork for each request until standard input closes; returns in the forks alone: what each was asked for."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        ready, _, _ = select.select([listener, 0], [], [])
+        ready, _, _ = select.select([listener.fileno(), 0], [], [])
         if 0 in ready:
             return {}
         door, _ = listener.accept()
@@ -133,8 +133,7 @@ def _asked(door: socket.socket) -> dict[str, Any]:
 def _watch_over(child: int, door: socket.socket) -> None:
     """Hand on signals and, at the end, the exit code; who started it and is gone has it killed."""
     over = os.pidfd_open(child)
-    while over not in (ready := select.select([over, door], [], [])[0]):
-        assert ready
+    while over not in select.select([over, door.fileno()], [], [])[0]:
         number = door.recv(1)
         os.kill(child, number[0] if number else signal.SIGKILL)
         if not number:

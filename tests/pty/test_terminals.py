@@ -112,7 +112,7 @@ def test_ascii_is_ascii(folder: DebugFolder, env: dict[str, str]) -> None:
             if key == "T":
                 # Keys that edit a line are for the one that has the focus.
                 terminal.wait_for("threshold (")
-            terminal.settle(0.2)
+            terminal.settle(0.05)
         shown = SEQUENCE.sub(b"", bytes(terminal.log))
         odd = sorted({bytes(shown[max(at - 20, 0) : at + 20]) for at, byte in enumerate(shown) if byte > 0x7E})  # fmt: skip
         assert not odd, odd[:5]
