@@ -2,8 +2,9 @@
 
 A fork costs milliseconds where an import of torch and its compiler costs four seconds of a processor. Everything of
 ours is loaded anew by each fork, which has the standard streams, the folder, the environment and the exit code that a
-process has which is started; signals reach it, and it ends with who started it. Run as a program this is the process
-that forks; imported, it starts one.
+process has which is started; signals reach it by way of two others, and it ends with who started it. What is about
+signals, parents or the end of an interpreter itself is for a cold one. Run as a program this is the process that forks;
+imported, it starts one.
 """
 
 from __future__ import annotations
