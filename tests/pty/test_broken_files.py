@@ -63,6 +63,7 @@ def some(things: Iterator[tuple[str, bytes]], every: int) -> Iterator[tuple[str,
 def test_every_kind_under_the_running_program(folder: DebugFolder, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     with opened(folder.root, size=SIZE) as terminal:
+        terminal.settle(0.3)
         view = terminal.lines[3:20]
         good = {path: path.read_bytes() for path in (folder.flow_info, folder.input, folder.target)}
         cases = [
@@ -76,7 +77,8 @@ def test_every_kind_under_the_running_program(folder: DebugFolder, tmp_path: Pat
         for path, name, thing in cases:
             place(folder, path, thing)
             terminal.wait_for(shows(f"{path.name}: "))
-            assert terminal.lines[3:20] == view, name
+            # A picture may come in parts.
+            terminal.wait_for(lambda t: t.lines[3:20] == view)
             assert "view of " in terminal.lines[0], (name, terminal.lines[0])
             place(folder, path, good[path])
             # The message goes when the file is well, and what it holds comes back in the next picture.
