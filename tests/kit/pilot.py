@@ -47,12 +47,14 @@ class Driven:
 
     async def wait(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until a condition holds, while the app goes on."""
-        deadline = time.monotonic() + PATIENCE
+        deadline, pause = time.monotonic() + PATIENCE, 0.002
         while not condition():
             assert time.monotonic() < deadline, f"waited for {what or condition}: {self.text()}"
             assert self.app.is_running, f"the app ended while waiting for {what or condition}"
             await self.pilot.pause(0)
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(pause)
+            # What takes long is done by another process, which has use for the processor.
+            pause = min(1.1 * pause, 0.03)
 
     async def open(self, generation: int = -1) -> None:
         """Wait for the first session (of a generation), drawn."""

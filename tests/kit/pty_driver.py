@@ -124,7 +124,7 @@ class Terminal:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             list(argv), stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=cwd,
-            start_new_session=True, preexec_fn=_take_terminal,
+            start_new_session=True, preexec_fn=_begin,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -302,8 +302,11 @@ UNWANTED = (
 )  # fmt: skip
 
 
-def _take_terminal() -> None:
+def _begin() -> None:
+    """Take the terminal, and hear every signal: whoever runs the tests may ignore some, as nohup does."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _complete(sequence: bytes) -> bool:

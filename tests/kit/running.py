@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import time
 from typing import TYPE_CHECKING
 
 from gradtui.tui.screens.room import GRACE_SECONDS
-from kit.pty_driver import Terminal
+from kit.pty_driver import PATIENCE, Terminal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -44,6 +45,16 @@ def opened(
         terminal.close()
         raise
     return terminal
+
+
+def all_quiet(terminals: Sequence[Terminal], seconds: float) -> None:
+    """Read from all until none of them has sent anything for so long."""
+    deadline = time.monotonic() + PATIENCE
+    last = time.monotonic()
+    while time.monotonic() - last < seconds:
+        if any(terminal.read(0.02) for terminal in terminals):
+            last = time.monotonic()
+        assert last < deadline, "one of them is never quiet"
 
 
 def shows(*words: str) -> Callable[[Terminal], bool]:

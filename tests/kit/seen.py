@@ -24,7 +24,7 @@ class Seen(Generic[T]):
             self.values.append(value)
             self._arrived.notify_all()
 
-    def wait(self, fits: Callable[[T], object], timeout: float = 15.0) -> T:
+    def wait(self, fits: Callable[[T], object], timeout: float = 60.0) -> T:
         """The first value that fits, from the start."""
         deadline = time.monotonic() + timeout
         place = 0

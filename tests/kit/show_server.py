@@ -7,6 +7,8 @@ still its own. Run as a program it is the server; imported, it is the client.
 from __future__ import annotations
 
 import contextlib
+import gc
+import io
 import json
 import os
 import resource
@@ -14,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+SAMPLE = Path(__file__).parents[1] / "data" / "vnittest" / "b_debug_data"
 LONGEST = 20
 """Seconds after which a child is ended: it has failed then."""
 
@@ -105,15 +109,14 @@ def _captured() -> Iterator[tuple[Any, Any]]:
 
 
 def _serve() -> None:
-    # What every child needs is imported once, here.
-    import gradtui.cli.show
-    import gradtui.store.keeper
-    import gradtui.viewmodel.document
     from gradtui import cli
 
-    assert gradtui.cli.show
-    assert gradtui.store.keeper
-    assert gradtui.viewmodel.document
+    # What a child would load before it shows anything is loaded once, here.
+    for options in ((), ("--json",)):
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert cli.main(["show", str(SAMPLE), *options]) == 0
+    assert threading.active_count() == 1
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)

@@ -74,6 +74,7 @@ async def test_a_failing_factory_shows_its_traceback(tmp_path):
     async with driven(folder, wait=True, child=child, source=str(source)) as d:
         await d.wait(lambda: d.app.shell.workspace and d.work.child and d.work.child.ended)
         await d.wait(lambda: d.desk.selection.view == "log", "the log")
+        assert "process failed (1); :log" in d.notice
         assert any("no such net" in line for line in d.work.child.lines)
         # A save of the source starts it again, and the loop goes on.
         source.write_text(
@@ -83,6 +84,8 @@ async def test_a_failing_factory_shows_its_traceback(tmp_path):
         )
         await d.open(generation=1)
         assert len(d.desk.session.layers) >= 2
+        # What is well again is not said to have failed.
+        assert "failed" not in d.notice
 
 
 async def test_another_interpreter_runs_the_adapter(tmp_path):

@@ -68,6 +68,7 @@ def some(things: Iterator[tuple[str, bytes]], every: int) -> Iterator[tuple[str,
 def test_every_kind_under_the_running_program(folder: DebugFolder, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     with opened(folder.root, size=SIZE) as terminal:
+        terminal.settle(0.3)
         view = terminal.lines[3:20]
         good = {path: path.read_bytes() for path in (folder.flow_info, folder.input, folder.target)}
         cases = [
@@ -80,14 +81,14 @@ def test_every_kind_under_the_running_program(folder: DebugFolder, tmp_path: Pat
         ]  # fmt: skip
         for path, name, thing in cases:
             place(folder, path, thing)
-            terminal.wait_for(shows(f"{path.name}: "), 5)
+            terminal.wait_for(shows(f"{path.name}: "))
             # Where the program looks while a directory takes the place, there is no target for once.
             terminal.wait_for(lambda t: name == "directory" or t.lines[3:20] == view)  # noqa: B023
             assert "view of " in terminal.lines[0], (name, terminal.lines[0])
             place(folder, path, good[path])
             # The message goes when the file is well, and what it holds comes back in the next picture.
-            terminal.wait_for(lacks(f"{path.name}: "), 5)
-            terminal.wait_for(lambda t: t.lines[3:20] == view, 5)
+            terminal.wait_for(lacks(f"{path.name}: "))
+            terminal.wait_for(lambda t: t.lines[3:20] == view)
         assert not marker.exists()
         memory = psutil.Process(terminal.process.pid).memory_info().rss
         assert memory < 200 << 20
@@ -128,29 +129,29 @@ def test_the_folder_goes_and_comes_back(folder: DebugFolder, tmp_path: Path) -> 
     with opened(folder.root, size=SIZE) as terminal:
         view = terminal.lines[3:20]
         folder.root.rename(away)
-        terminal.wait_for(shows("the folder is gone"), 5)
+        terminal.wait_for(shows("the folder is gone"))
         assert terminal.lines[3:20] == view
         # An edit that cannot be written stays, and the reason is a sentence.
         terminal.send(" W")
-        terminal.wait_for(shows("1 unsaved", "the folder is gone; the edits stay"), 5)
+        terminal.wait_for(shows("1 unsaved", "the folder is gone; the edits stay"))
         away.rename(folder.root)
-        terminal.wait_for(lambda t: "gone" not in t.lines[0], 5)
+        terminal.wait_for(lambda t: "gone" not in t.lines[0])
         terminal.send("W")
-        terminal.wait_for(shows("written: "), 5)
+        terminal.wait_for(shows("written: "))
 
 
 def test_another_folder_in_its_place(folder: DebugFolder, tmp_path: Path) -> None:
     with opened(folder.root, size=SIZE) as terminal:
         shutil.rmtree(folder.root)
         folder.root.write_text("a file")
-        terminal.wait_for(shows("gone"), 5)
+        terminal.wait_for(shows("gone"))
         folder.root.unlink()
         folder.root.symlink_to(folder.root.name)
-        terminal.wait_for(lacks("the folder is gone"), 5)
+        terminal.wait_for(lacks("the folder is gone"))
         folder.root.unlink()
         other = np.arange(20.0).reshape(4, 5)
         write_foreign(folder, input_=other, target=other)
-        terminal.wait_for(shows("INPUT 4x5"), 5)
+        terminal.wait_for(shows("INPUT 4x5"))
         terminal.send("q")
         assert terminal.wait_exit() == 0
 
@@ -162,28 +163,28 @@ def test_a_folder_that_nobody_may_read(folder: DebugFolder, tmp_path: Path) -> N
         terminal.settle(0.1)
         view = terminal.lines[3:20]
         folder.root.chmod(0)
-        terminal.wait_for(shows("permission denied"), 5)
+        terminal.wait_for(shows("permission denied"))
         assert terminal.lines[3:20] == view
         terminal.send(" W")
         # The save is refused too, before anybody may write again.
-        terminal.wait_for(lambda t: any("denied" in line for line in t.lines[1:]), 10)
-        terminal.wait_for(shows("1 unsaved"), 5)
+        terminal.wait_for(lambda t: any("denied" in line for line in t.lines[1:]))
+        terminal.wait_for(shows("1 unsaved"))
         folder.root.chmod(0o777)
-        terminal.wait_for(lambda t: "permission denied" not in t.lines[0], 5)
+        terminal.wait_for(lambda t: "permission denied" not in t.lines[0])
         # What was read stays good whatever becomes of its permissions; a newer file is another matter.
         os.utime(folder.flow_info, (2e9, 1e9))
         folder.flow_info.chmod(0)
-        terminal.wait_for(shows("flow_info.pkl: permission denied"), 5)
+        terminal.wait_for(shows("flow_info.pkl: permission denied"))
         folder.flow_info.chmod(0o666)
-        terminal.wait_for(lambda t: "permission denied" not in t.lines[0], 5)
+        terminal.wait_for(lambda t: "permission denied" not in t.lines[0])
         folder.root.chmod(0o555)
         terminal.send("l")
-        terminal.wait_for(lacks("ermission denied"), 5)
+        terminal.wait_for(lacks("ermission denied"))
         terminal.send("W")
-        terminal.wait_for(shows("permission denied", "1 unsaved"), 5)
+        terminal.wait_for(shows("permission denied", "1 unsaved"))
         folder.root.chmod(0o777)
         terminal.send("W")
-        terminal.wait_for(shows("written: "), 5)
+        terminal.wait_for(shows("written: "))
 
 
 def test_a_full_disk(folder: DebugFolder) -> None:
@@ -199,7 +200,7 @@ def test_a_full_disk(folder: DebugFolder) -> None:
     with Terminal([argv()[0], "-c", script, str(folder.root)], *SIZE) as terminal:
         terminal.wait_for(shows("INPUT"))
         terminal.send(" W")
-        terminal.wait_for(shows("1 unsaved", "file too large"), 5)
+        terminal.wait_for(shows("1 unsaved", "file too large"))
         for path in folder.root.iterdir():
             if path.is_file():
                 assert path.read_bytes() == before[path.name]
@@ -210,8 +211,8 @@ def test_a_full_disk(folder: DebugFolder) -> None:
             terminal.process.pid, resource.RLIMIT_FSIZE, (1 << 30, resource.RLIM_INFINITY)
         )
         terminal.send("W")
-        terminal.wait_for(shows("written: "), 5)
-        terminal.wait_for(lacks("1 unsaved"), 5)
+        terminal.wait_for(shows("written: "))
+        terminal.wait_for(lacks("1 unsaved"))
         terminal.send("q")
         assert terminal.wait_exit() == 0
     assert folder.input.read_bytes() != before[folder.input.name]
@@ -254,7 +255,7 @@ def test_an_adapter_that_writes_under_the_eyes(folder: DebugFolder) -> None:
             writer.write(flow_info(float(n)), np.ones((3, 4)))
             terminal.read(0.0)
             assert "flow_info.pkl:" not in terminal.text
-        terminal.wait_for(shows("generation 51"), 5)
+        terminal.wait_for(shows("generation 51"))
         terminal.settle()
         assert "generation 51" in terminal.text
         writer.close()
@@ -271,7 +272,7 @@ def test_a_lying_sidecar_under_the_running_program(folder: DebugFolder, name: st
             terminal.send("l")
             terminal.settle(0.03)
         terminal.send(" ")
-        terminal.wait_for(shows("1 unsaved"), 5)
+        terminal.wait_for(shows("1 unsaved"))
         assert "Error" not in terminal.text
         assert b"\x1b]0;" not in terminal.log
         terminal.send("qd")

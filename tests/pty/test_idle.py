@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kit.folders import write_foreign
 from kit.pty_driver import Terminal
-from kit.running import argv, opened, serving, shows
+from kit.running import all_quiet, argv, opened, serving, shows
 
 from gradtui.folder.location import DebugFolder
 
@@ -35,8 +35,7 @@ def test_ten_seconds_of_nothing(folder: DebugFolder, tmp_path: Path) -> None:
         waiting.wait_for(shows("flow_info.pkl"))
         served.wait_for(shows("generation 1"))
         all_of_them = (served, calm, unsaved, waiting)
-        for terminal in all_of_them:
-            terminal.settle(1.0)
+        all_quiet(all_of_them, 1.0)
         sent = {terminal: len(terminal.log) for terminal in all_of_them}
         until = time.monotonic() + SECONDS
         while (left := until - time.monotonic()) > 0:

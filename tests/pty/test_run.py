@@ -11,7 +11,7 @@ import kit
 import pytest
 from kit.pty_driver import Terminal
 from kit.run_folders import SmallGpt, write_run
-from kit.running import argv, shows
+from kit.running import all_quiet, argv, shows
 from kit.waiting import until
 
 RUN_FOLDERS = Path(kit.__file__).with_name("run_folders.py")
@@ -29,8 +29,7 @@ def test_beside_a_run_that_rests_nothing_is_sent(tmp_path):
             terminal.wait_for(shows("step 59", "ok"))
         history.send("t")
         history.wait_for(shows("History", "steps 0..59"))
-        for terminal in (overview, history):
-            terminal.settle(1.0)
+        all_quiet((overview, history), 1.0)
         sent = [len(terminal.log) for terminal in (overview, history)]
         end = time.monotonic() + SECONDS
         while (left := end - time.monotonic()) > 0:

@@ -136,7 +136,7 @@ def test_the_adapter_ends_with_the_pane(tmp_path: Path, number: int) -> None:
             terminal.wait_exit()
         else:
             ended_well(terminal, CODES[signal.Signals(number)])
-        child.wait(10)
+        child.wait(60)
         assert not child.is_running()
 
 
@@ -171,7 +171,7 @@ def test_an_orphan_does_not_spin(folder: DebugFolder, tmp_path: Path) -> None:
         os.close(shell.master)
         os.close(shell._slave)
         try:
-            program.wait(10)
+            program.wait(60)
         except psutil.TimeoutExpired:
             program.kill()
             pytest.fail("it lives on without a terminal")

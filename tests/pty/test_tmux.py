@@ -107,7 +107,7 @@ def test_a_pane_that_is_resized_and_closed(tmux: Tmux, folder: DebugFolder) -> N
     programs = psutil.Process(pid).children(recursive=True)
     assert programs
     tmux("kill-session")
-    _, alive = psutil.wait_procs(programs, timeout=10)
+    _, alive = psutil.wait_procs(programs, timeout=60)
     assert not alive
 
 

@@ -251,7 +251,7 @@ def test_the_child_serves_and_ends(tmp_path, how):
             process.stdin = None
         else:
             process.send_signal(how)
-        _, lines = process.communicate(timeout=20)
+        _, lines = process.communicate(timeout=60)
         assert process.returncode == 128 + (15 if how == "stdin" else how)
         assert "half way" in lines
         assert "Traceback" not in lines

@@ -183,6 +183,6 @@ def test_the_demo_runs_as_a_child_and_ends_when_it_is_told(tmp_path):
         reader = HistoryReader(DebugFolder.at(tmp_path / "run"))
         until(lambda: any(part.entries for part in reader.poll()), "the first records", 60)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM
     reader.close()
     assert [each.event.kind for each in read(tmp_path / "run").events][-1:] == ["closed"]

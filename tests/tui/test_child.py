@@ -88,7 +88,7 @@ def test_stop_ends_a_process_that_ignores_sigterm_and_its_workers(start):
     worker = psutil.Process(int(seen.wait(lambda s: s.lines).lines[0]))
     child.stop()
     assert not child.state.running
-    psutil.wait_procs([worker], timeout=10)
+    psutil.wait_procs([worker], timeout=60)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
 
 
@@ -147,5 +147,5 @@ def test_a_pane_that_is_killed_takes_the_process_with_it(tmp_path):
     os.kill(pane.pid, signal.SIGKILL)
     pane.wait()
     pane.stdout.close()
-    psutil.wait_procs([adapter], timeout=10)
+    psutil.wait_procs([adapter], timeout=60)
     assert not adapter.is_running() or adapter.status() == psutil.STATUS_ZOMBIE

@@ -225,11 +225,12 @@ class Workspace:
             desk.summary = replace(desk.summary, findings=())
 
     def child_changed(self, state: ChildState) -> None:
-        """Take a new state of the adapter's process; a failure shows what it printed."""
-        ended = state.ended and (self.child is None or not self.child.ended)
-        self.child = state
-        if ended and state.code and not self.room.leaving:
-            self.desk.say(f"{self.writer} {state.ended}; :log shows what it printed", "bad")
+        """Take a new state of the adapter's process; a failure shows what it printed, and is told until the next start."""
+        (before, self.child), told = (self.child, state), "; :log shows what it printed"
+        if before and state.starts > before.starts and self.desk.notice[0].endswith(told):
+            self.desk.notice = ("", "")
+        if state.ended and not (before and before.ended) and state.code and not self.room.leaving:
+            self.desk.say(f"{self.writer} {state.ended}{told}", "bad")
             if not self.desk.generations.kept and not self.desk.planning:
                 self.desk.selection = replace(self.desk.selection, view="log", row=0)
         self.draw()
