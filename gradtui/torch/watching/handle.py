@@ -365,9 +365,9 @@ class WatchHandle:
     def _take_off(self) -> None:
         self._collector.active = self._collector.sentinel.active = False
         self._watcher.gradients.remove()
-        self._hooked.remove()
         if self._drawing is not None:
             self._drawing.remove()
+        self._hooked.remove()
         self._collector.collected = None
 
 
