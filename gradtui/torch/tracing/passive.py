@@ -47,6 +47,9 @@ class FirstPass:
     def __init__(self, model: nn.Module, found: Callable[[ModuleGraph], None]) -> None:
         self._found = found
         self._recorder: Recorder | None = None
+        # Modes of dispatch are a thread's own: the one that takes this begins and ends the recording.
+        self._claim = threading.Lock()
+        self._thread, self._is_removed = 0, False
         self._hooks: list[Any] = []
         if not _is_plain(model):
             return
@@ -56,7 +59,10 @@ class FirstPass:
         ]
 
     def remove(self) -> None:
-        """Take the hooks off; more than once is once."""
+        """Take the hooks off, where another thread is being recorded when that is over; more than once is once."""
+        self._is_removed = True
+        if self._thread not in {0, threading.get_ident()}:
+            return
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
@@ -66,7 +72,7 @@ class FirstPass:
 
     def begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Begin to record, where this is a pass of the training."""
-        if self._recorder is not None or not (model.training and torch.is_grad_enabled()):
+        if self._thread or not (model.training and torch.is_grad_enabled()):
             return
         if _get_current_dispatch_mode() is not None:
             return
@@ -74,6 +80,9 @@ class FirstPass:
             # It was wrapped or compiled since.
             self.remove()
             return
+        if not self._claim.acquire(blocking=False):
+            return
+        self._thread = threading.get_ident()
         recorder = Recorder(model, passive=True)
         for name, tensor in names_of(model, Arguments(args, kwargs)):
             recorder.ledger.makes(recorder.ledger.open("input", "", name, -1), (tensor,))
@@ -84,9 +93,9 @@ class FirstPass:
     def end(self, model: nn.Module, output: Any) -> None:
         """Take the hooks off, and hand on what was seen."""
         recorder = self._recorder
-        if recorder is None:
+        if recorder is None or self._thread != threading.get_ident():
             return
-        complete = not recorder.stack and output is not None
+        complete = not (recorder.stack or self._is_removed) and output is not None
         self.remove()
         if not complete:
             return
@@ -148,6 +157,8 @@ def _is_plain(model: nn.Module) -> bool:
     of this process was given to ``torch.compile``, nothing is looked at.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return False
+    if isinstance(model, torch.jit.ScriptModule):
         return False
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     # Optimizers stand there too, without a backend: they are kept from being compiled.

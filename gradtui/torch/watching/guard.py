@@ -31,11 +31,18 @@ class Guard:
         self.failures = 0
         self._told, self._aside = told, aside
 
+    def do(self, where: str, what: Callable[[], object]) -> None:
+        """Do something of ours; what it raises is a failure."""
+        try:
+            what()
+        except Exception as error:  # noqa: BLE001 - nothing of ours reaches the training
+            self.failed(where, error)
+
     def failed(self, where: str, error: Exception) -> None:
         """Take note of a failure; never raises."""
         try:
             self.failures += 1
-            line = f"{where}: {type(error).__name__}: {error}".partition("\n")[0]
+            line = f"{where}: {said_by(error)}"
             self.problems.append(line)
             if self.failures <= MOST_FAILURES:
                 text = "".join(traceback.format_exception(error))[-_TEXT:]
@@ -44,3 +51,12 @@ class Guard:
                 self._aside(f"stepped aside after {MOST_FAILURES} failures; the last: {line}")
         except Exception:  # noqa: BLE001, S110 - telling of a failure must not become one
             pass
+
+
+def said_by(error: BaseException) -> str:
+    """An error in one line; its class alone where it cannot even say what it is."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}".partition("\n")[0].removesuffix(": ")
+    except Exception:  # noqa: BLE001 - a user's class may raise anything
+        return kind

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import socket
-import sys
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gradtui.core.run.records import Entry, Event, Start
 from gradtui.torch.watching.collecting import Collector
+from gradtui.torch.watching.copied import CopiedHandle
 from gradtui.torch.watching.edges import EdgeFinder
-from gradtui.torch.watching.guard import Guard
+from gradtui.torch.watching.guard import Guard, said_by
 from gradtui.torch.watching.hooked import Hooked
+from gradtui.torch.watching.live import closed, opened
 from gradtui.torch.watching.logged import logged
 from gradtui.torch.watching.optimizers import StepHooks, stepped
 from gradtui.torch.watching.ranks import run_name
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.settings import Settings
     from gradtui.torch.watching.structure import Owned
 
-_live: weakref.WeakSet[WatchHandle] = weakref.WeakSet()
 CLOSE_SECONDS = 10.0
 
 
@@ -105,10 +105,7 @@ class WatchHandle:
         self._watcher.keeping.choose(self._collector.sites)
         for problem in unmatched(model, settings):
             self._tell(problem)
-        _live.add(self)
-        # Again behind the writer's own, so that it runs before that.
-        atexit.unregister(_close_all)
-        atexit.register(_close_all)
+        opened(self)
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +113,7 @@ class WatchHandle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        self._ended_with(error)
+        self.ended_with(error)
         self.close()
 
     @property
@@ -155,22 +152,11 @@ class WatchHandle:
         """
         if not self.active:
             return
-        found = logged(scalars, self._late, self._tell)
-        try:
-            if found:
-                self._watcher.log(found)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._guard.failed("log", error)
+        self._guard.do("log", lambda: self._log(scalars))
 
     def epoch(self, number: int | None = None) -> None:
         """Say that an epoch ends here: ``number``, else one more than the last. The next step is the next epoch's."""
-        try:
-            self._epoch = self._epoch + 1 if number is None else int(number)
-        except (TypeError, ValueError, OverflowError) as error:
-            self._tell(f"epoch({number!r}): {error}")
-            return
-        if self.active:
-            self._watcher.epoch(self._epoch)
+        self._guard.do("epoch", lambda: self._end_epoch(number))
 
     _epoch = -1
     _around: weakref.ref[nn.Module] | None = None
@@ -185,28 +171,18 @@ class WatchHandle:
         if self._closed:
             return
         self._closed = True
-        try:
-            self._watcher.close()
-            if self._is_untold:
-                self._look_before_pass()
-        except Exception as error:  # noqa: BLE001 - closing must not end a training either
-            self._guard.failed("closing", error)
-        for path in sorted(self._watcher.keeping.too_large):
-            self.problems.append(f"keep: {path or '(root)'} was too large to be kept")
-        self._take_off()
-        self._steps.remove()
-        self._put_event(Event("closed", "the watcher was closed"))
-        self._recorder.close(CLOSE_SECONDS)
-        self._place.close()
-        _live.discard(self)
+        # Each by itself: closing must not end a training either, and what fails leaves the rest to be done.
+        for end in (self._finish, self._take_off, self._steps.remove, self._end_records):
+            self._guard.do("closing", end)
+        closed(self)
 
-    def _ended_with(self, error: BaseException | None) -> None:
+    def ended_with(self, error: BaseException | None) -> None:
         """Say in the run what ended the training, if that is an error."""
-        is_failure = error is not None and not (isinstance(error, SystemExit) and not error.code)
-        if not is_failure or self._closed or not self.active:
+        if error is None or self._closed or not self.active:
             return
-        said = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
-        self._put_event(Event("note", f"the training ended with {said}", "", {"error": said}))
+        if not isinstance(error, SystemExit) or error.code:
+            said = said_by(error)
+            self._put_event(Event("note", f"the training ended with {said}", "", {"error": said}))
 
     def attached(self, tensor: torch.Tensor, parent: nn.Module, name: str) -> None:
         """A tensor was attached to a module: it is this handle's if the module is."""
@@ -233,6 +209,12 @@ class WatchHandle:
     def folder(self) -> str:
         """Where the run is recorded."""
         return self._place.shown
+
+    def __deepcopy__(self, _: object) -> CopiedHandle:
+        return CopiedHandle()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CopiedHandle, ()
 
     # ---- our own affairs
 
@@ -323,8 +305,11 @@ class WatchHandle:
         """Draw the model as it is now; a drawing that waits for its first pass waits no more."""
         if self._drawing is not None:
             self._drawing.remove()
+            self._drawing = None
         if self._draw is not None and (model := self._model()) is not None:
-            self._drawing = self._draw(model)
+            # A training without its picture is still a training.
+            with suppress(Exception):
+                self._drawing = self._draw(model)
 
     def _notes(self) -> list[Event]:
         """After the first step: what a person should know of the numbers, and what is not there to be kept."""
@@ -351,7 +336,7 @@ class WatchHandle:
         self._place.writer.write(Entry(-1, time.time(), record))
 
     def _put_event(self, event: Event) -> None:
-        self._watcher.happened(event)
+        self._guard.do("telling of it", lambda: self._watcher.happened(event))
 
     def _on_failure(self, where: str, line: str, text: str) -> None:
         self._put_event(Event("fault", line, "", {"where": where, "traceback": text}))
@@ -363,37 +348,36 @@ class WatchHandle:
         self._put_event(Event("aside", reason))
         self._place.aside(reason)
 
+    def _log(self, scalars: dict[str, Any]) -> None:
+        found = logged(scalars, self._late, self._tell)
+        if found:
+            self._watcher.log(found)
+
+    def _end_epoch(self, number: int | None) -> None:
+        try:
+            self._epoch = self._epoch + 1 if number is None else int(number)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._tell(f"epoch({number!r}): {error}")
+            return
+        if self.active:
+            self._watcher.epoch(self._epoch)
+
+    def _finish(self) -> None:
+        self._watcher.close()
+        if self._is_untold:
+            self._look_before_pass()
+
+    def _end_records(self) -> None:
+        for path in sorted(self._watcher.keeping.too_large):
+            self.problems.append(f"keep: {path or '(root)'} was too large to be kept")
+        self._put_event(Event("closed", "the watcher was closed"))
+        self._recorder.close(CLOSE_SECONDS)
+        self._place.close()
+
     def _take_off(self) -> None:
         self._collector.active = self._collector.sentinel.active = False
         self._watcher.gradients.remove()
-        self._hooked.remove()
         if self._drawing is not None:
             self._drawing.remove()
+        self._hooked.remove()
         self._collector.collected = None
-
-
-def live_handles() -> list[WatchHandle]:
-    """All open handles of this process."""
-    return list(_live) if _live else []
-
-
-def handles_of(model: nn.Module) -> list[WatchHandle]:
-    """The open handles of a model."""
-    return [handle for handle in list(_live) if handle.watches(model)]
-
-
-def _close_all() -> None:
-    # Set where an error ended the interpreter; where somebody types, by any that came before.
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    for handle in list(_live):
-        handle._ended_with(error)  # noqa: SLF001 - one thing in two
-        handle.close()
-
-
-def _in_child() -> None:
-    # A worker that was forked off has a copy of the model with our hooks, and no thread that writes.
-    for handle in list(_live):
-        handle.abandon()
-
-
-os.register_at_fork(after_in_child=_in_child)

@@ -11,6 +11,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from gradtui.torch.watching.apart import decided_by_hooks, put_back, set_apart
 from gradtui.torch.watching.calls import After, Before, Left, Site
 from gradtui.torch.watching.scripting import hooks_on, is_copied, let_script
 from gradtui.torch.watching.structure import chosen
@@ -68,16 +69,21 @@ class Hooked:
         for path, (reference, hooks) in list(self._hooks.items()):
             if reference() is None or reference() is not wanted.get(path):
                 _remove(hooks)
+                if (module := reference()) is not None:
+                    put_back(module)
                 del self._hooks[path]
                 self._collector.sites.pop(path, None)
         self.paths.clear()
         self.scripted.clear()
+        uncounted = decided_by_hooks(model)
         for path, module in wanted.items():
             if isinstance(module, torch.jit.ScriptModule):
                 self.scripted.append(path or "(root)")
                 continue
             self.paths.setdefault(id(module), path)
             if path not in self._hooks:
+                self._clear(module)
+                set_apart(module, uncounted)
                 self._hooks[path] = (weakref.ref(module), self._hook(path, module))
         return True
 
@@ -94,10 +100,10 @@ class Hooked:
         model = self._model()
         for module in model.modules() if model is not None else ():
             self._clear(module)
+            put_back(module)
 
     def _hook(self, path: str, module: nn.Module) -> list[Any]:
         collector = self._collector
-        self._clear(module)
         site = collector.sites[path] = Site(path, module)
         handles = [
             module.register_forward_pre_hook(Before(site, collector), with_kwargs=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from kit import zoo
 from kit.waiting import until
 from torch import nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from gradtui.store.architecture import load_graph
 from gradtui.torch import watch
@@ -131,4 +133,39 @@ def test_where_something_is_compiled_nothing_is_looked_at():
     assert model(torch.ones(1, 2)).shape == (1, 2)
     assert not first._hooks
     assert not FirstPass(model, found.append)._hooks
+    assert not found
+
+
+def test_passes_of_several_threads():
+    """One is seen, by its own thread alone, also where the hooks are taken off in its midst."""
+    found: list[ModuleGraph] = []
+    begun, go_on = threading.Event(), threading.Event()
+    after: list[object] = []
+
+    class Slow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(2, 2)
+
+        def forward(self, x):
+            if threading.current_thread() is slow:
+                begun.set()
+                go_on.wait(60)
+            return self.inner(x)
+
+    def work():
+        model(torch.ones(1, 2))
+        after.append(_get_current_dispatch_mode())
+
+    slow, model = threading.Thread(target=work), Slow()
+    first = FirstPass(model, found.append)
+    slow.start()
+    assert begun.wait(60)
+    model(torch.ones(1, 2))
+    first.remove()
+    go_on.set()
+    slow.join(60)
+    assert after == [None]
+    assert not torch.nn.modules.module._global_forward_hooks
+    assert not model._forward_hooks
     assert not found
