@@ -148,7 +148,11 @@ class Before(Silent):
 
 
 class After(Silent):
-    """Runs after a module's forward: measures what came out, and waits for its gradient."""
+    """Runs after a module's forward: measures what came out, and waits for its gradient.
+
+    It runs after one that raised an `Exception`, too, as if that had returned None: what is known of a call, the graph
+    of what it was given with it, is let go then.
+    """
 
     __slots__ = ("collector", "site")
 
@@ -171,35 +175,12 @@ class After(Silent):
             mode = collector.mode if collector.in_root else collector.on_call_outside(module)
             if mode != IGNORED:
                 is_measured = collector.close_call(site, args, output)
-                if not is_measured and mode == TRAIN and site.guarded:
+                if not is_measured and mode == TRAIN and site.guarded and output is not None:
                     _guard(collector, site, args, output)
-            if not site.path:
-                collector.is_root_told = True
+            if not site.path and collector.in_root:
                 collector.end_root(output)
         except Exception as error:  # noqa: BLE001 - as above
             collector.guard.failed(f"after {site.path or '(root)'}", error)
-
-
-class Left(Silent):
-    """Runs when the model's forward pass is over, also one that raised an `Exception`, which has not ended otherwise."""
-
-    __slots__ = ("collector", "site")
-
-    def __init__(self, site: Site, collector: Collector) -> None:
-        self.site, self.collector = site, collector
-
-    def __call__(self, module: nn.Module, *_: object) -> None:
-        """See the class."""
-        collector = self.collector
-        if id(module) != self.site.ident or is_elsewhere():
-            return
-        is_told, collector.is_root_told = collector.is_root_told, False
-        if is_told or not collector.in_root:
-            return
-        try:
-            collector.leave_root(self.site)
-        except Exception as error:  # noqa: BLE001 - as above
-            collector.guard.failed("after (root)", error)
 
 
 def _guard(collector: Collector, site: Site, args: tuple[object, ...], output: object) -> None:

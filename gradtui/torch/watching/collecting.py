@@ -51,7 +51,6 @@ class Collector:
         active: off, and every hook returns at once.
         collected: where measurements of this forward and backward pass go; None on steps that are not logged.
         mode: what the root's forward pass is, while ``in_root``.
-        is_root_told: whether the end of the root's call that ends now was told.
         order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
         on_call_outside: gives the mode of a call that is not inside the root's forward pass: of a part of the model alone.
@@ -66,7 +65,7 @@ class Collector:
         self.active = True
         self.collected: Collected | None = None
         self.mode = TRAIN
-        self.in_root = self.is_root_told = False
+        self.in_root = False
         self._nested = 0
         self.tokens = [0, 0]
         self.order = 0
@@ -112,11 +111,6 @@ class Collector:
         self.in_root = False
         self._frames.clear()
         self.on_root_done(output)
-
-    def leave_root(self, site: Site) -> None:
-        """The model's forward pass, or one of those within it, was left by an exception."""
-        self._frame_of(site)
-        self.end_root(None)
 
     # ---- calls on logged steps
 

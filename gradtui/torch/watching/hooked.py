@@ -11,7 +11,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from gradtui.torch.watching.calls import After, Before, Left, Site
+from gradtui.torch.watching.calls import After, Before, Site
 from gradtui.torch.watching.scripting import hooks_on, is_copied, let_script
 from gradtui.torch.watching.structure import chosen
 
@@ -99,14 +99,10 @@ class Hooked:
         collector = self._collector
         self._clear(module)
         site = collector.sites[path] = Site(path, module)
-        handles = [
+        return [
             module.register_forward_pre_hook(Before(site, collector), with_kwargs=True),
-            module.register_forward_hook(After(site, collector)),
+            module.register_forward_hook(After(site, collector), always_call=True),
         ]
-        if not path:
-            left = Left(site, collector)
-            handles.append(module.register_forward_hook(left, always_call=True))
-        return handles
 
     def _clear(self, module: nn.Module) -> None:
         """Take off what a copy has of ours, and what others hung on to it, as fusing does with the hooks of what it replaces."""
