@@ -23,6 +23,7 @@ from torch.utils.hooks import unserializable_hook
 from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.backward import in_backward
 from gradtui.torch.watching.late import Elapsed
+from gradtui.torch.watching.names import OTHERS
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.passes import IGNORED, TRAIN
 from gradtui.torch.watching.views import Written, is_lost, region_of
@@ -66,10 +67,11 @@ class Site:
             at that. So it is with parameters of its own and one call a step.
         last: the place of its last call among all.
         calls: how often it was called since the last step, in training and in evaluation.
+        slots: the names of its inputs and outputs so far; see `gradtui.torch.watching.names.Names`.
     """
 
     __slots__ = (
-        "alone", "calls", "counted", "guarded", "holds", "ident", "kind", "last", "path", "units",
+        "alone", "calls", "counted", "guarded", "holds", "ident", "kind", "last", "path", "slots", "units",
     )  # fmt: skip
 
     def __init__(self, path: str, module: nn.Module) -> None:
@@ -86,6 +88,7 @@ class Site:
         self.calls = [0, 0]
         self.counted = [-1, -1]
         self.units: dict[tuple[int, ...], int] = {}
+        self.slots: set[str] = set()
 
     @staticmethod
     def trains(module: nn.Module) -> bool:
@@ -196,7 +199,8 @@ def _guard(collector: Collector, site: Site, args: tuple[object, ...], output: o
         return
     for slot, tensor in outputs_of(output):
         if tensor.is_floating_point() or tensor.is_complex():
-            collector.sentinel.forward(site, call, slot, tensor, args, only_forward)
+            name = slot if collector.names.slot(site, slot) else OTHERS
+            collector.sentinel.forward(site, call, name, tensor, args, only_forward)
 
 
 class Frame:

@@ -19,6 +19,7 @@ from gradtui.torch.watching.calls import (
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
 from gradtui.torch.watching.consumers import Share, now, places_of, watch_shares
 from gradtui.torch.watching.late import LateStats
+from gradtui.torch.watching.names import OTHERS, Names
 from gradtui.torch.watching.nesting import inputs_of, outputs_of
 from gradtui.torch.watching.passes import IGNORED, TRAIN
 from gradtui.torch.watching.recursion import runs_within_itself
@@ -55,6 +56,7 @@ class Collector:
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
         on_call_outside: gives the mode of a call that is not inside the root's forward pass: of a part of the model alone.
         factor: what gradients are multiplied with: 1 over what a scaler multiplied the loss with.
+        names: those of inputs, outputs and attached tensors that the run takes.
         before_pass: called when the model's next forward pass begins, where something is to be looked at again.
     """
 
@@ -70,6 +72,7 @@ class Collector:
         self.tokens = [0, 0]
         self.order = 0
         self.sites: dict[str, Site] = {}
+        self.names = Names()
         self.replays = Replays()
         self.clock = Clock()
         self.factor: Callable[[], Later] = lambda: 1.0
@@ -132,7 +135,7 @@ class Collector:
         collected = self.collected
         named: Named = []
         if collected is not None and call < self.settings.max_calls:
-            named = inputs_of(args, kwargs)
+            named = self.names.slots(site, inputs_of(args, kwargs))
             frame.slots = [slot for slot, _ in named]
             for slot, tensor in named:
                 if self._io:
@@ -163,7 +166,10 @@ class Collector:
             collected.add_value(entry, self.clock.seconds(frame, began))
         if self.mode == TRAIN and not torch.is_grad_enabled():
             self.replays.ran(site, frame.call, args)
-        named = outputs_of(output)
+        returned = outputs_of(output)
+        named = self.names.slots(site, returned)
+        if len(named) < len(returned):
+            self._others(frame, returned, args)
         for slot, tensor in named:
             seen = self._values(collected, frame, "output", slot, tensor) if self._io else None
             self.edges.produced(frame.name("output", slot), tensor)
@@ -183,6 +189,15 @@ class Collector:
             )
         self.clock.charge(began)
         return True
+
+    def _others(self, frame: Frame, returned: Named, args: tuple[object, ...]) -> None:
+        """Of outputs whose names are not recorded only what is not finite is told."""
+        if self.mode != TRAIN:
+            return
+        for slot, tensor in returned:
+            is_other = slot not in frame.site.slots
+            if is_other and (tensor.is_floating_point() or tensor.is_complex()):
+                self.sentinel.forward(frame.site, frame.call, OTHERS, tensor, args)
 
     def _look(self, frame: Frame, slot: str, seen: Seen, inputs: str = "all") -> None:
         """Tell of an output that is not finite, and first of the inputs that were not: a mask alone is no news.
@@ -322,7 +337,7 @@ class Collector:
             return
         try:
             mode = self.mode if self.in_root else self.on_call_outside(parent)
-            if mode == IGNORED:
+            if mode == IGNORED or not self.names.attached(path):
                 return
             site = self._attached.get(path)
             if site is None:
