@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gradtui.torch.elsewhere import is_elsewhere
-from gradtui.torch.watching.handle import live_handles
+from gradtui.torch.watching.open_handles import live_handles
 
 if TYPE_CHECKING:
     from typing import TypeVar

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import socket
-import sys
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from gradtui.torch.watching.edges import EdgeFinder
 from gradtui.torch.watching.guard import Guard
 from gradtui.torch.watching.hooked import Hooked
 from gradtui.torch.watching.logged import logged
+from gradtui.torch.watching.open_handles import closed, opened
 from gradtui.torch.watching.optimizers import StepHooks, stepped
 from gradtui.torch.watching.ranks import run_name
 from gradtui.torch.watching.recorder import Recorder
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.settings import Settings
     from gradtui.torch.watching.structure import Owned
 
-_live: weakref.WeakSet[WatchHandle] = weakref.WeakSet()
 CLOSE_SECONDS = 10.0
 
 
@@ -108,10 +106,7 @@ class WatchHandle:
             *self._watcher.keeping.choose(self._collector.sites),
         ):
             self._tell(problem)
-        _live.add(self)
-        # Again behind the writer's own, so that it runs before that.
-        atexit.unregister(_close_all)
-        atexit.register(_close_all)
+        opened(self)
 
     def __enter__(self) -> Self:
         return self
@@ -201,7 +196,7 @@ class WatchHandle:
         self._put_event(Event("closed", "the watcher was closed"))
         self._recorder.close(CLOSE_SECONDS)
         self._place.close()
-        _live.discard(self)
+        closed(self)
 
     def _ended_with(self, error: BaseException | None) -> None:
         """Say in the run what ended the training, if that is an error."""
@@ -370,30 +365,3 @@ class WatchHandle:
         if self._drawing is not None:
             self._drawing.remove()
         self._collector.collected = None
-
-
-def live_handles() -> list[WatchHandle]:
-    """All open handles of this process."""
-    return list(_live) if _live else []
-
-
-def handles_of(model: nn.Module) -> list[WatchHandle]:
-    """The open handles of a model."""
-    return [handle for handle in list(_live) if handle.watches(model)]
-
-
-def _close_all() -> None:
-    # Set where an error ended the interpreter; where somebody types, by any that came before.
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    for handle in list(_live):
-        handle._ended_with(error)  # noqa: SLF001 - one thing in two
-        handle.close()
-
-
-def _in_child() -> None:
-    # A worker that was forked off has a copy of the model with our hooks, and no thread that writes.
-    for handle in list(_live):
-        handle.abandon()
-
-
-os.register_at_fork(after_in_child=_in_child)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from gradtui.errors import GradtuiError, UsageError
 from gradtui.torch.lifeline import say
 from gradtui.torch.watching.architecture import draw_architecture
-from gradtui.torch.watching.handle import WatchHandle, handles_of
+from gradtui.torch.watching.handle import WatchHandle
+from gradtui.torch.watching.open_handles import handles_of
 from gradtui.torch.watching.place import FolderPlace, Place
 from gradtui.torch.watching.ranks import rank_and_world, training_name
 from gradtui.torch.watching.settings import LOGS, checked

@@ -1,0 +1,56 @@
+"""The handles of this process that are open: they are closed with the interpreter, and silent in a forked process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gradtui.torch.watching.handle import WatchHandle
+
+_open: Final[weakref.WeakSet[WatchHandle]] = weakref.WeakSet()
+
+
+def opened(handle: WatchHandle) -> None:
+    """A handle is open."""
+    _open.add(handle)
+    # Again behind the writer's own, so that it runs before that.
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)
+
+
+def closed(handle: WatchHandle) -> None:
+    """A handle is closed."""
+    _open.discard(handle)
+
+
+def live_handles() -> list[WatchHandle]:
+    """All open handles of this process."""
+    return list(_open) if _open else []
+
+
+def handles_of(model: nn.Module) -> list[WatchHandle]:
+    """The open handles of a model."""
+    return [handle for handle in list(_open) if handle.watches(model)]
+
+
+def _close_all() -> None:
+    # Set where an error ended the interpreter; where somebody types, by any that came before.
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    for handle in list(_open):
+        handle._ended_with(error)  # noqa: SLF001 - one thing in two
+        handle.close()
+
+
+def _in_child() -> None:
+    # A worker that was forked off has a copy of the model with our hooks, and no thread that writes.
+    for handle in list(_open):
+        handle.abandon()
+
+
+os.register_at_fork(after_in_child=_in_child)
