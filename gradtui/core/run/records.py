@@ -94,12 +94,15 @@ class Layout:
         holds: what kind of record refers to it.
         keys: one for each value of a `Scalars`, one for each row of a `Histograms`.
         sampled: keys' positions whose values come from a sample, not from all of a tensor (shown with ``~``).
+        replaces: the number of a layout that no later record refers to, since this one takes its place; -1 for none. It
+            is for who writes them, and is not written itself.
     """
 
     number: int
     holds: Literal["scalars", "histograms"]
     keys: tuple[SeriesKey, ...]
     sampled: tuple[int, ...] = ()
+    replaces: int = -1
 
 
 @dataclass(frozen=True, slots=True)

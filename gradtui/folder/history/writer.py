@@ -11,6 +11,7 @@ import contextlib
 import os
 import threading
 import time
+from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -74,9 +75,10 @@ class HistoryWriter:
         self._pid = os.getpid()
         self._closed = False
         self._current: SegmentWriter | None = None
-        # Written anew in each segment: what later records cannot be read without.
-        self._preamble: list[bytes] = []
-        self._preamble_written = 0
+        # Written anew in each segment: what later records cannot be read without, layouts by number; and what of it
+        # the current segment does not have yet.
+        self._preamble: dict[str | int, bytes] = {}
+        self._missing: deque[str | int] = deque()
         self._run = ""
         self._number = 0
         self._quiet_until = 0.0
@@ -145,17 +147,13 @@ class HistoryWriter:
 
     def _take(self, entry: Entry) -> None:
         data = frame(encode(entry.record), entry.step, entry.time)
-        if isinstance(entry.record, (Start, Layout, Edges)):
-            if isinstance(entry.record, Start) and self._preamble and entry.record.run == self._run:
-                # The same run, better known: the segments to come begin with it, and this one has it too.
-                self._preamble[0] = data
-            else:
-                if isinstance(entry.record, Start):
-                    self._preamble.clear()
-                    self._run = entry.record.run
-                    self._leave()
-                self._preamble.append(data)
-                data = b""
+        record = entry.record
+        if isinstance(record, Start) and self._preamble and record.run == self._run:
+            # The same run, better known: the segments to come begin with it, and this one has it too.
+            self._preamble["start"] = data
+        elif isinstance(record, (Start, Layout, Edges)):
+            self._begin_with(record, data)
+            data = b""
         if time.monotonic() < self._quiet_until:
             if data:
                 self._drop(self.problem)
@@ -174,11 +172,26 @@ class HistoryWriter:
         self._pause = _FIRST_PAUSE
         self.problem = ""
 
+    def _begin_with(self, record: Start | Layout | Edges, data: bytes) -> None:
+        """Have the segments to come begin with a record, too; what it takes the place of is not written again."""
+        key: str | int = "edges"
+        if isinstance(record, Start):
+            self._preamble.clear()
+            self._run, key = record.run, "start"
+            self._leave()
+        elif isinstance(record, Layout):
+            self._preamble.pop(record.replaces, None)
+            key = record.number
+        self._preamble[key] = data
+        self._missing.append(key)
+
     def _put(self, data: bytes, entry: Entry) -> None:
         current = self._segment(len(data))
-        while self._preamble_written < len(self._preamble):
-            current.append(self._preamble[self._preamble_written])
-            self._preamble_written += 1
+        while self._missing:
+            begins = self._preamble.get(self._missing[0])
+            if begins is not None:
+                current.append(begins)
+            self._missing.popleft()
         if self._dropped:
             count = self._dropped
             text = f"{count} records found no room"
@@ -204,7 +217,7 @@ class HistoryWriter:
         if current is None:
             current = self._current = SegmentWriter(self._directory, self._number)
             self._number = current.number
-            self._preamble_written = 0
+            self._missing = deque(self._preamble)
             self._looked = now
             self._tidy(current.number)
         return current
@@ -223,13 +236,13 @@ class HistoryWriter:
         self._tidying.start()
 
     def _floor(self) -> int:
-        return sum(map(len, self._preamble))
+        return sum(map(len, self._preamble.values()))
 
     def _leave(self) -> None:
         if self._current is not None:
             self._current.close()
         self._current = None
-        self._preamble_written = 0
+        self._missing = deque(self._preamble)
 
     def _drop(self, problem: str) -> None:
         self.problem = problem

@@ -23,6 +23,7 @@ from torch.utils.hooks import unserializable_hook
 from gradtui.torch.elsewhere import is_elsewhere
 from gradtui.torch.watching.backward import in_backward
 from gradtui.torch.watching.late import Elapsed
+from gradtui.torch.watching.names import OTHERS
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.passes import IGNORED, TRAIN
 from gradtui.torch.watching.views import Written, is_lost, region_of
@@ -66,10 +67,11 @@ class Site:
             at that. So it is with parameters of its own and one call a step.
         last: the place of its last call among all.
         calls: how often it was called since the last step, in training and in evaluation.
+        slots: the names of its inputs and outputs so far; see `gradtui.torch.watching.names.Names`.
     """
 
     __slots__ = (
-        "alone", "calls", "counted", "guarded", "holds", "ident", "kind", "last", "path", "units",
+        "alone", "calls", "counted", "guarded", "holds", "ident", "kind", "last", "path", "slots", "units",
     )  # fmt: skip
 
     def __init__(self, path: str, module: nn.Module) -> None:
@@ -86,6 +88,7 @@ class Site:
         self.calls = [0, 0]
         self.counted = [-1, -1]
         self.units: dict[tuple[int, ...], int] = {}
+        self.slots: set[str] = set()
 
     @staticmethod
     def trains(module: nn.Module) -> bool:
@@ -148,7 +151,11 @@ class Before(Silent):
 
 
 class After(Silent):
-    """Runs after a module's forward: measures what came out, and waits for its gradient."""
+    """Runs after a module's forward: measures what came out, and waits for its gradient.
+
+    It runs after one that raised an `Exception`, too, as if that had returned None: what is known of a call, the graph
+    of what it was given with it, is let go then.
+    """
 
     __slots__ = ("collector", "site")
 
@@ -171,35 +178,12 @@ class After(Silent):
             mode = collector.mode if collector.in_root else collector.on_call_outside(module)
             if mode != IGNORED:
                 is_measured = collector.close_call(site, args, output)
-                if not is_measured and mode == TRAIN and site.guarded:
+                if not is_measured and mode == TRAIN and site.guarded and output is not None:
                     _guard(collector, site, args, output)
-            if not site.path:
-                collector.is_root_told = True
+            if not site.path and collector.in_root:
                 collector.end_root(output)
         except Exception as error:  # noqa: BLE001 - as above
             collector.guard.failed(f"after {site.path or '(root)'}", error)
-
-
-class Left(Silent):
-    """Runs when the model's forward pass is over, also one that raised an `Exception`, which has not ended otherwise."""
-
-    __slots__ = ("collector", "site")
-
-    def __init__(self, site: Site, collector: Collector) -> None:
-        self.site, self.collector = site, collector
-
-    def __call__(self, module: nn.Module, *_: object) -> None:
-        """See the class."""
-        collector = self.collector
-        if id(module) != self.site.ident or is_elsewhere():
-            return
-        is_told, collector.is_root_told = collector.is_root_told, False
-        if is_told or not collector.in_root:
-            return
-        try:
-            collector.leave_root(self.site)
-        except Exception as error:  # noqa: BLE001 - as above
-            collector.guard.failed("after (root)", error)
 
 
 def _guard(collector: Collector, site: Site, args: tuple[object, ...], output: object) -> None:
@@ -215,7 +199,8 @@ def _guard(collector: Collector, site: Site, args: tuple[object, ...], output: o
         return
     for slot, tensor in outputs_of(output):
         if tensor.is_floating_point() or tensor.is_complex():
-            collector.sentinel.forward(site, call, slot, tensor, args, only_forward)
+            name = slot if collector.names.slot(site, slot) else OTHERS
+            collector.sentinel.forward(site, call, name, tensor, args, only_forward)
 
 
 class Frame:

@@ -19,6 +19,7 @@ from gradtui.torch.watching.calls import (
 from gradtui.torch.watching.columns import GRADIENT, OUTPUT, SATURATING, TENSOR
 from gradtui.torch.watching.consumers import Share, now, places_of, watch_shares
 from gradtui.torch.watching.late import LateStats
+from gradtui.torch.watching.names import OTHERS, Names
 from gradtui.torch.watching.nesting import inputs_of, outputs_of
 from gradtui.torch.watching.passes import IGNORED, TRAIN
 from gradtui.torch.watching.recursion import runs_within_itself
@@ -51,11 +52,11 @@ class Collector:
         active: off, and every hook returns at once.
         collected: where measurements of this forward and backward pass go; None on steps that are not logged.
         mode: what the root's forward pass is, while ``in_root``.
-        is_root_told: whether the end of the root's call that ends now was told.
         order: counts calls up, to tell which came first.
         tokens: change when calls are numbered from 0 again, in training and in evaluation.
         on_call_outside: gives the mode of a call that is not inside the root's forward pass: of a part of the model alone.
         factor: what gradients are multiplied with: 1 over what a scaler multiplied the loss with.
+        names: those of inputs, outputs and attached tensors that the run takes.
         before_pass: called when the model's next forward pass begins, where something is to be looked at again.
     """
 
@@ -66,11 +67,12 @@ class Collector:
         self.active = True
         self.collected: Collected | None = None
         self.mode = TRAIN
-        self.in_root = self.is_root_told = False
+        self.in_root = False
         self._nested = 0
         self.tokens = [0, 0]
         self.order = 0
         self.sites: dict[str, Site] = {}
+        self.names = Names()
         self.replays = Replays()
         self.clock = Clock()
         self.factor: Callable[[], Later] = lambda: 1.0
@@ -113,11 +115,6 @@ class Collector:
         self._frames.clear()
         self.on_root_done(output)
 
-    def leave_root(self, site: Site) -> None:
-        """The model's forward pass, or one of those within it, was left by an exception."""
-        self._frame_of(site)
-        self.end_root(None)
-
     # ---- calls on logged steps
 
     def open_call(
@@ -138,7 +135,7 @@ class Collector:
         collected = self.collected
         named: Named = []
         if collected is not None and call < self.settings.max_calls:
-            named = inputs_of(args, kwargs)
+            named = self.names.slots(site, inputs_of(args, kwargs))
             frame.slots = [slot for slot, _ in named]
             for slot, tensor in named:
                 if self._io:
@@ -169,7 +166,10 @@ class Collector:
             collected.add_value(entry, self.clock.seconds(frame, began))
         if self.mode == TRAIN and not torch.is_grad_enabled():
             self.replays.ran(site, frame.call, args)
-        named = outputs_of(output)
+        returned = outputs_of(output)
+        named = self.names.slots(site, returned)
+        if len(named) < len(returned):
+            self._others(frame, returned, args)
         for slot, tensor in named:
             seen = self._values(collected, frame, "output", slot, tensor) if self._io else None
             self.edges.produced(frame.name("output", slot), tensor)
@@ -189,6 +189,15 @@ class Collector:
             )
         self.clock.charge(began)
         return True
+
+    def _others(self, frame: Frame, returned: Named, args: tuple[object, ...]) -> None:
+        """Of outputs whose names are not recorded only what is not finite is told."""
+        if self.mode != TRAIN:
+            return
+        for slot, tensor in returned:
+            is_other = slot not in frame.site.slots
+            if is_other and (tensor.is_floating_point() or tensor.is_complex()):
+                self.sentinel.forward(frame.site, frame.call, OTHERS, tensor, args)
 
     def _look(self, frame: Frame, slot: str, seen: Seen, inputs: str = "all") -> None:
         """Tell of an output that is not finite, and first of the inputs that were not: a mask alone is no news.
@@ -328,7 +337,7 @@ class Collector:
             return
         try:
             mode = self.mode if self.in_root else self.on_call_outside(parent)
-            if mode == IGNORED:
+            if mode == IGNORED or not self.names.attached(path):
                 return
             site = self._attached.get(path)
             if site is None:

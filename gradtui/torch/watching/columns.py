@@ -101,13 +101,13 @@ class Columns:
 
     def layout(self) -> tuple[int, Layout | None]:
         """The number of the layout of all columns so far, and the layout itself where it is to be written first."""
+        if self.width == len(self.keys):
+            return self._number, None
         # The training goes on meanwhile, and may add keys: these are the layout's, once and for all.
         keys = tuple(self.keys)
-        if self.width == len(keys):
-            return self._number, None
-        self.width, self._number = len(keys), self._numbers.take()
+        replaced, self.width, self._number = self._number, len(keys), self._numbers.take()
         sampled = tuple(column for column in self.sampled if column < self.width)
-        return self._number, Layout(self._number, "scalars", keys, sampled)
+        return self._number, Layout(self._number, "scalars", keys, sampled, replaced)
 
     def first(self, entry: int) -> int:
         """The first column of an entry."""
@@ -154,6 +154,8 @@ class Rows:
         self._numbers = numbers
         self._rows: dict[tuple[Name, str], int] = {}
         self._layouts: dict[tuple[int, ...], int] = {}
+        # The newest of all rows, and its number.
+        self._all: tuple[tuple[int, ...], int] = (), -1
 
     def entry(self, name: Name, quantity: str) -> int:
         """The row of a tensor's histogram, made where it is new."""
@@ -164,15 +166,20 @@ class Rows:
 
         A model that takes other ways at every step would make no end of layouts: after some, all rows are in one.
         """
-        if rows not in self._layouts and len(self._layouts) >= MOST_LAYOUTS:
-            rows = tuple(range(len(self._rows)))
-        number = self._layouts.get(rows)
+        number, replaced = self._layouts.get(rows), -1
         if number is not None:
             return number, None, rows
-        number = self._layouts[rows] = self._numbers.take()
+        if len(self._layouts) < MOST_LAYOUTS:
+            number = self._layouts[rows] = self._numbers.take()
+        else:
+            known, replaced = self._all
+            if max(rows) < len(known):
+                return replaced, None, known
+            rows, number = self._all = tuple(range(len(self._rows))), self._numbers.take()
         # A copy, in one go: the training goes on meanwhile, and may add rows.
         keys = [key_of(name, quantity) for name, quantity in list(self._rows)]
-        return number, Layout(number, "histograms", tuple(keys[row] for row in rows)), rows
+        layout = Layout(number, "histograms", tuple(keys[row] for row in rows), replaces=replaced)
+        return number, layout, rows
 
 
 def as_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

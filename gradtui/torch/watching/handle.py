@@ -77,6 +77,7 @@ class WatchHandle:
         meter = Meter()
         sentinel = Sentinel(self._guard, meter.late)
         self._collector = Collector(settings, self._guard, sentinel, EdgeFinder())
+        self._collector.names.tell = self._tell
         owned = parameters_of(model)
         self._watcher = Watcher(
             settings, owned, self._collector, meter, self._guard, scaler, self._put,
@@ -349,7 +350,7 @@ class WatchHandle:
         self._place.aside(reason)
 
     def _log(self, scalars: dict[str, Any]) -> None:
-        found = logged(scalars, self._late, self._tell)
+        found = logged(scalars, self._late, self._collector.names, self._tell)
         if found:
             self._watcher.log(found)
 

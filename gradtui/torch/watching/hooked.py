@@ -12,7 +12,7 @@ from torch.nn.modules.module import (
 )
 
 from gradtui.torch.watching.apart import decided_by_hooks, put_back, set_apart
-from gradtui.torch.watching.calls import After, Before, Left, Site
+from gradtui.torch.watching.calls import After, Before, Site
 from gradtui.torch.watching.scripting import hooks_on, is_copied, let_script
 from gradtui.torch.watching.structure import chosen
 
@@ -105,14 +105,10 @@ class Hooked:
     def _hook(self, path: str, module: nn.Module) -> list[Any]:
         collector = self._collector
         site = collector.sites[path] = Site(path, module)
-        handles = [
+        return [
             module.register_forward_pre_hook(Before(site, collector), with_kwargs=True),
-            module.register_forward_hook(After(site, collector)),
+            module.register_forward_hook(After(site, collector), always_call=True),
         ]
-        if not path:
-            left = Left(site, collector)
-            handles.append(module.register_forward_hook(left, always_call=True))
-        return handles
 
     def _clear(self, module: nn.Module) -> None:
         """Take off what a copy has of ours, and what others hung on to it, as fusing does with the hooks of what it replaces."""

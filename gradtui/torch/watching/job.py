@@ -10,7 +10,7 @@ import numpy as np
 from gradtui.core.run.histogram import Binned, binned_parts
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Edges, Entry, Event, Histograms, Kept, Layout, Record, Scalars
-from gradtui.torch.watching.columns import STATISTICS, as_float32
+from gradtui.torch.watching.columns import MOST_LAYOUTS, STATISTICS, as_float32
 from gradtui.torch.watching.late import number_of, values_of
 from gradtui.torch.watching.parameters import total_norm
 
@@ -132,12 +132,16 @@ class Scribe:
         if not scalars:
             return
         names = tuple(scalars)
-        number = self._run.get(names)
-        if number is None:
-            number = self._run[names] = self._numbers.take()
-            keys = tuple(SeriesKey("", "run", "value", name) for name in names)
-            yield Layout(number, "scalars", keys)
-        yield Scalars(number, _frozen(as_float32(np.array(list(scalars.values()), np.float64))))
+        # Others together at each step would make no end of layouts: after some, each number has one for itself.
+        is_room = names in self._run or len(self._run) < MOST_LAYOUTS
+        for group in [names] if is_room else [(name,) for name in names]:
+            number = self._run.get(group)
+            if number is None:
+                number = self._run[group] = self._numbers.take()
+                keys = tuple(SeriesKey("", "run", "value", name) for name in group)
+                yield Layout(number, "scalars", keys)
+            values = np.array([scalars[name] for name in group], np.float64)
+            yield Scalars(number, _frozen(as_float32(values)))
 
     def _collected(self, collected: Collected) -> Iterator[Record]:
         measured: list[list[Any]] = collected.statistics

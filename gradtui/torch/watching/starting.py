@@ -63,6 +63,9 @@ def watch(
     is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
     the rank's own loss. Of what ``torch.compile`` runs, parameters alone are seen; the run says so.
 
+    A run holds at most 256 names of inputs and outputs of each module, 1,024 of attached tensors and 4,096 of numbers that
+    are logged: of a model that names what it returns anew at each call, the first ones. That is told in ``problems``.
+
     On a GPU no step waits for it: numbers are promised, come back in one copy a step and are read by the writer's
     thread, so that what is not finite is told, and recorded in full, a few steps later. On steps that are not
     recorded in full a 1 in ``nan`` or ``inf`` then says that there are some, uncounted; of a tensor that is not finite the

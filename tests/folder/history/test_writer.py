@@ -14,7 +14,8 @@ import pytest
 from kit.histories import KEYS, preamble, read_all, run_of, scalars, small_run, steps_of
 from kit.written import events, files, read_steps, write
 
-from gradtui.core.run.records import Entry, Event, Kept, Layout, Scalars
+from gradtui.core.run.keys import SeriesKey
+from gradtui.core.run.records import Edges, Entry, Event, Kept, Layout, Scalars
 from gradtui.folder.history import writer as writer_module
 from gradtui.folder.history.segments import rank_path
 from gradtui.folder.history.writer import HistoryWriter
@@ -67,6 +68,25 @@ def test_every_segment_can_be_read_alone(folder):
     kinds = [each.record for each in read if isinstance(each, Entry)]
     assert [layout.number for layout in kinds if isinstance(layout, Layout)] == [1, 2, 9]
     assert steps_of(read)[-1] == 399
+
+
+def test_what_another_took_the_place_of_is_not_written_again(folder):
+    made = HistoryWriter(folder, segment=8192)
+    pairs = tuple((KEYS[2].of(""), SeriesKey(f"net.{name}", "input", "")) for name in "ab")
+    entries = [*preamble(), Entry(0, 0, Edges(pairs[:1])), *map(scalars, range(100))]
+    entries += [Entry(100, 0, Layout(9, "scalars", KEYS, replaces=1)), Entry(100, 0, Edges(pairs))]
+    later = [scalars(step) for step in range(100, 400)]
+    entries += [replace(entry, record=replace(entry.record, layout=9)) for entry in later]
+    write(made, entries)
+    made.close()
+    assert sorted(read_steps(folder)) == list(range(400))
+    for found in files(folder)[:-1]:
+        found.path.unlink()
+    reader, read = read_all(folder)
+    reader.close()
+    kinds = [each.record for each in read if isinstance(each, Entry)]
+    assert [layout.number for layout in kinds if isinstance(layout, Layout)] == [2, 9]
+    assert [edges.pairs for edges in kinds if isinstance(edges, Edges)] == [pairs]
 
 
 def test_ranks_are_apart(folder):
