@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gradtui.cli.exits import FOUND
-from gradtui.cli.options import Parser, add_max_bytes
+from gradtui.cli.options import Parser, add_max_bytes, add_run
 from gradtui.cli.output import need_output, write_out
+from gradtui.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
         help="the least severity that fails: bad, warn (default) or note",
     )
     made.add_argument("--json", action="store_true", help="one JSON document")
+    add_run(made)
     add_max_bytes(made)
     return made
 
@@ -43,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
     from gradtui.viewmodel.check import check_document, check_text, failed, verdict_of
 
     if options.folder.endswith(".json"):
+        if options.run:
+            raise UsageError("--run is of a folder that runs were watched into (gradtui --help)")
         from gradtui.diagnosis.norms import find_in_norms
         from gradtui.export.graph_json import read_graph
 
@@ -51,11 +55,13 @@ def run(options: argparse.Namespace) -> int:
         verdict = verdict_of(options.folder, findings=find_in_norms(norms, graph.step))
     else:
         from gradtui.cli.reading import read_contents
+        from gradtui.cli.runs import chosen_run
 
-        contents = read_contents(options.folder, max_bytes=options.max_bytes)
+        chosen = chosen_run(options.folder, options.run)
+        contents = read_contents(chosen, max_bytes=options.max_bytes)
         # The layers of a run's folder are its kept tensors: the findings of the run have judged the same, and more.
         session = contents.session if contents.run.is_empty else None
-        verdict = verdict_of(options.folder, session, contents.run, contents.findings)
+        verdict = verdict_of(chosen.location, session, contents.run, contents.findings)
     code = FOUND if failed(verdict, options.fail_on) else 0
     if options.json:
         return write_out((check_document(verdict, options.fail_on),), code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from gradtui.cli.options import Parser
+from gradtui.cli.options import Parser, add_run
 
 if TYPE_CHECKING:
     import argparse
@@ -35,18 +35,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--role", default="", metavar="ROLE", help="where more than the output was kept: whose"
     )
+    add_run(made)
     return made
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the file and return the exit code."""
+    from gradtui.cli.runs import chosen_run
     from gradtui.export.gif import export_gif
 
     layer, out = options.gif
+    chosen = chosen_run(options.folder, options.run)
     evolution = export_gif(
-        options.folder,
+        chosen.location,
         layer,
         out,
+        runs=chosen.wanted,
         role=options.role,
         fps=options.fps,
         channel=options.channel,

@@ -14,6 +14,7 @@ usage:
   gradtui debug FILE.py:FACTORY    serve your own model beside the screen
   gradtui trace FILE.py:FACTORY    a model's architecture, also when its forward pass fails
   gradtui show FOLDER [--json]     the same folder as text or JSON, without a screen
+  gradtui show FOLDER --runs       the runs that it holds; --run N of show, check, analyse and export takes one
   gradtui check RUN                what is wrong with a watched training; exit code 1 when something is
   gradtui analyse RUN              its gradients by epoch, clusters of weights, kernels and features alike
   gradtui export RUN --gif LAYER OUT.gif    features over the training, as a moving picture

@@ -18,7 +18,7 @@ NEARLY: Final = 0.5
 VALUED: Final = (
     "--estimate", "--color", "--max-bytes", "--folder", "--python", "--fail-on", "--format",
     "--points", "--input", "--stage", "--html", "--csv", "--depth", "--merge", "--sort", "--hot", "--palette",
-    "--fix", "--avoid", "--colour-by", "--gif", "--fps", "--channel", "--scale", "--role",
+    "--fix", "--avoid", "--colour-by", "--gif", "--fps", "--channel", "--scale", "--role", "--run",
 )  # fmt: skip
 """Options that are followed by a value: the word after one of them is no command."""
 
@@ -83,6 +83,17 @@ def add_estimate(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="NAME",
         help=f"rule for flows that were not measured: {', '.join(ESTIMATES)}",
+    )
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add ``--run``; empty where it is not given."""
+    parser.add_argument(
+        "--run",
+        default="",
+        metavar="N",
+        help="not the newest run of the folder but this one: its number in gradtui show FOLDER --runs, or the"
+        " beginning of its id",
     )
 
 

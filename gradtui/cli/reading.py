@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gradtui.errors import FolderMissing
 
 if TYPE_CHECKING:
+    from gradtui.core.run.found import FoundRun
     from gradtui.core.run.run import Run
     from gradtui.core.session import Session
     from gradtui.diagnosis.finding import Finding
@@ -34,8 +35,10 @@ class Contents:
     run_notes: tuple[str, ...] = ()
 
 
-def read_contents(location: str, *, max_bytes: int, estimate: str = "proportional") -> Contents:
-    """Read a folder that has a debug session, a watched run, or both.
+def read_contents(chosen: FoundRun, *, max_bytes: int, estimate: str = "proportional") -> Contents:
+    """Read the folder of a run, which has a debug session, a watched run, or both.
+
+    With an older run goes no session: what else stands in the folder is of its newest one.
 
     Raises:
         FolderMissing: it has neither.
@@ -47,6 +50,10 @@ def read_contents(location: str, *, max_bytes: int, estimate: str = "proportiona
     from gradtui.store.keeper import Keeper
     from gradtui.store.locate import has_history
 
+    location = chosen.location
+    if not chosen.newest:
+        older = _read_run(chosen)
+        return replace(older, run_notes=("an older run of its folder", *older.run_notes))
     watched = has_history(location)
     keeper = Keeper(location, on_change=lambda _: None, max_bytes=max_bytes, estimate=estimate)
     session, has_session = Session.empty(), True
@@ -59,16 +66,27 @@ def read_contents(location: str, *, max_bytes: int, estimate: str = "proportiona
             raise
         has_session = False
     if watched:
-        from gradtui.diagnosis.diagnose import diagnose
-        from gradtui.store.run.whole import read_run
-
         try:
-            whole = read_run(location)
+            found = _read_run(chosen)
         except FolderMissing:
             # A training that was started and has not written a record yet.
             if not has_session:
                 raise
         else:
-            found = diagnose(whole.run, is_gone=whole.is_gone)
-            return Contents(session, True, whole.run, found, notes, whole.notes)
+            return replace(found, session=session, notes=notes)
     return Contents(session, False, Run.empty(), notes=notes)
+
+
+def _read_run(chosen: FoundRun) -> Contents:
+    """Read and judge a run alone.
+
+    Raises:
+        FolderMissing: there is none.
+    """
+    from gradtui.core.session import Session
+    from gradtui.diagnosis.diagnose import diagnose
+    from gradtui.store.run.whole import read_run
+
+    whole = read_run(chosen.location, runs=chosen.wanted)
+    found = diagnose(whole.run, is_gone=whole.is_gone)
+    return Contents(Session.empty(), True, whole.run, found, run_notes=whole.notes)

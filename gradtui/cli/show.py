@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gradtui.cli.options import ESTIMATES, Parser, add_estimate, add_max_bytes, count_of
+from gradtui.cli.options import ESTIMATES, Parser, add_estimate, add_max_bytes, add_run, count_of
 from gradtui.cli.output import need_output, write_out
 from gradtui.errors import UsageError
 
@@ -45,6 +45,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="text, json, or graph-json (layers and edges with gradient norms)",
     )
+    made.add_argument(
+        "--runs", action="store_true", help="a list of the runs that the folder holds"
+    )
+    add_run(made)
     add_estimate(made)
     add_max_bytes(made)
     return made
@@ -61,11 +65,20 @@ def run(options: argparse.Namespace) -> int:
     if options.history and (form == "graph-json" or options.folder.endswith(".json")):
         raise UsageError("--history is of a watched run, as text or JSON (gradtui --help)")
     if options.folder.endswith(".json"):
+        if options.run or options.runs:
+            raise UsageError("--run is of a folder that runs were watched into (gradtui --help)")
         return write_out(_graph_file(options.folder, form, options.max_bytes))
+    from gradtui.cli.runs import chosen_run, list_of_runs
+
+    if options.runs:
+        if form != "text" or options.history or options.run:
+            raise UsageError("--runs is a list, with no other option of show (gradtui --help)")
+        return write_out((list_of_runs(options.folder),))
     from gradtui.cli.reading import read_contents
 
+    chosen = chosen_run(options.folder, options.run)
     contents = read_contents(
-        options.folder,
+        chosen,
         max_bytes=options.max_bytes,
         estimate=options.estimate or ESTIMATES[0],
     )
@@ -74,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     if options.history and not contents.is_watched and form == "text":
         raise UsageError(f"{options.folder}: no watched run is there; --history is of one")
     if form == "json":
-        return write_out(_document(contents, options))
+        return write_out(_document(contents, chosen.location, options))
     return write_out(_page(contents, options))
 
 
@@ -101,7 +114,7 @@ def _graph_file(path: str, form: str, max_bytes: int) -> Iterator[str]:
         yield graph_text(graph)
 
 
-def _document(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
+def _document(contents: Contents, folder: str, options: argparse.Namespace) -> Iterator[str]:
     from gradtui.viewmodel.document import json_parts
 
     run: Iterable[str] = ("null",)
@@ -115,7 +128,7 @@ def _document(contents: Contents, options: argparse.Namespace) -> Iterator[str]:
             history=options.history,
             points=POINTS if options.points is None else options.points,
         )
-    return json_parts(contents.session, options.folder, full=options.full, run=run)
+    return json_parts(contents.session, folder, full=options.full, run=run)
 
 
 def _page(contents: Contents, options: argparse.Namespace) -> Iterator[str]:

@@ -34,6 +34,7 @@ def export_gif(
     layer: str,
     out: str | os.PathLike[str],
     *,
+    runs: frozenset[str] = frozenset(),
     role: str = "",
     fps: float = 5.0,
     channel: int = -1,
@@ -45,6 +46,7 @@ def export_gif(
         location: the folder of the run.
         layer: a module path (``path#1`` for its second call) or a parameter's full name.
         out: the file.
+        runs: names of the run; empty for the newest of the folder.
         role: whose tensor, where more than the output was kept.
         fps: frames a second.
         channel: one alone; all side by side where it is negative.
@@ -55,7 +57,7 @@ def export_gif(
         UsageError: as `write_gif`, or nothing of that name was kept.
         UnreadableFile: the file can't be written.
     """
-    evolution = read_evolution(location, layer, role)
+    evolution = read_evolution(location, layer, role, runs)
     write_gif(evolution, out, fps=fps, channel=channel, scale=scale)
     return evolution
 

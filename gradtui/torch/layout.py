@@ -148,9 +148,9 @@ def by_dimensions(dimensions: int) -> str:
 def letters_of_kind(module: nn.Module | None, dimensions: int) -> str:
     """The letters that a module's kind settles; empty where it settles nothing."""
     if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
-        if dimensions == 2:
-            return "TD"
-        return "BTD" if module.batch_first else "TBD"
+        if dimensions == 3:
+            return "BTD" if module.batch_first else "TBD"
+        return "TD" if dimensions == 2 else ""
     spatial = spatial_dimensions(module)
     if not spatial:
         return ""

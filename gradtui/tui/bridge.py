@@ -56,7 +56,7 @@ class Bridge:
             prepare: imports what the screen will need, while nobody waits for it.
         """
         self._launch = launch
-        self._location = launch.location
+        self._location, self._runs = launch.location, frozenset[str]()
         self._post = post
         self._prepare = prepare
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -131,7 +131,7 @@ class Bridge:
             wait=launch.wait,
             runs=runs,
         )
-        self._location = location
+        self._location, self._runs = location, runs
         self.state = load_state(keeper.folder.key)
         self._unsaved = UnsavedEdits(keeper)
         return keeper
@@ -244,7 +244,7 @@ class Bridge:
         def job(_: Keeper) -> None:
             from gradtui.export.gif import export_gif
 
-            drawn = export_gif(self._location, layer, out)
+            drawn = export_gif(self._location, layer, out, runs=self._runs)
             text = (
                 f"written: {out}, {len(drawn)} frames, steps {drawn.steps[0]} to {drawn.steps[-1]}"
             )
@@ -283,7 +283,7 @@ class Bridge:
 
         def job(before: Keeper) -> None:
             before.stop()
-            keeper = self._keep(run.location, frozenset() if run.newest else run.ids)
+            keeper = self._keep(run.location, run.wanted)
             self._send(RunOpened(run, self.state))
             keeper.start()
 

@@ -10,7 +10,10 @@ from gradtui.folder.location import DebugFolder
 from kit.runs import Training
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from gradtui.core.run.records import Entry
 
 
 def with_tensors(**bad):
@@ -48,10 +51,10 @@ def tied():
     return made
 
 
-def written(path: Path, training: Training) -> Path:
-    """Write a made-up training as a watcher would, whole."""
+def written(path: Path, training: Training, more: Iterable[Entry] = ()) -> Path:
+    """Write a made-up training as a watcher would, whole, and more records behind it."""
     writer = HistoryWriter(DebugFolder.at(f"{path}/"))
-    for entry in training.entries():
+    for entry in (*training.entries(), *more):
         writer.write(entry)
     writer.close(30)
     return path

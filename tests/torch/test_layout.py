@@ -30,6 +30,7 @@ from gradtui.torch.layout import Layout, layout_of, stated_layout
         (nn.LSTM(4, 6), (3, 2, 6), "TBD", (3, 6), 1),
         (nn.LSTM(4, 6), (3, 6), "TD", (3, 6), 1),
         (nn.MultiheadAttention(6, 2), (3, 2, 6), "TBD", (3, 6), 1),
+        (nn.MultiheadAttention(6, 2), (3, 2, 5, 6), "BCHW", (5, 6), 2),
         (None, (2, 3, 4, 5, 6, 7), "BVWXYZ", (3 * 4 * 5 * 6, 7), 1),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kit.pilot import driven
 from kit.run_folders import SmallGpt
-from kit.run_records import preamble, steps
+from kit.run_records import kept, preamble, steps
 from kit.segments import Segments
 
 from gradtui.core.run.keys import SeriesKey
@@ -44,9 +44,9 @@ async def test_an_older_run_is_chosen_and_said_and_left_again(folder, size):
         assert any("O shows" in note for note in d.work.view.notes)
         await d.keys("O")
         listed = await rows(d)
-        assert listed[2].startswith("> Net, newest 2 ")
-        assert listed[3].startswith("Net 9 ")
-        assert listed[4].startswith("Decoder/ Net 5 ")
+        assert listed[2].startswith("> 1 Net, newest 2 ")
+        assert listed[3].startswith("2 Net 9 ")
+        assert listed[4].startswith("3 Decoder/ Net 5 ")
         await d.press("j", "enter")
         await shows(d, 9)
         assert "step 9 of an older run" in d.screen()[0]
@@ -56,7 +56,7 @@ async def test_an_older_run_is_chosen_and_said_and_left_again(folder, size):
         segments.number = 2
         segments.append(steps(3, 4))
         await d.keys("O")
-        assert (await rows(d))[3].startswith("> Net 9 ")
+        assert (await rows(d))[3].startswith("> 2 Net 9 ")
         await d.press("k", "enter")
         await shows(d, 4)
         assert "older run" not in d.screen()[0]
@@ -74,6 +74,24 @@ async def test_the_run_of_a_second_model_is_chosen_and_named(folder):
         assert "run/Decoder" in d.screen()[0]
         assert len(d.desk.watch.run.modules) == 1
         assert "older" not in d.screen()[0]
+
+
+async def test_a_picture_is_made_of_the_run_that_is_shown(tmp_path):
+    pytest.importorskip("PIL")
+    segments = Segments(DebugFolder.at(tmp_path / "run"))
+    segments.begin([*preamble("old", started=1e9), *steps(0, 9), kept(2), kept(6), kept(8)])
+    segments.begin([*preamble("new", started=2e9), *steps(0, 2), kept(1)])
+    out = tmp_path / "layer.gif"
+    async with driven(tmp_path / "run", size=(120, 40)) as d:
+        await d.opened_run()
+        await d.run(f"gif layer0 {out}")
+        await d.wait(lambda: "1 frames, steps 1 to 1" in d.notice, "the newest run's")
+        await d.keys("O")
+        await rows(d)
+        await d.press("j", "enter")
+        await shows(d, 9)
+        await d.run(f"gif layer0 {out}")
+        await d.wait(lambda: "3 frames, steps 2 to 8" in d.notice, "the older run's")
 
 
 async def test_what_was_looked_at_stays_but_for_the_steps(folder):

@@ -30,3 +30,8 @@ class FoundRun:
     last_time: float = 0.0
     newest: bool = True
     alive: bool = False
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The names that a reader is to look for; none for the newest run, which is what it reads by itself."""
+        return frozenset() if self.newest else self.ids

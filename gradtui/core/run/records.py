@@ -48,11 +48,16 @@ class ParameterInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
-    """A module: its path, its class's name, its ``extra_repr()``."""
+    """A module: its path, its class's name, its ``extra_repr()``.
+
+    Attributes:
+        shared: other paths under which the same module is reached, without those that a module above it gives it.
+    """
 
     path: str
     kind: str
     extra: str = ""
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

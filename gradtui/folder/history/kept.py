@@ -22,18 +22,27 @@ MOST_FRAMES: Final = 512
 MOST_BYTES: Final = 1 << 28
 
 
-def read_evolution(location: str | os.PathLike[str], name: str, role: str = "") -> Evolution:
+def read_evolution(
+    location: str | os.PathLike[str],
+    name: str,
+    role: str = "",
+    runs: frozenset[str] = frozenset(),
+) -> Evolution:
     """Read how one tensor of a watched run changed; see `find_evolution` for ``name`` and ``role``.
+
+    Without ``runs``, the names of a run, it is the newest.
 
     Raises:
         FolderMissing: the folder holds no history.
         UsageError: nothing of that name was kept.
     """
-    return find_evolution(read_evolutions(location), name, role)
+    return find_evolution(read_evolutions(location, runs), name, role)
 
 
-def read_evolutions(location: str | os.PathLike[str]) -> tuple[Evolution, ...]:
-    """Read all tensors that the newest run of a folder kept, those of its lowest rank.
+def read_evolutions(
+    location: str | os.PathLike[str], runs: frozenset[str] = frozenset()
+) -> tuple[Evolution, ...]:
+    """Read all tensors that a run of a folder kept, those of its lowest rank; see `read_evolution`.
 
     Long runs are thinned to `MOST_FRAMES` frames a tensor, and all together to `MOST_BYTES`.
 
@@ -43,7 +52,7 @@ def read_evolutions(location: str | os.PathLike[str]) -> tuple[Evolution, ...]:
     Special values: empty for a run that kept nothing.
     """
     folder = DebugFolder.at(location)
-    reader = HistoryReader(folder)
+    reader = HistoryReader(folder, runs)
     found: dict[SeriesKey, dict[int, Entry]] = {}
     run, read = "", False
     try:

@@ -78,6 +78,7 @@ def parsed(text: bytes | str) -> Any:
 
 def from_start(start: Start) -> object:
     """Return a start as JSON-able values."""
+    again = [[each.path, path] for each in start.modules for path in each.shared]
     return {
         "run": start.run,
         "model": start.model,
@@ -103,12 +104,16 @@ def from_start(start: Start) -> object:
             ]
             for each in start.parameters
         ],
+        **({"again": again} if again else {}),
     }
 
 
 def to_start(value: Any) -> Start:
     """Read a start; raises `InvalidContents`, `TypeError`, `ValueError` or `KeyError` for other forms."""
     settings = value["settings"]
+    again: dict[str, list[str]] = {}
+    for path, other in value.get("again", ()):
+        again.setdefault(_text(path), []).append(_text(other))
     return Start(
         run=_text(value["run"]),
         model=_text(value["model"]),
@@ -122,7 +127,7 @@ def to_start(value: Any) -> Start:
         settings=settings if isinstance(settings, dict) else {},
         modules=tuple(
             [
-                ModuleInfo(_text(path), _text(kind), _text(extra))
+                ModuleInfo(_text(path), _text(kind), _text(extra), tuple(again.get(path, ())))
                 for path, kind, extra in value["modules"]
             ]
         ),

@@ -66,7 +66,7 @@ class RunFollower:
             lambda run: diagnose(run, is_gone=not runs and read_adapter(folder).is_killed),
             lambda found: published.run(findings=found),
         )
-        self._fresh = self._is_newest_told = False
+        self._fresh = self._is_newest_told = self._was_killed = False
         self._run_told = Run.empty()
         self._state_told: tuple[float, tuple[str, ...]] = (1.0, ())
         self._wake = threading.Event()
@@ -114,6 +114,12 @@ class RunFollower:
             self._run_told = parts["watched"] = self._members.run()
             if newest:
                 # Before, the processor has enough to do.
+                self._judge.take(self._run_told)
+        killed = self._published.view.adapter.is_killed
+        if killed != self._was_killed:
+            # No record says it: what was judged is judged again.
+            self._was_killed = killed
+            if self._is_newest_told and not self._fresh:
                 self._judge.take(self._run_told)
         if parts or not self._fresh:
             self._tell(parts)

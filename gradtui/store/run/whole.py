@@ -35,11 +35,17 @@ class WholeRun:
     is_gone: bool = False
 
 
-def read_run(location: str | os.PathLike[str], *, budget: int = BUDGET) -> WholeRun:
-    """Read the newest run of a folder as it is now.
+def read_run(
+    location: str | os.PathLike[str],
+    *,
+    runs: frozenset[str] = frozenset(),
+    budget: int = BUDGET,
+) -> WholeRun:
+    """Read a run of a folder as it is now.
 
     Args:
         location: Folder or prefix.
+        runs: Names of the run; empty for the newest.
         budget: Bytes of numbers that are held; of more steps than find room, spans are told.
 
     Raises:
@@ -47,16 +53,17 @@ def read_run(location: str | os.PathLike[str], *, budget: int = BUDGET) -> Whole
         UsageError: The location is no name.
     """
     folder = DebugFolder.at(location)
-    reader, members = HistoryReader(folder), Members(budget)
+    reader, members = HistoryReader(folder, runs), Members(budget)
     give_back_large_blocks()
     with no_collection():
         while (pieces := reader.poll()) or reader.is_behind:
             for piece in pieces:
                 members.add(piece.rank, piece.run, piece.entries)
     run = members.run()
-    notes = notes_of(members, reader.older_runs, reader.notes, run)
+    notes = notes_of(members, reader.older_runs, reader.notes, run, " (--run N shows another)")
     reader.close()
     if run.is_empty:
         why = notes[0] if notes else "no history of a training is there"
         raise FolderMissing(folder.shown, why)
-    return WholeRun(run, notes, read_adapter(folder).is_killed)
+    # Who serves the folder tells of its newest run alone.
+    return WholeRun(run, notes, not runs and read_adapter(folder).is_killed)

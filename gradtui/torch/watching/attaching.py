@@ -25,7 +25,7 @@ def attach(tensor: Value, parent: nn.Module, name: str) -> Value:
     Args:
         tensor: what to log: its values, and the gradient that comes back to it.
         parent: the module in whose ``forward`` this is; usually ``self``.
-        name: what to call it; it is listed as ``parent.name``.
+        name: what to call it; it is listed as ``parent.name``, and ``watch(keep=...)`` keeps it whole under that name.
     """
     if is_elsewhere() or not isinstance(tensor, torch.Tensor):
         return tensor

@@ -334,6 +334,8 @@ class Collector:
             if site is None:
                 site = self._attached[path] = Site(path, parent)
                 site.kind = torch.Tensor
+                if self.keeping is not None:
+                    self.keeping.attached(path)
             call = site.count(mode, self.tokens[mode])
             if collected is None:
                 if mode == TRAIN and tensor.is_floating_point():

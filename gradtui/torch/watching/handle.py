@@ -102,10 +102,8 @@ class WatchHandle:
         if scripted := self._hooked.scripted:
             some = ", ".join(scripted[:3]) + (", ..." if len(scripted) > 3 else "")
             self._tell(f"scripted modules take no hooks, their calls are not seen: {some}")
-        for problem in (
-            *unmatched(model, settings),
-            *self._watcher.keeping.choose(self._collector.sites),
-        ):
+        self._watcher.keeping.choose(self._collector.sites)
+        for problem in unmatched(model, settings):
             self._tell(problem)
         _live.add(self)
         # Again behind the writer's own, so that it runs before that.
@@ -329,12 +327,15 @@ class WatchHandle:
             self._drawing = self._draw(model)
 
     def _notes(self) -> list[Event]:
-        """After the first step: what a person should know of the numbers."""
+        """After the first step: what a person should know of the numbers, and what is not there to be kept."""
+        unmatched = self._watcher.keeping.unmatched()
+        self.problems.extend(unmatched)
+        found = [Event("note", problem) for problem in unmatched]
         model = self._model()
         if model is None:
-            return []
+            return found
         owned = self._watcher.parameters.owned
-        return list(notes_on(model, self._collector.sites, owned, self._place.world))
+        return [*found, *notes_on(model, self._collector.sites, owned, self._place.world)]
 
     def _tell(self, problem: str) -> None:
         """Tell of something that is not as the person meant it, once: here, and in the run."""

@@ -1,4 +1,7 @@
-"""Full tensors: of what ``keep=`` names on every logged step, and once of what the screen asks for."""
+"""Full tensors: of what ``keep=`` names on every logged step, and once of what the screen asks for.
+
+Modules, parameters and attached tensors can be named; the last are known once they were attached.
+"""
 
 from __future__ import annotations
 
@@ -74,26 +77,40 @@ class Keeping:
         self._asked: dict[tuple[str, str, int], list[int]] = {}
         self._letters: dict[tuple[int, ...], str] = {}
         self._modules: set[str] = set()
+        self._attached: set[str] = set()
         self._patterns = list(patterns)
 
-    def choose(self, paths: Iterable[str]) -> list[str]:
-        """Find the modules and parameters that patterns name, anew; returns the patterns that name nothing."""
+    def choose(self, paths: Iterable[str]) -> None:
+        """Find the modules (these are all), parameters and attached tensors that patterns name, anew."""
         self._modules = set(paths)
         self.paths, self._numbers = set(), []
-        empty = [pattern for pattern in self._patterns if not self.add(pattern)]
-        return [f"keep={pattern!r} names no module and no parameter" for pattern in empty]
+        for pattern in self._patterns:
+            self.add(pattern)
 
     def add(self, pattern: str) -> bool:
         """Keep what a pattern names from now on; whether that is anything."""
-        modules = {path for path in self._modules if path == pattern or fnmatchcase(path, pattern)}
+        paths = {path for path in self._modules | self._attached if _is_named(path, pattern)}
         numbers = []
         for number, item in enumerate(self._parameters.owned):
-            name = f"{item.info.path}.{item.info.name}".lstrip(".")
-            if fnmatchcase(name, pattern) and number not in self._numbers:
+            if fnmatchcase(f"{item.info.path}.{item.info.name}".lstrip("."), pattern):
                 numbers.append(number)
-        self.paths |= modules
-        self._numbers += numbers
-        return bool(modules or numbers)
+        self.paths |= paths
+        self._numbers += [number for number in numbers if number not in self._numbers]
+        return bool(paths or numbers)
+
+    def attached(self, path: str) -> None:
+        """A tensor was attached: it is known under this path from now on."""
+        self._attached.add(path)
+        if any(_is_named(path, pattern) for pattern in self._patterns):
+            self.paths.add(path)
+
+    def unmatched(self) -> list[str]:
+        """A line for each pattern that names nothing, as far as is known: tensors are known once they were attached."""
+        return [
+            f"keep={pattern!r} names no module, no parameter and no tensor attached so far"
+            for pattern in self._patterns
+            if not self.add(pattern)
+        ]
 
     @property
     def is_asked(self) -> bool:
@@ -103,11 +120,11 @@ class Keeping:
     # ---- in a step
 
     def wants(self, path: str) -> bool:
-        """Whether anything of a module is to be taken."""
+        """Whether anything of a module, or an attached tensor, is to be taken."""
         return path in self.paths or (bool(self._asked) and any(k[0] == path for k in self._asked))
 
     def met(self, name: Name, module: nn.Module, tensor: torch.Tensor, factor: float) -> None:
-        """An output, or its gradient, of a module that `wants` something."""
+        """An output, or its gradient, of a module that `wants` something; or a tensor attached to a module."""
         path, role, slot, call, _ = name
         values = measurable(tensor)
         if values is None:
@@ -121,7 +138,7 @@ class Keeping:
                     if array is None
                     else Reply(n, arrays={"values": array})
                 )
-        if path not in self.paths:
+        if path not in self.paths or not values.numel():
             return
         layout = layout_of(module, tuple(values.shape), 0, self._letters)
         self._letters[tuple(values.shape)] = layout.letters
@@ -137,10 +154,11 @@ class Keeping:
             channels = letters.find("C")
             on_map = array.sum(channels, dtype=array.dtype) if channels >= 0 else array
             title = (path or "(model)") + (f"#{call}" if call else "")
+            kind = type(module).__name__ if path in self._modules else "attached tensor"
             self.maps.append(
                 KeptMap(
-                    title, on_map.reshape(layout.map_shape), type(module).__name__, call,
-                    tuple(values.shape), layout.reduction,
+                    title, on_map.reshape(layout.map_shape), kind, call, tuple(values.shape),
+                    layout.reduction,
                 )
             )  # fmt: skip
 
@@ -164,12 +182,12 @@ class Keeping:
                     self._patterns.append(path)
                     self.replies.append(Reply(request.n))
                 else:
-                    reason = f"no module and no parameter is called {path!r}"
+                    reason = f"no module, parameter or attached tensor is called {path!r}"
                     self.replies.append(Reply(request.n, "refused", reason))
             elif request.kind != "tensor":
                 reason = f"a watched training does not know requests of kind {request.kind!r}"
                 self.replies.append(Reply(request.n, "refused", reason))
-            elif what in _ROLES and path in self._modules:
+            elif what in _ROLES and (path in self._modules or path in self._attached):
                 place = (path, _ROLES[what], call if isinstance(call, int) else 0)
                 self._asked.setdefault(place, []).append(request.n)
             else:
@@ -201,6 +219,11 @@ class Keeping:
         array = to_numpy(values)
         array = array.astype(np.float32 if array.dtype != np.float16 else np.float16)
         return array if factor == 1.0 else array * np.float32(factor)
+
+
+def _is_named(path: str, pattern: str) -> bool:
+    """Whether a pattern names a path: by itself, which may hold what patterns are made of, or as a pattern."""
+    return path == pattern or fnmatchcase(path, pattern)
 
 
 def as_flow_info(maps: Sequence[KeptMap], step: int) -> dict[str, Any]:

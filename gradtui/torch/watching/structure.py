@@ -38,15 +38,30 @@ class Owned:
 
 
 def modules_of(model: nn.Module) -> tuple[ModuleInfo, ...]:
-    """All modules, in the order of ``named_modules()``."""
-    found = []
+    """All modules, in the order of ``named_modules()``, each once, with the other paths that it has."""
+    found, others = [], _other_paths(model)
     for path, module in model.named_modules():
         try:
             extra = str(module.extra_repr())[:_LONGEST]
         except Exception:  # noqa: BLE001 - a user's extra_repr may raise anything
             extra = ""
-        found.append(ModuleInfo(path, kind_of(module), extra))
+        found.append(ModuleInfo(path, kind_of(module), extra, tuple(others.get(path, ()))))
     return tuple(found)
+
+
+def _other_paths(model: nn.Module) -> dict[str, list[str]]:
+    """The further paths of modules that have several, by the first; those within such a module go without saying."""
+    first: dict[int, str] = {}
+    further: set[str] = set()
+    found: dict[str, list[str]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        known = first.setdefault(id(module), path)
+        if known == path:
+            continue
+        further.add(path)
+        if path.rpartition(".")[0] not in further:
+            found.setdefault(known, []).append(path)
+    return found
 
 
 def kind_of(module: nn.Module) -> str:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def open_row(desk: Desk, count: int) -> None:
-    """Unfold a group; of a module, show the tensors that are kept, or offer to keep one.
+    """Unfold a group; of a module or an attached tensor, show what is kept, or offer to keep it.
 
-    A second name of a module leads to it, a tensor that was attached to its history.
+    A second name of a module leads to it.
     """
     tree = desk.watch.training(desk.selection.run).tree
     node = node_of(desk)
@@ -26,8 +26,6 @@ def open_row(desk: Desk, count: int) -> None:
         fold(desk, count)
     elif tree.paths[node] in tree.aliases:
         go_to(desk, tree.aliases[tree.paths[node]])
-    elif tree.tensors[node]:
-        _to_history(desk)
     elif not open_tensors(desk):
         offer_to_keep(desk)
 
@@ -70,10 +68,6 @@ def offer_to_keep(desk: Desk) -> None:
     Where no training lives that could keep one, it says so: a question would take a key for nothing.
     """
     name = printable(desk.selection.run.path) or "the model"
-    tree = desk.watch.training(desk.selection.run).tree
-    if tree.tensors[max(tree.node(desk.selection.run.path), 0)]:
-        desk.say(f"{name} is attached: t shows its history; modules alone are kept whole", "warn")
-        return
     if not desk.room.is_answered:
         desk.say(f"no tensor of {name} is kept, and no training runs that could keep one", "warn")
         return
@@ -96,7 +90,7 @@ def _to_history(desk: Desk) -> None:
 
 
 def keep(desk: Desk, words: list[str]) -> None:
-    """Ask the run to keep full tensors of a module from now on."""
+    """Ask the run to keep full tensors of a module, or an attached tensor, from now on."""
     path = " ".join(words) or desk.watch.recorded(desk.selection.run)
     tree = desk.watch.training(desk.selection.run).tree
     known = next((each for each in tree.paths if path in (each, printable(each))), "")

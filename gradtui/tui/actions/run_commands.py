@@ -114,7 +114,7 @@ def ranks(desk: Desk, words: list[str]) -> None:
 
 
 def keep(desk: Desk, words: list[str]) -> None:
-    """Ask the run to keep full tensors of a module."""
+    """Ask the run to keep full tensors of a module, or an attached tensor."""
     _needed(desk)
     keeping.keep(desk, words)
 

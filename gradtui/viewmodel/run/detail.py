@@ -224,7 +224,8 @@ def _title(
                 parts.append(line((f"{counted(count, what)} below", "dim")))
     zeros = float(training.numbers.zeros[node])
     own_zeros = run.latest(SeriesKey(tree.paths[node], "output", "zero_share"), rank)
-    if not math.isnan(zeros) and not tree.tips[node] and not math.isnan(own_zeros):
+    is_group = not (tree.tips[node] or tree.tensors[node])
+    if not math.isnan(zeros) and is_group and not math.isnan(own_zeros):
         # The row is of all below: its own output has another share.
         parts.append(
             line(("zeros of y ", "dim"), percent(own_zeros), (" all below ", "dim"), percent(zeros))
@@ -249,7 +250,7 @@ def _alias(training: Training, path: str) -> list[TextLine]:
 
 
 def _sharing(training: Training, path: str, main: ParameterInfo | None) -> TextLine:
-    """Which parameters are another module's, and where else the module's own weight is used."""
+    """Which parameters are another module's, and where else the module or its own weight is used."""
     if tied := training.tree.tied.get(path):
         return line(
             (" ", ""),
@@ -260,6 +261,9 @@ def _sharing(training: Training, path: str, main: ParameterInfo | None) -> TextL
         return line(
             (f" {printable(main.name)} is used as ", "dim"), ", ".join(map(printable, main.shared))
         )
+    again = [other for other, first in training.tree.aliases.items() if first == path]
+    if again and main is None:
+        return line((" is used as ", "dim"), ", ".join(map(printable, again)), (" too", "dim"))
     return ()
 
 

@@ -116,6 +116,7 @@ def _modules(run: Run) -> Iterator[dict[str, object]]:
             "path": module.path,
             "class": module.kind,
             "extra": module.extra,
+            "shared": list(module.shared),
             "parameters": [_parameter(info) for info in owned.get(module.path, ())],
             "statistics": statistics.get(module.path, []),
         }

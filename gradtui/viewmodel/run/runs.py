@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gradtui.core.run.found import FoundRun
 
-_LEFT = 3
+_LEFT = 7
 _STEP, _TIME = 10, 18
 _LEAST_NAME = 20
 
@@ -27,17 +27,19 @@ def place_of(runs: Sequence[FoundRun], shown: FoundRun) -> int:
 def runs_lines(
     runs: Sequence[FoundRun], shown: int, clock: Callable[[float], str], width: int
 ) -> tuple[TextLine, ...]:
-    """Return a header and a row for each run: the model, its last step, when it began and ended; the shown one marked.
+    """Return a header and a row for each run: its number from 1, the model, its last step, when it began and ended.
 
     Args:
         runs: as they were found.
-        shown: which is on the screen.
+        shown: which is on the screen, and marked; -1 for none.
         clock: a wall time in words.
         width: columns.
     """
     room = max(width - _LEFT - _STEP - 2 * _TIME, _LEAST_NAME)
     heads = (("last step", _STEP), ("began", _TIME), ("ended", _TIME))
-    lines = [line(("   " + "model".ljust(room), "dim"), *((t.rjust(w), "dim") for t, w in heads))]
+    lines = [
+        line(("   no. " + "model".ljust(room), "dim"), *((t.rjust(w), "dim") for t, w in heads))
+    ]
     for place, run in enumerate(runs):
         name = safe_label(
             f"{run.name}/ {run.model}" if run.name else run.model or "(model)", room - 8
@@ -49,6 +51,7 @@ def runs_lines(
         lines.append(
             line(
                 (" > " if place == shown else "   ", "highlight"),
+                (f"{place + 1:>3} ", "dim"),
                 (name.ljust(room), "title" if place == shown else ""),
                 (step.rjust(_STEP), "value"),
                 (clock(run.started).rjust(_TIME), "dim"),

@@ -131,7 +131,7 @@ def _zeros(count: int) -> Indices:
 
 
 def module_tree(
-    modules: Iterable[ModuleInfo],
+    modules: Sequence[ModuleInfo],
     parameters: Sequence[ParameterInfo] = (),
     attached: Iterable[str] = (),
 ) -> ModuleTree:
@@ -146,6 +146,9 @@ def module_tree(
     for module in modules:
         growing.kinds[growing.place(module.path)] = module.kind
         growing.named.add(module.path)
+    for module in modules:
+        for path in module.shared:
+            growing.again(path, module.path)
     owned: dict[str, list[ParameterInfo]] = {}
     for parameter in parameters:
         owned.setdefault(parameter.path, []).append(parameter)
@@ -189,9 +192,13 @@ class _Growing:
                 if path.rpartition(".")[2] != module.rpartition(".")[2]:
                     break
                 path, module = above, module.rpartition(".")[0]
-            if path not in self.index:
-                self.aliases[path] = module
-                self.place(path)
+            self.again(path, module)
+
+    def again(self, path: str, first: str) -> None:
+        """Put a further path of a module in the tree, which has ``first`` already."""
+        if path not in self.index:
+            self.aliases[path] = first
+            self.place(path)
 
     def place(self, path: str) -> int:
         """Return the node of a path; it is made, with those above it, when it is not there."""
@@ -231,14 +238,16 @@ class _Growing:
 
     def _group(self, node: int, forms: list[int]) -> None:
         children = self.below[node]
-        if node and forms.count(forms[0]) == len(forms):
+        # Which module a second name leads to is told by its own row.
+        is_again = [self.paths[child] in self.aliases for child in children]
+        if node and forms.count(forms[0]) == len(forms) and not any(is_again):
             self.repeats[node] = len(children)
             return
         grouped: list[int] = []
         start = 0
         while start < len(children):
             stop = start + 1
-            while stop < len(children) and forms[stop] == forms[start]:
+            while stop < len(children) and forms[stop] == forms[start] and not is_again[stop]:
                 stop += 1
             row = children[start:stop]
             if stop - start >= LEAST_REPEATS:

@@ -41,6 +41,8 @@ def test_the_newest_run_alone(tmp_path):
     write(tmp_path, range(30), run="old")
     write(tmp_path, range(5), run="new")
     assert read_evolution(tmp_path, "conv").steps.tolist() == list(range(5))
+    older = read_evolution(tmp_path, "conv", runs=frozenset({"old"}))
+    assert older.steps.tolist() == list(range(30))
 
 
 def test_a_long_run_is_thinned_and_keeps_its_ends(tmp_path, monkeypatch):

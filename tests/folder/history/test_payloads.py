@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 from kit.histories import same, small_run
 
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.records import Edges, Event, Histograms, Kept, Layout, Scalars, Start
+from gradtui.core.run.records import (
+    Edges,
+    Event,
+    Histograms,
+    Kept,
+    Layout,
+    ModuleInfo,
+    Scalars,
+    Start,
+)
 from gradtui.errors import InvalidContents
 from gradtui.folder.history import plain
 from gradtui.folder.history.frames import HEADER, MAX_PAYLOAD, frame, header_at, is_whole
@@ -43,6 +52,21 @@ def again(record):
 @pytest.mark.parametrize("entry", small_run(1), ids=lambda entry: type(entry.record).__name__)
 def test_every_kind_comes_back(entry):
     assert same(again(entry.record), entry.record)
+
+
+def test_further_paths_of_modules_come_back_and_older_readers_pass_over_them():
+    modules = (
+        ModuleInfo("", "Net"),
+        ModuleInfo("a", "ReLU", "inplace", ("b", "c.d")),
+        ModuleInfo("e", "L"),
+    )
+    start = Start("r", "Net", modules=modules)
+    assert again(start) == start
+    record: Any = plain.from_start(start)
+    assert record["modules"] == [["", "Net", ""], ["a", "ReLU", "inplace"], ["e", "L", ""]]
+    assert record["again"] == [["a", "b"], ["a", "c.d"]]
+    plain_one: Any = plain.from_start(Start("r", "Net", modules=modules[::2]))
+    assert "again" not in plain_one
 
 
 @given(st.lists(KEYS, max_size=20), st.booleans())

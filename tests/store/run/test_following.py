@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from kit.ended import served
 from kit.folders import flow_info, write_foreign
 from kit.run_records import LOSS, QUANTITIES, epoch, kept, keys_of, preamble, scalars, steps, value
 from kit.seen import Seen
@@ -46,6 +47,21 @@ for step in range(count):
     if step % 50 == 0:
         assert writer.flush(30)
 assert writer.close(30)
+"""
+
+WAIT = """
+import sys, time
+from kit.run_records import preamble, steps
+from gradtui.folder.generation import AdapterWriter
+from gradtui.folder.history.writer import HistoryWriter
+from gradtui.folder.location import DebugFolder
+folder = DebugFolder.at(sys.argv[1])
+adapter, writer = AdapterWriter(folder), HistoryWriter(folder)
+adapter.set_state("training")
+for entry in (*preamble(), *steps(0, 9)):
+    writer.write(entry)
+assert writer.flush(30)
+sys.stdin.read()
 """
 
 
@@ -271,6 +287,24 @@ def test_real_processes_write_while_it_follows(keeper, folder, seen):
     assert len([each for each in seen.values if "run" in each.changed]) < count
 
 
+def test_a_training_that_is_killed_while_it_is_followed_is_a_finding_at_once(keeper, folder, seen):
+    training = subprocess.Popen(
+        [sys.executable, "-c", WAIT, str(folder.root)], cwd="tests", stdin=subprocess.PIPE
+    )
+    try:
+        keeper.start()
+        seen.wait(lambda view: view.run.last_step == 9 and view.adapter.alive)
+        until(lambda: keeper._following._follower._judge._waiting is None, "a judgement")
+        assert keeper.view.findings == ()
+    finally:
+        training.kill()
+        training.communicate()
+    view = seen.wait(lambda view: view.findings)
+    assert [(found.rule, found.severity) for found in view.findings] == [("ended", "warn")]
+    assert view.run.last_step == 9
+    assert view.adapter.is_killed
+
+
 def test_threads_end(folder, seen):
     Segments(folder).begin([*preamble(), *steps(0, 9)])
     before = threading.active_count()
@@ -291,4 +325,17 @@ def test_a_run_is_read_whole_without_a_screen(folder):
         segments.begin([*preamble("b", started=2000), *steps(first, first + 9)])
     whole = read_run(folder.root)
     assert whole.run.series(LOSS).steps.tolist() == list(range(30))
-    assert whole.notes == ("an older run is in this folder too; the newest is shown",)
+    (note,) = whole.notes
+    assert note == "an older run is in this folder too; the newest is shown (--run N shows another)"
+    older = read_run(folder.root, runs=frozenset("a"))
+    assert older.run.last_step == 99
+    assert older.notes == ()
+
+
+def test_whether_a_process_is_gone_is_known_of_the_newest_run_alone(folder):
+    segments = Segments(folder)
+    segments.begin([*preamble("a", started=1000), *steps(0, 9)])
+    segments.begin([*preamble("b", started=2000), *steps(0, 4)])
+    served(folder, "training")
+    assert read_run(folder.root).is_gone
+    assert not read_run(folder.root, runs=frozenset("a")).is_gone

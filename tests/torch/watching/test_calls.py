@@ -301,3 +301,20 @@ def test_a_nested_tensor_is_all_its_tensors(layout):
     assert found == pytest.approx(active.grad.norm().item(), rel=1e-5)
     # The sentinel, on a step that is not logged.
     assert watched.events("non-finite")[0][1].path == "words"
+
+
+def test_a_module_that_stands_at_several_places_is_recorded_with_all_its_paths():
+    act = nn.ReLU()
+    block = nn.Sequential(nn.Linear(3, 3), act, nn.Dropout(0.0))
+    model = nn.Sequential(block, act, nn.Sequential(block, nn.Linear(3, 1)))
+    with Watched(model) as watched:
+        model(torch.ones(2, 3)).sum().backward()
+    assert not watched.problems
+    # What stands in the second place of the block goes without saying.
+    found = {each.path: each.shared for each in watched.start.modules}
+    assert list(found) == [path for path, _ in model.named_modules()]
+    assert {path: shared for path, shared in found.items() if shared} == {
+        "0": ("2.0",),
+        "0.1": ("1",),
+    }
+    assert watched.number(0, "0.1", "output", "count", call=2) == 6

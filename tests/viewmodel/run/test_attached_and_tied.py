@@ -109,6 +109,13 @@ def test_the_detail_of_an_attached_tensor_has_its_values_and_their_gradient():
     assert lines[0].startswith(" stem  attached tensor")
     assert any(one.startswith(" y |.|2 7  -1 .. 2") for one in lines)
     assert any(one.startswith(" dy |.|2 ") for one in lines)
+    # The share is of all calls, as in the row.
+    made = with_tensors()
+    for quantity, value in (("count", 100), ("zeros", 75)):
+        made.set("stem", "output", quantity, value, call=1)
+    twice = made.run()
+    title = plain(module_detail(twice, training_of(twice, (), Training()), "stem", 80)[0])
+    assert title == " stem  attached tensor  zeros of y 50.0%"
     above = plain(module_detail(run, training_of(run, (), Training()), "block", 80)[0])
     assert "2 modules below  1 attached tensor below" in above
 
@@ -160,3 +167,47 @@ def test_names_that_no_module_stands_above_do_no_harm():
     tree = module_tree([], [ParameterInfo("", "w", (2,), shared=("x.y.w", "v"))])
     assert tree.aliases == {"x": ""} or "x.y" in tree.aliases
     assert module_tree([], [ParameterInfo("", "w", (2,), shared=("",))]).paths[0] == ""
+
+
+def test_a_module_without_parameters_that_is_used_again_has_both_its_names():
+    made = Made().layer("0")
+    made.modules.append(ModuleInfo("1", "ReLU", shared=("3",)))
+    made.output("1", 32)
+    made.layer("2").layer("4")
+    training, paths = shown(made.run())
+    assert paths == ["", "0", "1", "2", "4", "3"]
+    assert text(training, "3").startswith("  3 = 1 ")
+    assert training.tree.named.sum() == 5
+    run = made.run()
+    lines = [plain(one) for one in module_detail(run, training, "3", 80)]
+    assert lines[0] == " 3  is the same module as 1"
+    assert " is used as 3 too" in [plain(one) for one in module_detail(run, training, "1", 80)]
+    found = json.loads("".join(run_parts(run, ())))["modules"]
+    assert {each["path"]: each["shared"] for each in found if each["shared"]} == {"1": ["3"]}
+
+
+def test_blocks_with_a_second_name_in_each_are_alike_and_second_names_are_no_blocks():
+    modules = [ModuleInfo("", "M"), ModuleInfo("act", "ReLU", shared=("x", "y", "z"))]
+    blocks = [f"b.{k}" for k in range(4)]
+    modules += [ModuleInfo(path, "Block") for path in ("b", *blocks)]
+    modules += [ModuleInfo(f"{path}.fc", "Linear") for path in blocks]
+    act = modules[1]
+    modules[1] = ModuleInfo("act", "ReLU", shared=(*act.shared, *(f"{b}.act" for b in blocks)))
+    tree = module_tree(modules)
+    assert int(tree.repeats[tree.node("b")]) == 4
+    assert not any("…" in path for path in tree.paths)
+    assert set(tree.aliases) == {"x", "y", "z", *(f"{b}.act" for b in blocks)}
+    # A module of second names alone has all of them.
+    only = module_tree([ModuleInfo("", "M"), ModuleInfo("c", "C"), act])
+    assert {"x", "y", "z"} <= set(only.paths)
+    inner = ModuleInfo("act", "ReLU", shared=("c.x", "c.y", "c.z"))
+    within = module_tree([ModuleInfo("", "M"), inner, ModuleInfo("c", "C")])
+    assert int(within.repeats[within.node("c")]) == 0
+
+
+def test_a_block_with_parameters_has_its_second_name_from_either():
+    modules = [ModuleInfo("", "M"), ModuleInfo("a", "A", shared=("b",)), ModuleInfo("a.fc", "L")]
+    parameters = [ParameterInfo("a.fc", "weight", (2, 2), shared=("b.fc.weight",))]
+    tree = module_tree(modules, parameters)
+    assert tree.paths == ("", "a", "a.fc", "b")
+    assert tree.aliases == {"b": "a"}

@@ -19,10 +19,10 @@ def lines(width):
 
 def test_each_run_has_its_model_its_last_step_and_when_it_began_and_ended():
     header, newest, older, other = (plain(each).split() for each in lines(80))
-    assert header == ["model", "last", "step", "began", "ended"]
-    assert newest == ["Net,", "newest", "12,345", "t300", "goes", "on"]
-    assert older == [">", "Net", "99", "t100", "t200"]
-    assert other == ["Decoder/", "Decoder", "none", "t301", "t301"]
+    assert header == ["no.", "model", "last", "step", "began", "ended"]
+    assert newest == ["1", "Net,", "newest", "12,345", "t300", "goes", "on"]
+    assert older == [">", "2", "Net", "99", "t100", "t200"]
+    assert other == ["3", "Decoder/", "Decoder", "none", "t301", "t301"]
 
 
 def test_nothing_is_wider_than_the_screen():
