@@ -10,6 +10,7 @@ from gradtui.diagnosis import (
     clipping,
     dead_units,
     dominated_merge,
+    dropped,
     ended,
     exploding,
     loss_spike,
@@ -46,6 +47,7 @@ RULES: Final[tuple[Find, ...]] = (
     clipping.find,
     loss_spike.find,
     rank_disagreement.find,
+    dropped.find,
 )
 
 
