@@ -87,6 +87,7 @@ class Bounds:
         skip_first: skipped steps that any start may have: from 65536 a scaler halves its scale a few times.
         rank_steps: steps that a rank may be behind the first: records of one moment reach the disk apart.
         rank_seconds: and how much older its newest record must be.
+        rank_gone: steps that a rank whose process is gone may be behind: the last records go with it.
         rank_slow: median time of a rank over that of the median rank.
         rank_differs: relative difference of norms that a reduction has just made equal, bit for bit.
         most: findings of one rule; the rest is named in the last one.
@@ -140,6 +141,7 @@ class Bounds:
     skip_first: int = 5
     rank_steps: int = 20
     rank_seconds: float = 10.0
+    rank_gone: int = 5
     rank_slow: float = 1.5
     rank_differs: float = 1e-4
     most: int = 100

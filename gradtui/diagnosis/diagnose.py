@@ -10,6 +10,7 @@ from gradtui.diagnosis import (
     clipping,
     dead_units,
     dominated_merge,
+    dropped,
     ended,
     exploding,
     loss_spike,
@@ -27,6 +28,7 @@ from gradtui.diagnosis.finding import Finding, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from gradtui.core.run.run import Run
 
@@ -45,10 +47,13 @@ RULES: Final[tuple[Find, ...]] = (
     clipping.find,
     loss_spike.find,
     rank_disagreement.find,
+    dropped.find,
 )
 
 
-def diagnose(run: Run, *, bounds: Bounds = USUAL, is_gone: bool = False) -> tuple[Finding, ...]:
+def diagnose(
+    run: Run, *, bounds: Bounds = USUAL, gone: AbstractSet[int] = frozenset()
+) -> tuple[Finding, ...]:
     """Return what is wrong with a run, worst first, then by the step at which it began.
 
     The cost depends on the number of modules and hardly on the number of steps: the newest 256
@@ -57,13 +62,13 @@ def diagnose(run: Run, *, bounds: Bounds = USUAL, is_gone: bool = False) -> tupl
     Args:
         run: the run.
         bounds: what is still taken for healthy.
-        is_gone: whether the process of the training is known to live no more: the run does not tell.
+        gone: the ranks whose processes are known to live no more: the run does not tell.
 
     Special values: an empty run gives nothing. What each rule makes of NaN, infinities and gaps is said there.
     """
     if run.is_empty:
         return ()
-    evidence = Evidence(run, is_gone=is_gone)
+    evidence = Evidence(run, gone=gone)
     found: list[Finding] = []
     for find in RULES:
         try:

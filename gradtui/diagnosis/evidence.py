@@ -13,6 +13,7 @@ from gradtui.diagnosis.words import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from gradtui.core.arrays import Flags, Indices
     from gradtui.core.run.keys import Role, SeriesKey
@@ -31,12 +32,14 @@ class Evidence:
         run: the run.
         structure: what its model is made of.
         rank: the rank that is looked at; None for all of them together.
-        is_gone: whether the training's process is known to live no more.
+        gone: the ranks whose processes are known to live no more.
     """
 
-    def __init__(self, run: Run, rank: int | None = None, *, is_gone: bool = False) -> None:
+    def __init__(
+        self, run: Run, rank: int | None = None, *, gone: AbstractSet[int] = frozenset()
+    ) -> None:
         self.run = run
-        self.is_gone = is_gone
+        self.gone = gone
         self.structure = structure_of(run)
         self.rank = rank
         self._tables: dict[tuple[str, str], Table] = {}

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradtui.core.run.keys import SeriesKey
+from gradtui.diagnosis.endings import endings_of
 from gradtui.diagnosis.finding import Finding
 from gradtui.diagnosis.table import Table, middle, ongoing
-from gradtui.diagnosis.words import and_more, others, short, since, times
+from gradtui.diagnosis.words import and_more, others, ranks, short, since, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     if run.world <= 1 or not run.ranks:
         return
     yield from _missing(run, bounds)
-    yield from _behind(run, bounds)
+    yield from _behind(evidence, bounds)
     if len(run.ranks) > 1:
         yield from _slow(evidence, bounds)
         yield from _differing(evidence, bounds)
@@ -44,31 +45,30 @@ def _missing(run: Run, bounds: Bounds) -> Iterator[Finding]:
     missing = [rank for rank in range(run.world) if rank not in there]
     # Ranks do not begin to write at the same moment.
     if missing and run.last_step >= bounds.rank_steps:
-        listed = ", ".join(str(rank) for rank in missing[:8]) + (
-            ", ..." if len(missing) > 8 else ""
-        )
         yield Finding(
             "rank disagreement",
             "warn",
             "",
             f"rank {missing[0]}",
             max(run.first_step, 0),
-            f"Rank {listed} has written nothing."
-            if len(missing) == 1
-            else f"Ranks {listed} have written nothing.",
+            f"{ranks(missing)} {'has' if len(missing) == 1 else 'have'} written nothing.",
             f"{run.world} ranks were started, {len(there)} have a history here; the run is at step {run.last_step}",
             "Check that it runs, that it calls watch() too, and that it sees the same folder.",
             rank=missing[0],
         )
 
 
-def _behind(run: Run, bounds: Bounds) -> Iterator[Finding]:
+def _behind(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
+    run = evidence.run
+    # Another rule tells of these.
+    lost = {rank.rank for rank in endings_of(run, evidence.gone, bounds).lost}
     first = max(rank.last_step for rank in run.ranks)
     newest = max(rank.last_time for rank in run.ranks)
     for rank in run.ranks:
         if (
             first - rank.last_step >= bounds.rank_steps
             and newest - rank.last_time >= bounds.rank_seconds
+            and rank.rank not in lost
         ):
             yield Finding(
                 "rank disagreement",
@@ -234,6 +234,7 @@ def _apart(run: Run, bounds: Bounds) -> Iterator[Finding]:
         column = run.column("parameter", "l2", rank=rank.rank)
         numbers = zip(column.keys, column.steps.tolist(), column.values.tolist(), strict=True)
         norms.append({(key.path, key.slot): (step, value) for key, step, value in numbers})
+    apart, said = [run.ranks[0]], ""
     for place, rank in enumerate(run.ranks[1:], 1):
         common = [name for name, shape in infos[0].items() if infos[place].get(name) == shape]
         pairs = [(norms[0].get(name), norms[place].get(name)) for name in common]
@@ -244,15 +245,21 @@ def _apart(run: Run, bounds: Bounds) -> Iterator[Finding]:
         mine, other = max(known, key=lambda pair: abs(pair[0][1] - pair[1][1]))
         if not abs(mine[1] - other[1]) > bounds.rank_differs * max(mine[1], other[1]):
             continue
+        apart.append(rank)
+        said = said or (
+            f"all {len(known)} weights that both have differ, one by |weight|2 {short(other[1])} against {short(mine[1])} "
+            f"at step {mine[0]}, and none is replicated or sharded"
+        )
+    if said:
+        both = f"Ranks {apart[0].rank} and {apart[1].rank}" if len(apart) == 2 else ranks(apart)
         yield Finding(
             "rank disagreement",
             "warn",
             "",
-            f"rank {rank.rank}",
+            f"rank {apart[1].rank}",
             max(run.first_step, 0),
-            f"Ranks {run.ranks[0].rank} and {rank.rank} train models of their own.",
-            f"all {len(known)} weights that both have differ, one by |weight|2 {short(other[1])} against {short(mine[1])} "
-            f"at step {mine[0]}, and none is replicated or sharded",
+            f"{both} train models of their own.",
+            said if len(apart) == 2 else f"of ranks {apart[0].rank} and {apart[1].rank} {said}",
             "Wrap the model by DistributedDataParallel or fully_shard; if they are to be apart, give each a folder.",
-            rank=rank.rank,
+            rank=apart[1].rank,
         )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gradtui.core.run.keys import SeriesKey
+    from gradtui.core.run.rank_run import RankRun
     from gradtui.diagnosis.table import Table
 
 
@@ -54,6 +55,13 @@ def in_calls(calls: Sequence[int], many: int) -> str:
         return f", in all {many} calls of a step"
     listed = ", ".join(map(str, sorted(calls)[:4])) + (", ..." if len(calls) > 4 else "")
     return f", in {len(calls)} of {many} calls of a step (call {listed})"
+
+
+def ranks(of: Sequence[RankRun | int]) -> str:
+    """Return ranks as the subject of a sentence: "Rank 3", "Ranks 0, 1, 2, ..." after eight."""
+    numbers = [each if isinstance(each, int) else each.rank for each in of]
+    listed = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    return f"Rank {listed}" if len(numbers) == 1 else f"Ranks {listed}"
 
 
 def place(path: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from gradtui.core.run.norms import newest_norms, norm_of_all
 from gradtui.errors import FolderMissing, UnreadableFile
+from gradtui.folder.reading import read_regular
 
 if TYPE_CHECKING:
     import os
@@ -151,17 +152,15 @@ def read_graph(path: str | os.PathLike[str], max_bytes: int) -> Graph:
 
     Raises:
         FolderMissing: there is no such file.
-        UnreadableFile: it is no such JSON, or too large.
+        UnreadableFile: it is no such JSON, no regular file, or too large.
+        FileBusy: it changed while it was read.
     """
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except FileNotFoundError:
-        raise FolderMissing(path, "no such file") from None
-    except OSError as error:
-        raise UnreadableFile(path, error.strerror or "cannot be read") from None
-    if len(data) > max_bytes:
-        raise UnreadableFile(path, f"larger than {max_bytes:,} bytes (--max-bytes lifts that)")
+        data = bytes(read_regular(Path(path), max_bytes=max_bytes).data)
+    except UnreadableFile:
+        if not Path(path).exists():
+            raise FolderMissing(path, "no such file") from None
+        raise
     try:
         root = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -133,6 +133,11 @@ class DebugFolder:
         return self.sidecar / f"pending-{side}.json"
 
     @property
+    def saving(self) -> Path:
+        """Whose lock a viewer holds while it saves."""
+        return self.sidecar / "saving.lock"
+
+    @property
     def key(self) -> str:
         """One text for one folder, however it was named: the state of the screen is kept under it."""
         return f"{self.root.resolve()}{os.sep}{self.prefix}"

@@ -42,6 +42,8 @@ _MAX_ANSWER_BYTES = 256_000_000
 # What stands between these is not ours: it is neither counted nor removed. 13 digits would be the end of counting up.
 # Counting up goes on from what is below this: a file of a stranger's near the end would leave no number to ask under.
 _COUNTED = 10**11
+# Seconds: no clock says as much.
+_NEVER = 1e18
 _RECORD = re.compile(r"([0-9]{1,12})\.json")
 _OURS = re.compile(r"([0-9]{1,12})(?:\.json|-[A-Za-z_]\w*\.npy)", re.ASCII)
 
@@ -142,8 +144,7 @@ def pending_requests(folder: DebugFolder) -> tuple[Request, ...]:
         if record.pop("schema", 0) != SCHEMA or not isinstance(kind, str) or not kind:
             continue
         record.pop("n", None)
-        when = float(asked) if isinstance(asked, (int, float)) else 0.0
-        found.append(Request(n, kind, record, when))
+        found.append(Request(n, kind, record, _when(asked)))
     return tuple(found)
 
 
@@ -228,6 +229,13 @@ def _read_tensor(answers: Path, n: int, name: str, entry: Mapping[str, object]) 
         return read_only(decode_npy(contents.data))
     except InvalidContents as error:
         raise UnreadableFile(path, str(error)) from None
+
+
+def _when(value: object) -> float:
+    """A wall time from JSON; 0 for what is none, such as an integer that no float holds."""
+    if isinstance(value, (int, float)) and abs(value) < _NEVER:
+        return float(value)
+    return 0.0
 
 
 def _whole(value: object) -> int:

@@ -12,16 +12,17 @@ from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.commit import read_commit, write_generation
 from gradtui.folder.inputs import KEY, digest, input_of
 from gradtui.folder.location import FLOW_INFO, input_name
+from gradtui.folder.lock import alone
 from gradtui.folder.npy import encode_npy
 from gradtui.folder.parts import Part
 from gradtui.folder.pickle_reader import read_flow_info
 from gradtui.folder.pickle_writer import encode
 from gradtui.folder.reading import MAX_BYTES, read_regular
 from gradtui.folder.stamp import MISSING, Stamp, stamp
-from gradtui.folder.writing import sum_of
+from gradtui.folder.writing import make_directory, make_own_directory, sum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from gradtui.core.arrays import Array
@@ -37,14 +38,14 @@ class Saved:
     Attributes:
         path: The ``.npy`` that was written.
         generation: The viewer's generation, from 1.
-        files: Every file that was replaced, by contract name.
+        files: Every file that was replaced, by contract name, as it was written.
         digest: Of the values as they were written.
         notes: What a person should know, one line each.
     """
 
     path: Path
     generation: int
-    files: tuple[str, ...]
+    files: Mapping[str, FileSum]
     digest: str
     notes: tuple[str, ...] = field(default=())
 
@@ -56,7 +57,7 @@ def save_input(
     seen: Loaded,
     name: str = "",
     overwrite: bool = False,
-    after: int = 0,
+    own: Mapping[str, FileSum] | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Saved:
     """Write an edited input.
@@ -70,7 +71,8 @@ def save_input(
         seen: The load that was edited: its input's dtype is kept, and its files are what the disk is compared with.
         name: Another file name ("Save to:"); empty for the input's own. Another name is written as ``.npy`` alone.
         overwrite: Write even where the disk has something else than was seen.
-        after: The generation of the caller's own last save, which need not have been loaded since; 0 for none.
+        own: The files as the caller's own saves left them last, which need not have been loaded since. The folder's
+            numbers do not tell whose a save is: they begin anew with the sidecar.
         max_bytes: A larger pickle is not merged.
 
     Raises:
@@ -84,8 +86,34 @@ def save_input(
         # A folder that was moved away is not made anew: it may be on its way back.
         raise SaveFailed(folder.shown, "the folder is gone; the edits stay")
     values = _as_dtype(array, seen, path)
-    last = read_commit(folder, "viewer")
-    own = last.files if 0 < after == last.generation else {}
+    make_directory(folder.root)
+    make_own_directory(folder.sidecar)
+    with alone(folder.saving) as is_alone:
+        return _save_alone(
+            folder,
+            values,
+            seen,
+            file_name,
+            {} if own is None else own,
+            is_alone,
+            overwrite=overwrite,
+            max_bytes=max_bytes,
+        )
+
+
+def _save_alone(
+    folder: DebugFolder,
+    values: Array,
+    seen: Loaded,
+    file_name: str,
+    own: Mapping[str, FileSum],
+    is_alone: Callable[[], bool],
+    *,
+    overwrite: bool,
+    max_bytes: int,
+) -> Saved:
+    """Compare and write, while no other viewer does."""
+    path = folder.path(file_name)
     # Before the comparison: what another writes from here on, while a large pickle is merged, shows in the stamp.
     before = stamp(path)
     if not overwrite:
@@ -105,16 +133,19 @@ def save_input(
             raise SaveConflict(path, "was changed while it was saved")
         if FLOW_INFO in files and stamp(folder.flow_info) != merged:
             raise SaveConflict(folder.flow_info, "was changed while it was saved")
+        if not is_alone():
+            raise SaveFailed(folder.sidecar, "was removed while it was saved: save again")
 
     commit = write_generation(
         folder,
         "viewer",
         files,
         answers=answers,
-        carried=last.files,
+        carried=read_commit(folder, "viewer").files,
         before_placing=check,
     )
-    return Saved(path, commit.generation, tuple(files), digest(values), tuple(notes))
+    written = {name: commit.files[name] for name in files}
+    return Saved(path, commit.generation, written, digest(values), tuple(notes))
 
 
 def _as_dtype(array: Array, seen: Loaded, path: Path) -> Array:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gradtui.folder.load import Loaded
     from gradtui.folder.location import DebugFolder
     from gradtui.folder.save import Saved
+    from gradtui.folder.writing import FileSum
 
 # After a save the adapter's answer is waited for closely, for so many seconds.
 _EXPECTED_FOR = 3.0
@@ -25,8 +26,12 @@ class Saves:
         self._folder = folder
         self._max_bytes = max_bytes
         self._saved_at = -_EXPECTED_FOR
-        # The generations of our own saves: another one may follow before they were loaded.
-        self._own = {0}
+        # The numbers of our own saves and the input that each left: another one may follow before they were loaded.
+        # A number alone does not tell: numbers begin anew when the sidecar is removed.
+        self._own: set[tuple[int, str]] = set()
+        self._last = ""
+        # The files as our last saves left them.
+        self._files: dict[str, FileSum] = {}
 
     @property
     def is_fresh(self) -> bool:
@@ -48,7 +53,8 @@ class Saves:
             SaveFailed: The disk refused.
             UsageError: The name is not a plain file name.
         """
-        if now.input.digest == seen.input.digest or now.input.generation in self._own - {0}:
+        is_ours = (now.input.generation, now.input.digest) in self._own
+        if now.input.digest == seen.input.digest or is_ours:
             # The same values under a newer stamp, or our own: compare with that, not with the file of before.
             seen = now
         elif not (overwrite or name or same_values(now.input.array, seen.input.array)):
@@ -63,9 +69,12 @@ class Saves:
             seen=seen,
             name=name,
             overwrite=overwrite,
-            after=max(self._own),
+            own=self._files,
             max_bytes=self._max_bytes,
         )
-        self._own.add(saved.generation)
+        if saved.path == self._folder.path(seen.input_name):
+            self._last = saved.digest
+        self._own.add((saved.generation, self._last))
+        self._files.update(saved.files)
         self._saved_at = time.monotonic()
         return saved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import pytest
 from kit.runs import deep
@@ -135,3 +136,12 @@ def test_thresholds():
         ("d", "non-finite", "bad"), ("c", "exploding", "warn"), ("a", "vanishing", "warn"), ("f", "vanishing", "warn"),
     ]  # fmt: skip
     assert all(f.since == 4 for f in found)
+
+
+def test_only_a_regular_file_is_opened(tmp_path):
+    """A FIFO would never answer."""
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "folder.json").mkdir()
+    for name, kind in (("fifo.json", "a FIFO"), ("folder.json", "a directory")):
+        with pytest.raises(UnreadableFile, match=f"is {kind}, not a file"):
+            read_graph(tmp_path / name, 1000)

@@ -223,7 +223,7 @@ class FolderContract:
         write_foreign(folder, root)
         edited = np.arange(12.0).reshape(3, 4)
         saved = save_input(folder, edited, seen=load(folder))
-        assert saved.files == ("input_representation.npy", "flow_info.pkl")
+        assert tuple(saved.files) == ("input_representation.npy", "flow_info.pkl")
         after = pickle.loads(folder.flow_info.read_bytes())
         assert np.array_equal(after["input_representation"], edited)
         assert after["strange"] == {"key": [1, ("a", 2), {3}]}
@@ -241,7 +241,7 @@ class FolderContract:
             loaded = load(folder)
             assert loaded.input.source == "flow_info"
             saved = save_input(folder, np.ones((3, 4)), seen=loaded)
-            assert saved.files == ("input_representation.npy",)
+            assert tuple(saved.files) == ("input_representation.npy",)
             assert folder.flow_info.read_bytes() == before
             read = load_input(folder, own=writer.stamp)
             assert read.generation == saved.generation == 1
@@ -306,7 +306,7 @@ class FolderContract:
         loaded = load(folder)
         saved = save_input(folder, np.ones((3, 4)), seen=loaded, name="other")
         assert saved.path == folder.root / (folder.prefix + "other.npy")
-        assert saved.files == ("other.npy",)
+        assert tuple(saved.files) == ("other.npy",)
         assert np.load(folder.input)[0, 1] == 0
         with pytest.raises(SaveConflict, match="exists"):
             save_input(folder, np.zeros((3, 4)), seen=loaded, name="other.npy")

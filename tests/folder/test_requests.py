@@ -187,3 +187,16 @@ def test_a_number_at_the_end_of_counting(folder: DebugFolder) -> None:
     numbers = [ask(folder, "tensor", module="b") for _ in range(3)]
     assert len(set(numbers)) == 3
     assert set(numbers) <= {request.n for request in pending_requests(folder)}
+
+
+def test_a_time_that_no_float_holds_is_none(folder: DebugFolder) -> None:
+    n = ask(folder, "tensor", module="m")
+    for number, time in enumerate(
+        ("1" + "0" * 400, "1e999", "NaN", "-1" + "0" * 400, '"x"'), n + 1
+    ):
+        data = f'{{"schema": 1, "kind": "x", "time": {time}}}'
+        (folder.requests / f"{number}.json").write_text(data)
+    found = pending_requests(folder)
+    assert [request.asked for request in found[:-1]] == [0.0] * 5
+    assert found[-1].n == n
+    assert found[-1].asked > 1e9

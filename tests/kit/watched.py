@@ -14,6 +14,8 @@ from gradtui.torch.watching.settings import checked
 class Memory:
     """Takes records as a history's writer does."""
 
+    dropped, problem = 0, ""
+
     def __init__(self):
         self.entries = []
 

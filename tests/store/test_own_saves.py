@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,3 +67,21 @@ def test_a_write_during_the_merge_is_not_overwritten(
     with pytest.raises(SaveConflict):
         keeper.save(np.ones((3, 4)))
     assert folder.input.read_bytes() == theirs
+
+
+def test_a_number_alone_makes_no_save_our_own(tmp_path: Path) -> None:
+    """Numbers begin anew where a training starts anew and removes the sidecar."""
+    folder = DebugFolder.at(tmp_path / "debug")
+    write_foreign(folder)
+    ours, theirs = (Keeper(folder.root, on_change=lambda _: None, settle=0.0) for _ in "ab")
+    ours.load_once()
+    assert ours.save(np.full((3, 4), 2.0)).generation == 1
+    seen = ours.load_once()
+    shutil.rmtree(folder.sidecar)
+    theirs.load_once()
+    assert theirs.save(np.full((3, 4), 3.0)).generation == 1
+    for _ in ("before it was loaded", "after"):
+        with pytest.raises(SaveConflict):
+            ours.save(np.full((3, 4), 4.0), seen=seen)
+        ours.load_once()
+    assert np.load(folder.input).max() == 3.0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gradtui.core.run.records import Record
     from gradtui.folder.history.tensors import Header, Slot
 
+MOST_BINS: Final = 4096
+"""Of one histogram: no watcher takes more, and no reader."""
 _MAX_TEXT: Final = 4096
 _MAX_FIELDS: Final = 200_000
 _MAX_EXPONENT: Final = 256
@@ -144,7 +146,7 @@ def _is_consistent(arrays: dict[str, Array]) -> bool:
     return (
         counts.dtype in (np.uint16, np.uint32)
         and counts.ndim == 2
-        and 0 < counts.shape[1] <= 1024
+        and 0 < counts.shape[1] <= MOST_BINS
         and arrays["exponents"].shape == (rows,)
         and arrays["exponents"].dtype == np.int16
         and bool(np.all(np.abs(arrays["exponents"].astype(np.int32)) <= _MAX_EXPONENT))

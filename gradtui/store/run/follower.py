@@ -9,8 +9,8 @@ from gradtui.core.run.growing_run import GrowingRun
 from gradtui.core.run.records import Entry, Layout
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
-from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.history.reader import HistoryReader
+from gradtui.store.run.gone import gone_ranks
 from gradtui.store.run.judging import Judge
 from gradtui.store.run.membership import Members, notes_of
 from gradtui.store.run.memory import give_back_large_blocks, leave_to_stay, no_collection
@@ -61,12 +61,13 @@ class RunFollower:
         self._members = Members(budget)
         self._windows = Windows()
         self._pace = Pace()
-        # Who serves the folder tells of its newest run alone.
+        self._folder, self._is_newest = folder, not runs
+        self._gone: frozenset[int] = frozenset()
         self._judge = Judge(
-            lambda run: diagnose(run, is_gone=not runs and read_adapter(folder).is_killed),
+            lambda run: diagnose(run, gone=self._gone),
             lambda found: published.run(findings=found),
         )
-        self._fresh = self._is_newest_told = self._was_killed = False
+        self._fresh = self._is_newest_told = False
         self._run_told = Run.empty()
         self._state_told: tuple[float, tuple[str, ...]] = (1.0, ())
         self._wake = threading.Event()
@@ -100,6 +101,7 @@ class RunFollower:
     def look(self) -> float:
         """Read a piece of what is new, and tell when it is time; returns the seconds until the next look."""
         self._pace.begin()
+        gone = gone_ranks(self._run_told, self._folder, is_newest=self._is_newest)
         with no_collection():
             self._read()
         behind = self._reader.is_behind
@@ -111,19 +113,24 @@ class RunFollower:
             self._fresh = False
             self._is_newest_told = newest
             self._pace.told()
-            self._run_told = parts["watched"] = self._members.run()
+            before, self._run_told = self._run_told, self._members.run()
+            parts["watched"] = self._run_told
+            if not _is_same_training(before, self._run_told):
+                # The processes of the one before.
+                gone &= {0}
             if newest:
                 # Before, the processor has enough to do.
-                self._judge.take(self._run_told)
-        killed = self._published.view.adapter.is_killed
-        if killed != self._was_killed:
+                self._take(gone)
+        if gone != self._gone and self._is_newest_told and not self._fresh:
             # No record says it: what was judged is judged again.
-            self._was_killed = killed
-            if self._is_newest_told and not self._fresh:
-                self._judge.take(self._run_told)
+            self._take(gone)
         if parts or not self._fresh:
             self._tell(parts)
         return 0.0 if self._windows.is_waiting else self._pace.end(behind)
+
+    def _take(self, gone: frozenset[int]) -> None:
+        self._gone = gone
+        self._judge.take(self._run_told)
 
     def _read(self) -> None:
         for piece in self._reader.poll(self._piece):
@@ -176,3 +183,9 @@ class RunFollower:
                 pause = 1.0
             self._wake.wait(pause)
             self._wake.clear()
+
+
+def _is_same_training(left: Run, right: Run) -> bool:
+    if left.start is None or right.start is None:
+        return left.start is right.start
+    return left.start.run == right.start.run

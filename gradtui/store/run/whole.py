@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradtui.errors import FolderMissing
-from gradtui.folder.adapter_state import read_adapter
 from gradtui.folder.history.reader import HistoryReader
 from gradtui.folder.location import DebugFolder
+from gradtui.store.run.gone import gone_ranks
 from gradtui.store.run.membership import Members, notes_of
 from gradtui.store.run.memory import give_back_large_blocks, no_collection
 
@@ -27,12 +27,12 @@ class WholeRun:
     Attributes:
         run: all that was recorded.
         notes: what a person should know of its files, one line each.
-        is_gone: whether its process lives no more and did not say that it stops.
+        gone: the ranks whose processes live no more and did not say that they stop.
     """
 
     run: Run
     notes: tuple[str, ...]
-    is_gone: bool = False
+    gone: frozenset[int] = frozenset()
 
 
 def read_run(
@@ -56,14 +56,21 @@ def read_run(
     reader, members = HistoryReader(folder, runs), Members(budget)
     give_back_large_blocks()
     with no_collection():
-        while (pieces := reader.poll()) or reader.is_behind:
-            for piece in pieces:
-                members.add(piece.rank, piece.run, piece.entries)
+        _read_on(reader, members)
+        gone = gone_ranks(members.run(), folder, is_newest=not runs)
+        if gone:
+            # What they wrote last may be their farewell.
+            _read_on(reader, members)
     run = members.run()
     notes = notes_of(members, reader.older_runs, reader.notes, run, " (--run N shows another)")
     reader.close()
     if run.is_empty:
         why = notes[0] if notes else "no history of a training is there"
         raise FolderMissing(folder.shown, why)
-    # Who serves the folder tells of its newest run alone.
-    return WholeRun(run, notes, not runs and read_adapter(folder).is_killed)
+    return WholeRun(run, notes, gone)
+
+
+def _read_on(reader: HistoryReader, members: Members) -> None:
+    while (pieces := reader.poll()) or reader.is_behind:
+        for piece in pieces:
+            members.add(piece.rank, piece.run, piece.entries)

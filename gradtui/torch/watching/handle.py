@@ -86,6 +86,7 @@ class WatchHandle:
         self._recorder = Recorder(
             self._watcher.scribe, place, self._guard.failed, self._watcher.requests
         )
+        self._recorder.told = self._guard.problems.append
         self._late = meter.late
         self._run = run_name(place.training, place.shown)
         self._settings, self._started = settings, time.time()

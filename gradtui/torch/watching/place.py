@@ -64,7 +64,7 @@ class Place:
         """Show what a step kept, and answer what was asked."""
 
     def aside(self, reason: str) -> None:
-        """Say that the watcher stepped aside; never raises."""
+        """Say that the watcher stepped aside, or what else the person should know of it; never raises."""
 
     def close(self) -> None:
         """The watcher ended; the writer is closed already."""

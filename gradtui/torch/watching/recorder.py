@@ -30,6 +30,14 @@ GATHER_SECONDS: Final = 0.2
 class Writer(Protocol):
     """What takes the records: `gradtui.folder.history.writer.HistoryWriter`, or a list in a test."""
 
+    @property
+    def dropped(self) -> int:
+        """How many records found no room."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is written at the moment; empty while all is well."""
+
     def write(self, entry: Entry) -> None:
         """Take a record; never waits, never raises."""
 
@@ -63,6 +71,9 @@ class Recorder:
         self._scribe, self._failed = scribe, failed
         self._queue: SimpleQueue[Job | threading.Event | None] = SimpleQueue()
         self._hurry = threading.Event()
+        # Told of records that find no room on the disk: once when it begins, and how many at the end.
+        self.told: Callable[[str], None] = lambda _: None
+        self._is_told = False
         self._dropped = 0
         # Each is written by one thread alone.
         self._bytes_put = self._bytes_done = 0
@@ -111,6 +122,8 @@ class Recorder:
             self._thread.join(timeout)
             self._thread = None
         self.writer.close(timeout)
+        if count := self.writer.dropped:
+            self.told(f"{count} records were dropped: they found no room")
 
     def _work(self) -> None:
         is_open = True
@@ -118,7 +131,7 @@ class Recorder:
             try:
                 item = self._queue.get(timeout=BEAT_SECONDS)
             except Empty:
-                self._place.beat()
+                self._look()
                 continue
             self._hurry.wait(GATHER_SECONDS)
             self._hurry.clear()
@@ -142,9 +155,18 @@ class Recorder:
                     self.writer.write(entry)
             self._place.publish(item)
             self.requests.extend(self._place.asked())
-            self._place.beat()
+            self._look()
         except Exception as error:  # noqa: BLE001 - told by the guard; the thread goes on
             self._failed("making records", error)
         finally:
             self._bytes_done += item.nbytes
         return True
+
+    def _look(self) -> None:
+        """Say that the watcher lives, and tell of records that find no room; a disk that is full is no failure of ours."""
+        if self.writer.dropped and not self._is_told:
+            self._is_told = True
+            line = f"records are dropped: {self.writer.problem or 'the writer is behind'}"
+            self.told(line)
+            self._place.aside(line)
+        self._place.beat()

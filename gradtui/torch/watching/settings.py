@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from gradtui.errors import UsageError
+from gradtui.folder.history.payload import MOST_BINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,8 +71,8 @@ def checked(
         raise UsageError(f"log={unknown[0]!r}: what can be logged is {', '.join(LOGS)}")
     if int(log_freq) < 1:
         raise UsageError(f"log_freq={log_freq}: at least 1, every step")
-    if not 2 <= int(bins) <= 4096 or int(bins) % 2:
-        raise UsageError(f"bins={bins}: an even number from 2 to 4096")
+    if not 2 <= int(bins) <= MOST_BINS or int(bins) % 2:
+        raise UsageError(f"bins={bins}: an even number from 2 to {MOST_BINS}")
     if not 0.0 <= float(reject_outlier_proportion) < 1.0:
         raise UsageError(
             f"reject_outlier_proportion={reject_outlier_proportion}: a share from 0, below 1"

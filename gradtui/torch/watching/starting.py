@@ -144,6 +144,8 @@ def unwatch(model: nn.Module) -> None:
 class _Nowhere:
     """Takes records and keeps none."""
 
+    dropped, problem = 0, ""
+
     def write(self, entry: Entry) -> None:
         """Take a record."""
 

@@ -63,14 +63,14 @@ def run_words(
 
 
 def how_it_ended(run: Run) -> str:
-    """How the training ended, as its watcher notes: "failed", "interrupted" by a person; empty where it did well, or goes on."""
+    """How the training ended, as its watcher notes: "failed", "interrupted" by a person or by who closed its generator; empty where it did well, or goes on."""
     errors = [
         entry.record.error
         for rank in run.ranks
         for entry in rank.events[-_LAST_EVENTS:]
         if isinstance(entry.record, Event) and entry.record.error
     ]
-    if all(error.startswith("KeyboardInterrupt") for error in errors):
+    if all(error.startswith(("KeyboardInterrupt", "GeneratorExit")) for error in errors):
         return INTERRUPTED if errors else ""
     return "failed"
 

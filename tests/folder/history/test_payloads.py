@@ -30,7 +30,7 @@ from gradtui.core.run.records import (
 from gradtui.errors import InvalidContents
 from gradtui.folder.history import plain
 from gradtui.folder.history.frames import HEADER, MAX_PAYLOAD, frame, header_at, is_whole
-from gradtui.folder.history.payload import decode, encode
+from gradtui.folder.history.payload import MOST_BINS, decode, encode
 from gradtui.folder.history.tensors import array_of, header_of, packed
 
 TEXT = st.text(max_size=12)
@@ -143,6 +143,20 @@ def test_odd_settings_and_fields_become_texts():
     assert again(Event("fault", "\ud800 lone")).kind == "fault"
 
 
+def histograms(bins: int) -> Histograms:
+    return Histograms(
+        1,
+        np.ones((2, bins), np.uint16),
+        np.zeros(2, np.int16),
+        np.zeros(2, np.int32),
+        np.zeros((2, 5), np.int32),
+    )
+
+
+def test_as_many_bins_as_a_watcher_takes():
+    assert np.array_equal(again(histograms(MOST_BINS)).counts, histograms(MOST_BINS).counts)
+
+
 @pytest.mark.parametrize(
     "record",
     [
@@ -151,8 +165,9 @@ def test_odd_settings_and_fields_become_texts():
         Kept(SeriesKey("m", "output", ""), np.array([1j])),
         Histograms(1, np.zeros((2, 4), np.float32), np.zeros(2), np.zeros(2), np.zeros((2, 5))),
         Histograms(1, np.zeros((2, 4), np.uint16), np.zeros(3), np.zeros(2), np.zeros((2, 5))),
+        histograms(MOST_BINS + 2),
     ],
-    ids=["matrix", "text", "complex", "float counts", "rows"],
+    ids=["matrix", "text", "complex", "float counts", "rows", "bins"],
 )
 def test_what_cannot_be_written_is_said(record):
     with pytest.raises(ValueError, match=r"."):

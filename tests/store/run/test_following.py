@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,18 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from kit.ended import served
-from kit.folders import flow_info, write_foreign
+from kit.folders import a_living_process, flow_info, write_foreign
 from kit.run_records import LOSS, QUANTITIES, epoch, kept, keys_of, preamble, scalars, steps, value
 from kit.seen import Seen
 from kit.segments import Segments
 from kit.waiting import until
 
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.records import Entry, Event, Scalars
+from gradtui.core.run.records import Entry, Event, Scalars, Start
 from gradtui.errors import FolderMissing
 from gradtui.folder.generation import AdapterWriter
 from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
+from gradtui.folder.process import this_process
 from gradtui.store.keeper import Keeper
 from gradtui.store.locate import has_history, is_debug_folder, newest_folder
 from gradtui.store.run.whole import read_run
@@ -353,5 +355,18 @@ def test_whether_a_process_is_gone_is_known_of_the_newest_run_alone(folder):
     segments.begin([*preamble("a", started=1000), *steps(0, 9)])
     segments.begin([*preamble("b", started=2000), *steps(0, 4)])
     served(folder, "training")
-    assert read_run(folder.root).is_gone
-    assert not read_run(folder.root, runs=frozenset("a")).is_gone
+    assert read_run(folder.root).gone == {0}
+    assert not read_run(folder.root, runs=frozenset("a")).gone
+
+
+@pytest.mark.parametrize("ends", ["here", "elsewhere"])
+def test_the_process_of_each_rank_is_asked_for(folder, ends):
+    other = a_living_process()
+    host = "elsewhere" if ends == "elsewhere" else this_process().host
+    for rank, pid in enumerate((os.getpid(), other.pid)):
+        start = Start("a", "Net", rank, 2, host=host, pid=pid)
+        Segments(folder, rank).begin([Entry(-1, 1e9, start), *steps(0, 9)])
+    assert read_run(folder.root).gone == set()
+    other.kill()
+    other.communicate()
+    assert read_run(folder.root).gone == (set() if ends == "elsewhere" else {1})

@@ -214,11 +214,16 @@ def test_what_a_full_disk_has_dropped_is_counted(tmp_path, monkeypatch, more):
             handle.flush()
             assert writer.dropped > 0
             assert "no space" in writer.problem
+            steps(model, optimizer, handle, 1)
+            handle.flush()
+        (problem,) = handle.problems
+        assert problem.startswith("records are dropped: ")
+        assert problem.endswith("no space left on device")
         for _ in range(more):
             steps(model, optimizer, handle, 1)
             handle.flush()
-    assert handle.step == 5 + more
-    assert not handle.problems
+    assert handle.step == 6 + more
+    assert handle.problems[1:] == [f"{writer.dropped} records were dropped: they found no room"]
     told = [e.event for e in read(tmp_path / "run").events if e.event.kind == "dropped"]
     assert sum(event.fields["records"] for event in told) == writer.dropped
 

@@ -17,6 +17,8 @@ from gradtui.torch.watching.recorder import MOST_WAITING_BYTES, Recorder
 class Held:
     """A place whose writer takes nothing until it is let go; what is written is kept."""
 
+    dropped, problem = 0, ""
+
     def __init__(self):
         self.writer, self.jobs = self, []
         self.begun, self.go_on = threading.Event(), threading.Event()
@@ -35,6 +37,9 @@ class Held:
 
     def beat(self):
         """Nobody looks."""
+
+    def aside(self, reason):
+        self.said = reason
 
     def close(self, timeout):
         """Nothing to close."""
@@ -98,3 +103,23 @@ def test_there_is_room_again_when_it_was_written(held):
     assert [job.step for job in held.jobs] == [0, 1, 2, 3]
     assert not any(job.events for job in held.jobs)
     keeper.close(60.0)
+
+
+def test_a_disk_that_is_full_is_told_once_and_counted_at_the_end(held):
+    told: list[str] = []
+    faults = []
+    keeper = Recorder(held, held, lambda *fault: faults.append(fault), deque())
+    keeper.told = told.append
+    held.go_on.set()
+    keeper.put(logged(0, 1))
+    assert keeper.flush(60.0)
+    assert told == []
+    held.dropped, held.problem = 2, "x.gtlog: no space left on device"
+    for step in (1, 2):
+        keeper.put(logged(step, 1))
+        assert keeper.flush(60.0)
+    assert told == [held.said] == ["records are dropped: x.gtlog: no space left on device"]
+    held.dropped = 7
+    keeper.close(60.0)
+    assert told[1:] == ["7 records were dropped: they found no room"]
+    assert not faults

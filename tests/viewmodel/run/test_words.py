@@ -311,9 +311,10 @@ def test_the_header_says_how_a_run_ended():
     assert plain(run_words(made.run(), (), -1)[1]) == "failed"
     assert plain(run_words(made.run(), (BAD,), -1)[1]) == "failed bad 1"
     assert plain(run_words(run(), (), -1, ended="killed")[1]) == "killed"
-    made = Made(steps=5).layer("a")
-    made.happens(4, "note", "the training ended with KeyboardInterrupt", error="KeyboardInterrupt")
-    assert plain(run_words(made.run(), (), -1)[1]) == "interrupted"
+    for error in ("KeyboardInterrupt", "GeneratorExit"):
+        made = Made(steps=5).layer("a")
+        made.happens(4, "note", f"the training ended with {error}", error=error)
+        assert plain(run_words(made.run(), (), -1)[1]) == "interrupted"
     assert AdapterState(pid=7, state="training").is_killed
     for state in (AdapterState(), AdapterState(7, state="stopped"), AdapterState(7, alive=True)):
         assert not state.is_killed
