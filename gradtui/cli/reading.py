@@ -69,6 +69,6 @@ def read_contents(location: str, *, max_bytes: int, estimate: str = "proportiona
             if not has_session:
                 raise
         else:
-            found = diagnose(whole.run, is_gone=whole.is_gone)
+            found = diagnose(whole.run, is_gone=whole.is_gone, damage=whole.damage)
             return Contents(session, True, whole.run, found, notes, whole.notes)
     return Contents(session, False, Run.empty(), notes=notes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gradtui.diagnosis import (
     clipping,
+    damaged,
     dead_units,
     dominated_merge,
     ended,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 RULES: Final[tuple[Find, ...]] = (
     ended.find,
+    damaged.find,
     non_finite.find,
     exploding.find,
     vanishing.find,
@@ -48,7 +50,9 @@ RULES: Final[tuple[Find, ...]] = (
 )
 
 
-def diagnose(run: Run, *, bounds: Bounds = USUAL, is_gone: bool = False) -> tuple[Finding, ...]:
+def diagnose(
+    run: Run, *, bounds: Bounds = USUAL, is_gone: bool = False, damage: tuple[str, ...] = ()
+) -> tuple[Finding, ...]:
     """Return what is wrong with a run, worst first, then by the step at which it began.
 
     The cost depends on the number of modules and hardly on the number of steps: the newest 256
@@ -58,12 +62,13 @@ def diagnose(run: Run, *, bounds: Bounds = USUAL, is_gone: bool = False) -> tupl
         run: the run.
         bounds: what is still taken for healthy.
         is_gone: whether the process of the training is known to live no more: the run does not tell.
+        damage: what of the history is missing or cannot be read, in lines: neither does it tell of that.
 
     Special values: an empty run gives nothing. What each rule makes of NaN, infinities and gaps is said there.
     """
     if run.is_empty:
         return ()
-    evidence = Evidence(run, is_gone=is_gone)
+    evidence = Evidence(run, is_gone=is_gone, damage=damage)
     found: list[Finding] = []
     for find in RULES:
         try:

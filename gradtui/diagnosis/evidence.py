@@ -32,11 +32,19 @@ class Evidence:
         structure: what its model is made of.
         rank: the rank that is looked at; None for all of them together.
         is_gone: whether the training's process is known to live no more.
+        damage: what of the history is missing or cannot be read, one line each.
     """
 
-    def __init__(self, run: Run, rank: int | None = None, *, is_gone: bool = False) -> None:
+    def __init__(
+        self,
+        run: Run,
+        rank: int | None = None,
+        *,
+        is_gone: bool = False,
+        damage: tuple[str, ...] = (),
+    ) -> None:
         self.run = run
-        self.is_gone = is_gone
+        self.is_gone, self.damage = is_gone, damage
         self.structure = structure_of(run)
         self.rank = rank
         self._tables: dict[tuple[str, str], Table] = {}

@@ -25,6 +25,7 @@ Rule: TypeAlias = Literal[
     "loss spike",
     "rank disagreement",
     "ended",
+    "damaged",
     "judging",
 ]
 

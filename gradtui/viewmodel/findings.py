@@ -28,6 +28,7 @@ WORDS: Final[Mapping[str, str]] = {
     "clipping": "CLIP",
     "loss spike": "SPIKE",
     "rank disagreement": "RANKS",
+    "damaged": "DAMAGE",
     "judging": "JUDGE",
     # Of debug folders alone.
     "zero": "ZERO",

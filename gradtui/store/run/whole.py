@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import os
 
     from gradtui.core.run.run import Run
+    from gradtui.folder.adapter_state import AdapterState
 
 BUDGET = 256 << 20
 
@@ -27,11 +28,13 @@ class WholeRun:
     Attributes:
         run: all that was recorded.
         notes: what a person should know of its files, one line each.
+        damage: what of it is missing or cannot be read, one line each: numbers and findings are of the rest.
         is_gone: whether its process lives no more and did not say that it stops.
     """
 
     run: Run
     notes: tuple[str, ...]
+    damage: tuple[str, ...] = ()
     is_gone: bool = False
 
 
@@ -54,9 +57,24 @@ def read_run(location: str | os.PathLike[str], *, budget: int = BUDGET) -> Whole
             for piece in pieces:
                 members.add(piece.rank, piece.run, piece.entries)
     run = members.run()
-    notes = notes_of(members, reader.older_runs, reader.notes, run)
+    adapter = read_adapter(folder)
+    # What is written just now, or was when the process was killed, has no end yet.
+    cut = () if adapter.alive or adapter.is_killed else reader.unfinished
+    damage = (*reader.notes, *cut, *_without_an_end(run, adapter))
+    notes = notes_of(members, reader.older_runs, damage, run)
     reader.close()
     if run.is_empty:
         why = notes[0] if notes else "no history of a training is there"
         raise FolderMissing(folder.shown, why)
-    return WholeRun(run, notes, read_adapter(folder).is_killed)
+    return WholeRun(run, notes, damage, adapter.is_killed)
+
+
+def _without_an_end(run: Run, adapter: AdapterState) -> tuple[str, ...]:
+    """A line where the training's process says that it ended, and the training's own record of that is not there."""
+    starts = [rank.start for rank in run.ranks if rank.start.rank == 0]
+    is_its = any((start.host, start.pid) == (adapter.host, adapter.pid) for start in starts)
+    if not is_its or adapter.state != "stopped":
+        return ()
+    if any(at.rank == 0 and at.event.kind == "closed" for at in run.events):
+        return ()
+    return (f"the training ended later: what it wrote after step {run.last_step} is missing",)
