@@ -104,3 +104,13 @@ def test_segments_that_are_missing_are_told_and_those_of_another_run_are_not(cap
     assert checked(capsys, tmp_path, 0) == []
     segments.path_of(4).unlink()
     assert checked(capsys, tmp_path, 1) == ["segment 4 of the history is missing"]
+
+
+def test_a_history_without_a_record_does_not_name_its_own_folder(capsys, tmp_path):
+    segments = Segments(DebugFolder.at(tmp_path))
+    segments.begin([])
+    assert cli.main(["check", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"gradtui: {tmp_path}: no history of a training is there\n"
+    Segments(DebugFolder.at(tmp_path / "inner")).begin(entries_of())
+    assert cli.main(["check", str(tmp_path)]) == 2
+    assert f"below it there is {tmp_path}/inner: name one" in capsys.readouterr().err
