@@ -115,7 +115,8 @@ def _folders_below(path: str) -> str:
         return ""
     from gradtui.store.locate import folders_below
 
-    found = folders_below(path)
+    # One that is a folder of a run itself, of which nothing can be read, is no other's.
+    found = [each for each in folders_below(path) if Path(each).resolve() != Path(path).resolve()]
     if not found:
         return ""
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""

@@ -26,7 +26,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--folder", default="gradtui-debug/", help="default: gradtui-debug/")
     made.add_argument("--python", default="", help="the interpreter that has torch")
-    made.add_argument("--reload", action="store_true", help="again at each save of FILE.py")
+    made.add_argument(
+        "--reload",
+        action="store_true",
+        help="again at each save of FILE.py, or of any module beside it, imported or not",
+    )
     return made
 
 

@@ -88,5 +88,5 @@ def _read_run(chosen: FoundRun) -> Contents:
     from gradtui.store.run.whole import read_run
 
     whole = read_run(chosen.location, runs=chosen.wanted)
-    found = diagnose(whole.run, gone=whole.gone)
+    found = diagnose(whole.run, gone=whole.gone, damage=whole.damage)
     return Contents(Session.empty(), True, whole.run, found, run_notes=whole.notes)

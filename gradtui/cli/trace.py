@@ -39,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "spec",
         metavar="FILE.py:FACTORY",
-        help="a function without arguments that returns a model, or a model and its inputs",
+        help="a function without arguments that returns a model, or a model and its inputs; one that makes a large model"
+        " within \"with torch.device('meta'):\" takes no memory for it, and no time",
     )
     made.add_argument(
         "--input",
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--watch",
         action="store_true",
-        help="again at each save of FILE.py or a module beside it, in the pane",
+        help="again at each save of FILE.py, or of any module beside it, imported or not, in the pane",
     )
     made.add_argument("--strict", action="store_true", help="exit 1 when the forward pass failed")
     made.add_argument("--json", action="store_true", help="one JSON document")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gradtui.diagnosis import (
     clipping,
+    damaged,
     dead_units,
     dominated_merge,
     dropped,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 RULES: Final[tuple[Find, ...]] = (
     ended.find,
+    damaged.find,
     non_finite.find,
     exploding.find,
     vanishing.find,
@@ -52,7 +54,11 @@ RULES: Final[tuple[Find, ...]] = (
 
 
 def diagnose(
-    run: Run, *, bounds: Bounds = USUAL, gone: AbstractSet[int] = frozenset()
+    run: Run,
+    *,
+    bounds: Bounds = USUAL,
+    gone: AbstractSet[int] = frozenset(),
+    damage: tuple[str, ...] = (),
 ) -> tuple[Finding, ...]:
     """Return what is wrong with a run, worst first, then by the step at which it began.
 
@@ -63,12 +69,13 @@ def diagnose(
         run: the run.
         bounds: what is still taken for healthy.
         gone: the ranks whose processes are known to live no more: the run does not tell.
+        damage: what of the history is missing or cannot be read, in lines: neither does it tell of that.
 
     Special values: an empty run gives nothing. What each rule makes of NaN, infinities and gaps is said there.
     """
     if run.is_empty:
         return ()
-    evidence = Evidence(run, gone=gone)
+    evidence = Evidence(run, gone=gone, damage=damage)
     found: list[Finding] = []
     for find in RULES:
         try:

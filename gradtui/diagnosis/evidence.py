@@ -33,13 +33,19 @@ class Evidence:
         structure: what its model is made of.
         rank: the rank that is looked at; None for all of them together.
         gone: the ranks whose processes are known to live no more.
+        damage: what of the history is missing or cannot be read, one line each.
     """
 
     def __init__(
-        self, run: Run, rank: int | None = None, *, gone: AbstractSet[int] = frozenset()
+        self,
+        run: Run,
+        rank: int | None = None,
+        *,
+        gone: AbstractSet[int] = frozenset(),
+        damage: tuple[str, ...] = (),
     ) -> None:
         self.run = run
-        self.gone = gone
+        self.gone, self.damage = gone, damage
         self.structure = structure_of(run)
         self.rank = rank
         self._tables: dict[tuple[str, str], Table] = {}

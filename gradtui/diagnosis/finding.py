@@ -26,6 +26,7 @@ Rule: TypeAlias = Literal[
     "rank disagreement",
     "ended",
     "dropped",
+    "damaged",
     "judging",
 ]
 

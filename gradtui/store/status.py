@@ -24,7 +24,12 @@ def status_of_load(loaded: Loaded, adapter: AdapterState, writer: str) -> Status
             return Status("live", f"adapter: {adapter.message or adapter.state}", now)
         # An error stands until a generation succeeds: while it does, none is promised.
         if adapter.error:
-            return Status("live", f"adapter: {_last_line(adapter.error)}", now)
+            said = f"adapter: {_last_line(adapter.error)}"
+            if loaded.unanswered and loaded.generation:
+                # The input that is shown is not the one that the gradients are of.
+                what = f"gradients of the earlier input (generation {loaded.generation})"
+                return Status("stale", f"{what}; {said}", now)
+            return Status("live", said, now)
         if loaded.unanswered:
             return Status("live", "adapter: new gradients are on their way", now)
         return Status("live", "live", now)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 import traceback
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from gradtui.errors import FolderMissing, GradtuiError, UsageError
 from gradtui.folder.generation import AdapterWriter
@@ -18,9 +20,12 @@ from gradtui.folder.graph_file import write_graph
 from gradtui.torch.lifeline import Ended, lifeline, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import nn
+
+PATIENCE_SECONDS: Final = 2.0
+BUILDING: Final = "building the model; a factory that makes it within \"with torch.device('meta'):\" gives it no data, and is quick"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +55,11 @@ def _trace(options: argparse.Namespace) -> int:
         from gradtui.torch.factory import find_factory
         from gradtui.torch.tracing.trace import trace
 
-        model, inputs, named = model_and_inputs(find_factory(options.spec)(), options.spec)
+        factory = find_factory(options.spec)
+        writer.set_state("starting", message="building the model")
+        with building():
+            made = factory()
+        model, inputs, named = model_and_inputs(made, options.spec)
         given, named = shapes(options.input) if options.input else (inputs, named)
         writer.set_state("computing", message=f"tracing {type(model).__name__}")
         write_graph(writer.folder, trace(model, *given, stage=options.stage, **named))
@@ -64,6 +73,22 @@ def _trace(options: argparse.Namespace) -> int:
     else:
         writer.close()
     return code
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Say what takes so long, where building a model does, and how it takes a moment.
+
+    It is not built without data unasked: a factory may read values and load weights, and what it does besides, such as
+    writing a file, would be done twice where that fails.
+    """
+    telling = threading.Timer(PATIENCE_SECONDS, say, (BUILDING,))
+    telling.daemon = True
+    telling.start()
+    try:
+        yield
+    finally:
+        telling.cancel()
 
 
 def _told(error: BaseException) -> str:

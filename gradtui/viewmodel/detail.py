@@ -30,7 +30,7 @@ KIND_WORDS: Final = {
     "listed": "listed links",
 }
 _SYMBOLS: Final = {
-    "gradient": "g", "raw gradient": "g", "output gradient": "g", "input gradient": "g",
+    "gradient": "g", "raw gradient": "g", "output gradient": "dy", "input gradient": "dx",
     "output": "y", "input": "x", "parameter": "W",
 }  # fmt: skip
 """What a map holds, as its norm is written."""
@@ -114,9 +114,11 @@ def layer_detail(
         # Linear between ranks, as numpy's percentile, whose first call imports masked arrays for 70 ms.
         middle, high = np.interp((0.5, 0.99), np.linspace(0, 1, sizes.size), np.sort(sizes))
         size = f"|{_SYMBOLS.get(layer.quantity, '.')}|"
+        # A map sums the channels, and so does its norm: that of the tensor is another.
+        of = " of the channels' sum" if len(layer.gradient.shape) > 2 else ""
         lines.append(
             line(
-                f"{size}2 {number(numbers.norm, 9)}  {size} p50 {number(float(middle), 8, digits=2)}"
+                f"{size}2{of} {number(numbers.norm, 9)}  {size} p50 {number(float(middle), 8, digits=2)}"
                 f"  p99 {number(float(high), 8, digits=2)}",
                 (f"  {_neighbours(session, name)}", "dim"),
             )

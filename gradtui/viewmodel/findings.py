@@ -29,6 +29,7 @@ WORDS: Final[Mapping[str, str]] = {
     "loss spike": "SPIKE",
     "rank disagreement": "RANKS",
     "dropped": "DROP",
+    "damaged": "DAMAGE",
     "judging": "JUDGE",
     # Of debug folders alone.
     "zero": "ZERO",

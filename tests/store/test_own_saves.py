@@ -12,6 +12,7 @@ from kit.folders import flow_info, write_foreign
 from kit.seen import Seen
 
 from gradtui.errors import SaveConflict
+from gradtui.folder.generation import AdapterWriter
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.pickle_writer import encode
 from gradtui.store.keeper import Keeper
@@ -46,6 +47,24 @@ def test_our_own_save_is_no_conflict(tmp_path: Path, with_npy: bool, poll: bool)
     for seen_view in (first, view):
         with pytest.raises(SaveConflict):
             keeper.save(np.ones((3, 4)), seen=seen_view)
+    keeper.stop()
+
+
+def test_gradients_of_an_earlier_input_are_told_where_the_new_one_failed(tmp_path: Path) -> None:
+    """The input is new, the gradients are not, and none are promised."""
+    folder = DebugFolder.at(tmp_path / "debug")
+    seen: Seen[FolderView] = Seen()
+    keeper = Keeper(folder.root, on_change=seen)
+    with AdapterWriter(folder) as writer:
+        writer.write({**flow_info(), "input_representation": np.zeros((3, 4), np.float32)})
+        writer.set_state("serving", error="Traceback\nIndexError: no such token")
+        keeper.start()
+        first = seen.wait(lambda view: "no such token" in view.status.text)
+        assert (first.status.kind, first.status.text[:8]) == ("live", "adapter:")
+        keeper.save(np.ones((3, 4)), seen=first)
+        words = "gradients of the earlier input (generation 1); adapter: IndexError: no such token"
+        view = seen.wait(lambda view: view.status.text == words)
+        assert view.status.kind == "stale"
     keeper.stop()
 
 

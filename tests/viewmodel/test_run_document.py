@@ -10,7 +10,7 @@ from kit.runs import Training as Made
 from kit.runs import deep
 
 from gradtui.core.run.keys import SeriesKey
-from gradtui.core.run.records import Entry, Layout, Scalars
+from gradtui.core.run.records import Entry, Layout, Scalars, Start
 from gradtui.core.run.run import Run
 from gradtui.diagnosis.diagnose import diagnose
 from gradtui.viewmodel.check import check_document, check_text, failed, verdict_of
@@ -81,6 +81,14 @@ def test_the_series_are_bounded(points):
         assert min(loss["low"]) == pytest.approx(float(whole.min()))
         assert max(loss["high"]) == pytest.approx(float(whole.max()))
     assert ("head", "gradient", "bias", "l2") not in series
+    assert not any(s["sampled"] for s in found["history"])
+
+
+def test_series_of_samples_are_marked():
+    keys = tuple(SeriesKey("a", "update", quantity, "weight") for quantity in ("l2", "base_l2"))
+    rows = (Start("r", "M"), Layout(0, "scalars", keys, (0, 1)), Scalars(0, np.ones(2, np.float32)))
+    run = Run.of({0: [Entry(0, 0.0, record) for record in rows]})
+    assert [s["sampled"] for s in document(run, history=True)["history"]] == [True, True]
 
 
 def test_numbers_that_json_lacks():

@@ -81,6 +81,8 @@ class RankReader:
         # What lies between the start of the newest segment and its end, where reading goes on.
         self._between: SegmentReader | None = None
         self._has_jumped = False
+        # The number of the first segment whose records were read, or are in one that was.
+        self._lowest = 0
         self._read_bytes = 0
         self._notes: dict[str, str] = {}
         self._runs: dict[str, None] = {}
@@ -89,6 +91,12 @@ class RankReader:
     def notes(self) -> tuple[str, ...]:
         """What could not be read."""
         return tuple(self._notes.values())
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """What stands at the end of the newest segment and is no whole record: it is being written, or was cut."""
+        rests = ((tail, tail.size - tail.position) for tail in self._tails[-1:] if not tail.stuck)
+        return tuple(_rest(tail, rest) for tail, rest in rests if rest > 0)
 
     @property
     def older_runs(self) -> tuple[str, ...]:
@@ -213,8 +221,9 @@ class RankReader:
         else:
             self._notes.pop(f"{reader.number} rest", None)
         if reader.broken:
+            words = "record was" if reader.broken == 1 else "records were"
             self._notes[f"{reader.number} broken"] = (
-                f"{reader.path.name}: {reader.broken} broken records passed over"
+                f"{reader.path.name}: {reader.broken} broken {words} passed over"
             )
         return entries
 
@@ -225,7 +234,7 @@ class RankReader:
             self._notes[f"{reader.number} rest"] = (
                 f"{reader.path.name}: {size_text(rest)} behind a damaged record were passed over"
                 if reader is self._between
-                else f"{reader.path.name}: its last {size_text(rest)} are not whole records"
+                else _rest(reader, rest)
             )
         self._read_bytes += reader.done
         reader.close()
@@ -240,12 +249,23 @@ class RankReader:
                     self._notes[f"{found.number}"] = str(error)
                 continue
             self.segments[found.number] = reader
-            covers = beginning_of(found.path).covers
-            if covers:
-                # A merge that was cut short leaves segments whose records are in this one.
-                self._older = [each for each in self._older if each.number < covers]
+            self._go_on_from(found)
             return reader
         return None
+
+    def _go_on_from(self, found: Found) -> None:
+        """Take notice of a segment that is read next: what lies between it and those that were read is missing."""
+        beginning = beginning_of(found.path)
+        gap = self._lowest - found.number - 1
+        if gap > 0 and beginning.run == self.known.run:
+            names = f"{found.number + 1}" + (f" to {self._lowest - 1}" if gap > 1 else "")
+            self._notes[f"{found.number} gap"] = (
+                f"segment{'s' if gap > 1 else ''} {names} of the history {'are' if gap > 1 else 'is'} missing"
+            )
+        self._lowest = beginning.covers or found.number
+        if beginning.covers:
+            # A merge that was cut short leaves segments whose records are in this one.
+            self._older = [each for each in self._older if each.number < beginning.covers]
 
     def _look(self) -> None:
         """See whether there are other files; when nothing changed this is three calls of the system."""
@@ -294,6 +314,10 @@ class RankReader:
             if each.number >= base:
                 self._append(each)
         self._older = [each for each in reversed(found) if each.number < base]
+        self._lowest = (
+            next((beginning_of(each.path).covers for each in found if each.number == base), 0)
+            or base
+        )
 
     def _segments(self) -> tuple[Found, ...]:
         """The segments that there are, of the runs that are wanted."""
@@ -314,6 +338,10 @@ class RankReader:
             return
         self._tails.append(reader)
         self.segments[found.number] = reader
+
+
+def _rest(reader: SegmentReader, rest: int) -> str:
+    return f"{reader.path.name}: its last {size_text(rest)} are not whole records"
 
 
 def _is_preamble(entries: list[Entry | Rows]) -> bool:

@@ -11,7 +11,7 @@ from gradtui.folder.history.window import window_of
 from gradtui.folder.stamp import MISSING, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gradtui.core.run.keys import SeriesKey
     from gradtui.core.run.records import Entry
@@ -61,11 +61,12 @@ class HistoryReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """What could not be read, one line each."""
-        return tuple(
-            f"rank {number}: {note}" if len(self._ranks) > 1 else note
-            for number, rank in sorted(self._ranks.items())
-            for note in rank.notes
-        )
+        return self._by_rank({number: rank.notes for number, rank in self._ranks.items()})
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Which files do not end with a whole record, one line each: they are being written, or were cut."""
+        return self._by_rank({number: rank.unfinished for number, rank in self._ranks.items()})
 
     @property
     def older_runs(self) -> tuple[str, ...]:
@@ -112,6 +113,13 @@ class HistoryReader:
             rank.close()
         self._ranks.clear()
         self._stamp = MISSING
+
+    def _by_rank(self, lines: Mapping[int, Sequence[str]]) -> tuple[str, ...]:
+        return tuple(
+            f"rank {number}: {line}" if len(lines) > 1 else line
+            for number, some in sorted(lines.items())
+            for line in some
+        )
 
     def _look(self) -> None:
         now = stamp(self._history)

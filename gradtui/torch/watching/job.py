@@ -195,8 +195,9 @@ class Scribe:
 def _norms_of(update: Update) -> dict[int, float]:
     """‖after − before‖₂ and ‖before‖₂ of each parameter, by column.
 
-    Of a sample they are estimates for the whole parameter: times √(values / values in the sample), so that they add up
-    over parameters. They are over finite values, and NaN where there is none; 0 of an empty parameter.
+    Of a parameter that was taken whole they are exact: differences and sums in float64 of the values as they are stored. Of a
+    strided sample of k of n values they are estimates for all of it, times √(n / k), so that they add up over parameters:
+    ‖u‖₂ ≈ √(n / k) · ‖u[::stride]‖₂. They are over finite values, and NaN where there is none; 0 of an empty parameter.
     """
     before, after = (
         np.concatenate([np.zeros(0), *map(values_of, part)], dtype=np.float64)
@@ -212,10 +213,13 @@ def _norms_of(update: Update) -> dict[int, float]:
     for offset, values in enumerate((change, before)):
         norms = np.zeros(len(sizes))
         if len(full):
-            finite = np.isfinite(values)
-            squares = np.add.reduceat(np.square(np.where(finite, values, 0.0)), starts)
-            some = np.add.reduceat(finite, starts, dtype=np.intp) > 0
-            norms[full] = np.where(some, np.sqrt(squares) * scales, np.nan)
+            squares = np.add.reduceat(np.square(values), starts)
+            # Most are finite: it is looked which values are not where a sum is not.
+            if not np.isfinite(squares).all():
+                finite = np.isfinite(values)
+                squares = np.add.reduceat(np.square(np.where(finite, values, 0.0)), starts)
+                squares[np.add.reduceat(finite, starts, dtype=np.intp) == 0] = np.nan
+            norms[full] = np.sqrt(squares) * scales
         for column, norm in zip(update.columns, norms.tolist(), strict=True):
             if column >= 0:
                 found[column + offset] = norm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import torch
 
@@ -15,7 +15,7 @@ from gradtui.torch.watching.sampling import sampled
 from gradtui.torch.watching.values import Meter, measurable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.late import Late, Later, Part
     from gradtui.torch.watching.structure import Owned
 
-UPDATE = ("l2", "base_l2")
+UPDATE: Final = ("l2", "base_l2")
+LARGEST_WHOLE: Final = 4096
+"""A parameter of so many values, or fewer, is taken whole to tell its update: in one piece they cost less than a few far apart."""
+MOST_WHOLE: Final = 1 << 17
+"""As many values of all parameters together: more are no longer cheap to copy twice a step."""
+ALWAYS_WHOLE: Final = 512
+"""A parameter of so many is whole however many there are: it costs what a sample costs."""
 Share: TypeAlias = "tuple[int, float]"
 """The column of a norm, and which part of it is this rank's."""
 
@@ -52,6 +58,7 @@ class Parameters:
         """Read these from now on; returns those so far."""
         before, self.owned = self.owned, tuple(owned)
         self._number = {id(item.tensor): k for k, item in enumerate(self.owned)}
+        self._whole = largest_whole(item.info.count for item in self.owned)
         self._views: dict[int, tuple[tuple[object, ...], tuple[torch.Tensor, int]]] = {}
         if [_full_name(item) for item in before] != [_full_name(item) for item in self.owned]:
             self._norm_columns.clear()
@@ -101,9 +108,9 @@ class Parameters:
     # ---- updates
 
     def before_step(self, numbers: Sequence[int], sample: int, every: bool = False) -> Before:
-        """Remember what a step is about to change: a sample of each parameter, or all of it (``sample=0``).
+        """Remember what a step is about to change: all of each small parameter and a sample of the others, or all of all.
 
-        Those without a gradient are left out, unless ``every``.
+        Which are small `largest_whole` says; ``sample`` is how many values of another are taken at most, 0 for all. Those without a gradient are left out, unless ``every``.
         """
         there = [k for k in numbers if every or self.owned[k].tensor.grad is not None]
         parts = [self._part(k, self.owned[k].tensor, sample) for k in there]
@@ -142,7 +149,7 @@ class Parameters:
         return self.columns.first(entry)
 
     def _part(self, number: int, tensor: torch.Tensor, sample: int) -> tuple[torch.Tensor, int]:
-        """A strided sample of a parameter's values, and how many values there are."""
+        """A parameter's values, of a large one a strided sample, ``[k]``, and how many values there are."""
         plain = tensor.layout is torch.strided and not hasattr(tensor, "to_local")
         address = tensor.data_ptr() if plain else -1
         known = self._views.get(number)
@@ -153,11 +160,12 @@ class Parameters:
         values = measurable(tensor)
         if values is None:
             return torch.zeros(0), 0
-        part = sampled(values, sample or max(values.numel(), 1))
+        count = values.numel()
+        part = sampled(values, sample if sample and count > self._whole else max(count, 1))
         # What had to be copied to be one dimension is no view.
         if address > 0 and part.numel() and _same_storage(part, tensor):
-            self._views[number] = (place, (part, values.numel()))
-        return part, values.numel()
+            self._views[number] = (place, (part, count))
+        return part, count
 
 
 class Before:
@@ -213,6 +221,26 @@ class Update:
             for part in (self.before, self.after)
         )
         return Update(self.columns, self.sizes, self.wholes, before, after)
+
+
+def largest_whole(counts: Iterable[int]) -> int:
+    """The most values that a parameter may have to be taken whole, so that all that are stay within `MOST_WHOLE` together.
+
+    Parameters of one size are treated alike: all of them are whole, or none.
+
+    Args:
+        counts: how many values each parameter has.
+
+    Returns:
+        From `ALWAYS_WHOLE` to `LARGEST_WHOLE`; the latter without any parameters.
+    """
+    together, largest = 0, ALWAYS_WHOLE
+    for count, alike in groupby(sorted(counts)):
+        together += count * sum(1 for _ in alike)
+        if together > MOST_WHOLE or count > LARGEST_WHOLE:
+            return largest
+        largest = max(largest, count)
+    return LARGEST_WHOLE
 
 
 def _full_name(item: Owned) -> tuple[str, str]:

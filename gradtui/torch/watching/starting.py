@@ -87,7 +87,8 @@ def watch(
         time_log: whether the time of each call is taken, on logged steps.
         keep: modules, parameters and attached tensors that are kept whole; of batches of images or sequences the first
             sample.
-        exact_updates: updates from all of each parameter rather than from a sample; it takes a copy of the weights.
+        exact_updates: updates from all of each parameter, where else those of more than 4,096 values are told from a sample; it
+            takes a copy of the weights.
         max_calls: calls of one module in one step that are recorded.
         history_limit: bytes of history; the oldest is thinned, then dropped.
         start_step: the number of the first step, of a training that goes on from a checkpoint.

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 # How many optimizers' steps may pass before the first of ours.
 FIRST_LOOKS: Final = 8
-# Values of a parameter that tell the size of its update: each is a place in memory far from the last.
-UPDATE_SAMPLE = 256
+# Values of a large parameter that tell the size of its update: each is a place in memory far from the last.
+UPDATE_SAMPLE: Final = 256
 
 
 class Watcher:

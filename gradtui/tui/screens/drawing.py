@@ -118,6 +118,10 @@ class Drawing:
             text=printable(status.text),
             clock=clock(view.loaded_at),
         )
+        is_running = work.child is not None and work.child.running
+        if is_running and view.adapter.state == "stopped" and not desk.planning:
+            # The one before has ended for the one that begins: nobody stopped it.
+            state = replace(state, kind="loading", text="loading again", clock="")
         if desk.planning and not desk.session.layers and not desk.watching:
             state = replace(state, text=self._traced(state), clock="")
         run: list[TextLine] = []

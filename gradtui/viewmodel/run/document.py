@@ -242,6 +242,7 @@ def _series(run: Run, block: Columns, points: int, *, logged: bool) -> Iterator[
             "call": key.call,
             "phase": key.phase,
             "quantity": key.quantity,
+            "sampled": run.sampled(key),
             "steps": table.ends[there].tolist(),
             "values": _plain(_told(run, key, table.ends[there], values[there])),
             "low": _plain(table.low[there, column]) if spans else None,

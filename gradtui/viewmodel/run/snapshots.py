@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -29,9 +30,26 @@ SUFFIXES: Final[Mapping[str, str]] = {
 }
 
 
-def layer_name(key: SeriesKey) -> str:
-    """Return what the Values view calls a kept tensor: ``conv1 dy``, ``conv1.weight W``, ``conv1 y eval``."""
-    name = key.name + SUFFIXES.get(key.role, f" {key.role}")
+_RECURRENT: Final[Mapping[str, str]] = {"0": "output", "1": "h"}
+OUTPUTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "LSTM": {"0": "output", "1.0": "h", "1.1": "c"},
+    "GRU": _RECURRENT,
+    "RNN": _RECURRENT,
+}
+"""What torch's own words call the outputs of modules that return several, by class and place."""
+
+
+def layer_name(key: SeriesKey, kind: str = "") -> str:
+    """Return what the Values view calls a kept tensor: ``conv1 dy``, ``conv1.weight W``, ``conv1 y eval``.
+
+    Of several outputs each has a name, ``rnn.h y``, or its place in what the module, of class ``kind``, returned:
+    ``body.output 1/0 y``.
+    """
+    own = key.name
+    if key.slot and key.role in ("output", "output gradient"):
+        place = OUTPUTS.get(kind, {}).get(key.slot) or f"output {key.slot.replace('.', '/')}"
+        own = replace(key, slot=place).name
+    name = own + SUFFIXES.get(key.role, f" {key.role}")
     return f"{name} eval" if key.phase == "eval" else name
 
 
@@ -108,7 +126,7 @@ def snapshots_of(run: Run, folder: str, before: Sequence[Session] = ()) -> tuple
         by_step.setdefault(kept.step, {}).setdefault(kept.kept.key, kept)
     known = {session.meta.get("step"): session for session in before}
     return tuple(
-        _unchanged(known.get(step), tensors) or _session(step, tensors, folder)
+        _unchanged(known.get(step), tensors) or _session(step, tensors, folder, run.kinds)
         for step, tensors in sorted(by_step.items())
     )
 
@@ -121,7 +139,12 @@ def _unchanged(session: Session | None, tensors: Mapping[SeriesKey, KeptTensor])
     return session if held == now else None
 
 
-def _session(step: int, tensors: Mapping[SeriesKey, KeptTensor], folder: str) -> Session:
+def _session(
+    step: int,
+    tensors: Mapping[SeriesKey, KeptTensor],
+    folder: str,
+    kinds: Mapping[str, str],
+) -> Session:
     layers = []
     paths = {}
     phases = {}
@@ -129,7 +152,7 @@ def _session(step: int, tensors: Mapping[SeriesKey, KeptTensor], folder: str) ->
         values = np.asarray(tensor.kept.values)
         if not values.size:
             continue
-        name = layer_name(key)
+        name = layer_name(key, kinds.get(key.path, ""))
         layers.append(Layer(name, as_map(values), quantity=key.role))
         paths[name] = key.path
         phases[name] = key.phase

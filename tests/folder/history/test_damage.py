@@ -142,7 +142,7 @@ def test_a_broken_record_is_passed_over_and_said(tmp_path):
     reader, entries = read_all(folder)
     steps, _ = found_in(entries)
     assert len(steps) == 7
-    assert reader.notes == ("00000001.gtlog: 1 broken records passed over",)
+    assert reader.notes == ("00000001.gtlog: 1 broken record was passed over",)
     reader.close()
 
 

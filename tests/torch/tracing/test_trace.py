@@ -13,6 +13,7 @@ from kit import zoo
 from torch import nn
 
 from gradtui.errors import UsageError
+from gradtui.torch import tracer
 from gradtui.torch.tracing.ledger import Ledger
 from gradtui.torch.tracing.trace import trace
 
@@ -365,3 +366,20 @@ def test_no_activation_is_kept_alive(monkeypatch):
 
     trace(Big(), torch.ones(2, 8), stage="real")
     assert max(alive) <= 3
+
+
+def test_a_factory_that_takes_long_is_told_of_and_a_quick_one_is_not(monkeypatch):
+    told, said = [], threading.Event()
+
+    def say(words):
+        told.append(words)
+        said.set()
+
+    monkeypatch.setattr(tracer, "say", say)
+    with tracer.building():
+        pass
+    assert not told
+    monkeypatch.setattr(tracer, "PATIENCE_SECONDS", 0.0)
+    with tracer.building():
+        assert said.wait(20)
+    assert "torch.device('meta')" in told[0]

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from kit.runs import Training as Made
 
+from gradtui.core.layer import Layer
 from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Entry, Kept
 from gradtui.core.run.run import Run
+from gradtui.core.session import Session
+from gradtui.viewmodel.detail import layer_detail
 from gradtui.viewmodel.generations import Generations
 from gradtui.viewmodel.run.headline import kept_words, snapshot_words
 from gradtui.viewmodel.run.lines import row
@@ -21,6 +24,7 @@ from gradtui.viewmodel.run.snapshots import (
     tensors_of,
 )
 from gradtui.viewmodel.run.training import Training, training_of
+from gradtui.viewmodel.summary import summarize
 from gradtui.viewmodel.text import plain
 
 ONES = np.ones((2, 3), np.float32)
@@ -47,6 +51,34 @@ def test_tensors_of_an_evaluation_have_a_name_of_their_own():
     assert tensors_of(shown[1]) == [("body.b y eval", "body.b")]
     assert [is_of_evaluation(each) for each in shown] == [False, True, False, True]
     assert "in an evaluation, 1 newer" in plain(kept_words(Generations(shown[:3], position=1)))
+
+
+def test_several_outputs_of_a_module_have_names():
+    made = Made(steps=2)
+    made.layer("rnn", "LSTM")
+    made.layer("two", "Pair")
+    keys = [SeriesKey("rnn", "output", "", slot) for slot in ("0", "1.0", "1.1")]
+    keys += [SeriesKey("rnn", "output gradient", "", "0", 1)]
+    keys += [SeriesKey("two", "output", "", "1.0"), SeriesKey("rnn", "gradient", "", "0")]
+    kept = [Entry(1, 0.0, Kept(key, ONES)) for key in keys]
+    (shown,) = snapshots_of(Run.of({0: [*made.entries(), *kept]}), "")
+    assert [layer.name for layer in shown.layers] == [
+        "rnn.output y", "rnn.h y", "rnn.c y", "rnn.output#1 dy", "two.output 1/0 y", "rnn.0 dW",
+    ]  # fmt: skip
+
+
+def test_the_norm_of_a_map_says_of_what_it_is():
+    planes, flat = np.ones((2, 3, 4), np.float32), np.ones((3, 4), np.float32)
+    layers = (
+        Layer("a y", planes, quantity="output"),
+        Layer("b dy", flat, quantity="output gradient"),
+    )
+    session = Session(layers=layers)
+    summary = summarize(session, Session.empty())
+    detail = ["".join(map(plain, layer_detail(session, summary, n, 100))) for n in ("a y", "b dy")]
+    # Each of the 12 cells is the sum of two channels.
+    assert "|y|2 of the channels' sum 6.928" in detail[0]
+    assert "|dy|2 3.464" in detail[1]
 
 
 @pytest.mark.parametrize(
