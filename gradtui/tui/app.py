@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from gradtui.tui.screens.workspace import Workspace
 
 
-class GradtuiApp(SparseApp[int]):
+class GradtuiApp(SparseApp[int], inherit_bindings=False):
     """One screen over one debug folder.
 
-    Textual's own bindings are off: every key goes to the shell, where the keymap decides.
+    Textual's own bindings are off, its key that quits without a question among them: every key goes to the shell,
+    where the keymap decides.
     """
 
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS = []  # noqa: RUF012 - Textual reads a list
     CSS = "* { scrollbar-size: 0 0; }"
 
     def __init__(self, launch: Launch) -> None:

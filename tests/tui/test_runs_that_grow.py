@@ -11,7 +11,7 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Entry, Layout, ModuleInfo, Scalars, Start
 from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
-from gradtui.viewmodel.run.choice import APART
+from gradtui.viewmodel.run.choice import APART, TOGETHER
 
 
 async def test_a_run_that_grows_is_followed_and_held(tmp_path):
@@ -64,7 +64,16 @@ async def test_ranks_apart_and_together(tmp_path):
         assert d.desk.selection.run.one_rank == 1
         await d.run("ranks 7")
         assert d.desk.notice[1] == "warn"
-        await d.keys("RR")
+        await d.run("ranks together")
+        for _ in range(2):
+            seen = []
+            for _ in range(4):
+                await d.keys("R")
+                seen.append(d.desk.selection.run.rank)
+            assert seen == [APART, 0, 1, TOGETHER]
+        assert d.notice == "all ranks together"
+        await d.keys("1R")
+        assert d.desk.selection.run.one_rank == 1
 
 
 async def test_a_run_without_steps_says_so(tmp_path):

@@ -231,7 +231,7 @@ class Workspace:
         if ended and state.code and not self.room.leaving:
             self.desk.say(f"{self.writer} {state.ended}; :log shows what it printed", "bad")
             if not self.desk.generations.kept and not self.desk.planning:
-                self.desk.selection = replace(self.desk.selection, view="log", row=0)
+                self.desk.open_log()
         self.draw()
 
     def work_done(self, done: WorkDone) -> None:
