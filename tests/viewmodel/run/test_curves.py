@@ -146,6 +146,16 @@ def test_small_courses_mark_what_is_not_finite():
     assert "nan" in text
 
 
+def test_a_value_that_is_older_than_the_cursor_says_its_step():
+    run = run_with([5.0, np.nan, 7.0])
+    for cursor, value in ((0, "5"), (1, "5 at 0"), (2, "7")):
+        choice = RunChoice(cursor=cursor)
+        for width in (80, 120):
+            shown = companion_lines(run, choice, [KEY], "", window_of(run, choice), width, 1)
+            assert f" {value} " in plain(shown[0])
+            assert ("at" in plain(shown[0])) == (cursor == 1)
+
+
 def test_values_at_the_cursor_are_those_at_or_before_it():
     series = run_with([5.0, np.nan, 7.0]).series(KEY)
     assert value_at(series, 1) == (0, 5.0)
