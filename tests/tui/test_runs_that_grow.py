@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from kit.pilot import driven
@@ -91,6 +93,23 @@ async def test_a_run_without_steps_says_so(tmp_path):
         await d.keys("t")
         await d.wait(lambda: "no step was recorded yet" in d.seen(), "words")
     writer.close(10)
+
+
+async def test_a_folder_that_is_gone_is_said_until_it_is_back(tmp_path):
+    folder = write_run(tmp_path / "run", 40, model=SmallGpt(keep=False))
+    async with driven(folder.root, size=(80, 24)) as d:
+        await d.opened_run()
+        away = tmp_path / "away"
+        shutil.move(folder.root, away)
+        await d.wait(lambda: "the folder is gone" in d.screen()[0], "the title")
+        await d.wait(lambda: "its files are gone" in d.notice, "the note of its reader")
+        await d.keys("jr")
+        assert d.notice == "the folder is gone: it is read once it is there"
+        await d.keys("k")
+        assert "the folder is gone" in d.screen()[0]
+        shutil.move(away, folder.root)
+        await d.wait(lambda: "the folder is gone" not in d.seen(), "the folder")
+        assert "step 39" in d.screen()[0]
 
 
 async def test_a_window_of_a_long_run_has_its_recorded_steps(tmp_path):

@@ -15,7 +15,16 @@ from gradtui.viewmodel.run.finite import bad_spans, is_bad_at
 from gradtui.viewmodel.run.flags import RANKS, sign, word
 from gradtui.viewmodel.run.lines import sparkline
 from gradtui.viewmodel.run.quantities import SHARES, series_name, short_name
-from gradtui.viewmodel.text import Span, TextLine, cell_width, clip, line, line_width, number, safe_label
+from gradtui.viewmodel.text import (
+    Span,
+    TextLine,
+    cell_width,
+    clip,
+    line,
+    line_width,
+    number,
+    safe_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
