@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 STATE_DELAY = 1.0
 """Seconds of quiet after which the selection is remembered."""
+SEE_LOG = "; :log shows what it printed"
 NOTE_SECONDS = 10.0
 """A note about the folder stands at least so long before what is found later takes its row."""
 
@@ -226,10 +227,13 @@ class Workspace:
 
     def child_changed(self, state: ChildState) -> None:
         """Take a new state of the adapter's process; a failure shows what it printed."""
-        ended = state.ended and (self.child is None or not self.child.ended)
-        self.child = state
-        if ended and state.code and not self.room.leaving:
-            self.desk.say(f"{self.writer} {state.ended}; :log shows what it printed", "bad")
+        before, self.child = self.child, state
+        if before is not None and before.starts < state.starts and SEE_LOG in self.desk.notice[0]:
+            # It was said of the process before.
+            self.desk.say("")
+        is_news = state.ended and (before is None or not before.ended)
+        if is_news and state.code and not self.room.leaving:
+            self.desk.say(f"{self.writer} {state.ended}{SEE_LOG}", "bad")
             if not self.desk.generations.kept and not self.desk.planning:
                 self.desk.open_log()
         self.draw()
@@ -252,9 +256,7 @@ class Workspace:
             self.desk.say(done.text)
         self.draw()
 
-    # Keys
-
-    # The table of actions is imported with the first key: the first screen does not wait for it.
+    # Keys: the table of their actions is imported with the first, for which the first screen does not wait.
 
     async def pressed(self, key: str) -> None:
         """Act on one key."""
