@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kit import places
 from kit.pilot import driven
+from textual import events
 
 from gradtui.folder.location import DebugFolder
 from gradtui.launch import Launch
@@ -33,6 +34,14 @@ async def test_ctrl_q_asks_as_q_does(tmp_path):
         assert d.app.return_value is None
         await d.work.pressed("d")
         assert d.app.return_value == 0
+
+
+async def test_a_key_that_comes_after_the_end_opens_no_line(tmp_path):
+    folder = places.branched_folder(tmp_path)
+    async with driven(folder.shown, size=(80, 24)) as d:
+        await d.open()
+    await d.app.shell.on_key(events.Key("colon", ":"))
+    assert not d.work.is_typing
 
 
 async def test_the_log_is_left_for_the_view_before_it(tmp_path):

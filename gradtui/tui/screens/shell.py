@@ -124,6 +124,9 @@ class Shell(Screen[Any]):
         event.stop()
         event.prevent_default()
         await work.pressed(key)
+        if not self.is_attached:
+            # The app ended while keys were still waiting: no line opens any more.
+            return
         await work.open_prompt()
         self.paint_now()
 

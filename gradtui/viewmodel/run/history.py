@@ -75,10 +75,11 @@ def _legend(
     pin = "*" if key in choice.pins else " "
     mark = "*" if ascii else "●"
     about = "~" if run.sampled(key) else ""
-    name = safe_label(curve.name, max(width - 44, 12), keep="both")
+    room = max(width - (44 if choice.baseline == NEWEST else 58), 12)
+    name = safe_label(curve.name, room, keep="both")
     spans = [
         Span(f" {mark}", f"curve {place % CURVES}"),
-        Span(f"{pin}{name.ljust(min(max(width - 44, 12), 34))} ", "title" if place == 0 else ""),
+        Span(f"{pin}{name.ljust(min(room, 34))} ", "title" if place == 0 else ""),
     ]
     if curve.at.step < 0:
         return clip((*spans, Span("nothing measured up to here", "dim")), width)
@@ -95,9 +96,19 @@ def _legend(
         factor = f" {mark_times(ascii)}{number(times, 6, digits=2)}" if times == times else ""
         spans.append(Span(f" {number(change, 8, digits=2, signed=True)}{factor}", "highlight"))
     if math.isfinite(curve.least):
-        low, high = (value_text(key, v, 7) for v in (curve.least, curve.greatest))
+        low, high = (_end_text(curve, value, choice) for value in (curve.least, curve.greatest))
         spans.append(Span(f" in view {low} .. {high}", "dim"))
     return clip(tuple(spans), width)
+
+
+def _end_text(curve: Curve, value: float, choice: RunChoice) -> str:
+    """An end of the range in view, as its curve is drawn: as the difference to the baseline where that is shown."""
+    if not choice.comparing or curve.before.step < 0:
+        return value_text(curve.key, value, 7)
+    change = value - curve.before.value
+    if curve.key.quantity in SHARES:
+        return f"{change:+.1%}"
+    return number(change, 7, digits=2, signed=True)
 
 
 def mark_times(ascii: bool) -> str:

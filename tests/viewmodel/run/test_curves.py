@@ -16,7 +16,8 @@ from gradtui.core.run.run import Run
 from gradtui.tui.render.chart import _strokes, drawn
 from gradtui.viewmodel.run.choice import APART, RunChoice, pinned
 from gradtui.viewmodel.run.curves import chart_of, charted, value_at
-from gradtui.viewmodel.run.history import companion_lines
+from gradtui.viewmodel.run.headline import history_words
+from gradtui.viewmodel.run.history import companion_lines, legend_lines
 from gradtui.viewmodel.run.window import window_of
 from gradtui.viewmodel.text import plain
 
@@ -174,6 +175,14 @@ def test_the_difference_to_a_baseline():
     found = chart(run_with([5.0, 6.0, 8.0]), choice).curves[0]
     assert found.y.tolist() == [0.0, 1.0, 3.0]
     assert found.before.value == 5.0
+    made, both = run_with([5.0, 6.0, 8.0]), replace(choice, axis="log")
+    made_chart = chart(made, both)
+    assert made_chart.note == ""
+    for width in (80, 120):
+        (legend,) = legend_lines(made, made_chart, both, width, 1)
+        assert plain(legend).endswith("+3 ×1.6 in view 0 .. +3")
+    words = history_words(made, both, KEY, made_chart, window_of(made, both), 1.0, 60)
+    assert plain(words).startswith(" History  |dW|2 a.weight  minus step 0  cursor 2")
     assert found.at.value == 8.0
 
 
