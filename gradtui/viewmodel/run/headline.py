@@ -195,7 +195,7 @@ def history_words(
         parts.append(line((f"{words} step {choice.baseline}", "highlight")))
     parts += reading_words(reading)
     parts.append(line(("cursor ", "dim"), f"{window.cursor}"))
-    follow = "" if following(choice) else " held"
+    follow = "" if following(choice) else " fixed"
     parts.append(
         line((f"steps {window.first}..{min(window.last, window.newest)}", "dim"), (follow, "warn"))
     )
