@@ -146,10 +146,9 @@ class Training:
             modules=tuple(self.modules),
             parameters=tuple(self.parameters),
         )
-        frequent, seldom = [], []
-        for key in self.numbers:
-            is_frequent = key.role in OFTEN and key.quantity not in SELDOM
-            (frequent if is_frequent else seldom).append(key)
+        often = {key: key.role in OFTEN and key.quantity not in SELDOM for key in self.numbers}
+        frequent = [key for key in self.numbers if often[key]]
+        seldom = [key for key in self.numbers if not often[key]]
         pairs = tuple(
             (SeriesKey(a, "output", ""), SeriesKey(b, "input", "")) for a, b in self.edges
         )

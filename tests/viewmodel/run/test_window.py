@@ -86,11 +86,11 @@ def test_what_is_no_window_is_refused(text):
 
 
 def test_a_window_of_steps_that_the_run_lacks_is_refused():
-    late = [
+    entries = [
         replace(entry, step=entry.step + 50) if entry.step >= 0 else entry
         for entry in Made(steps=10).entries()
     ]
-    late = Run.of({0: late})
+    late = Run.of({0: entries})
     for text in ("10..20", "60..80"):
         with pytest.raises(UsageError, match="50 to 59"):
             typed_window(late, RunChoice(), text)
