@@ -330,7 +330,7 @@ class Keeper:
             self._busy_since = 0.0
             self._retry.later(BROKEN)
             adapter = read_adapter(self.folder)
-            status = status_of_error(error, self._has_session)
+            status = status_of_error(error, self._holds_something)
             if isinstance(error, FolderMissing) and not self._has_session:
                 status = self._status_without_session(adapter) or status
             self._published.folder(status=status, adapter=adapter)
@@ -387,6 +387,11 @@ class Keeper:
 
     def _status_without_session(self, adapter: AdapterState) -> Status | None:
         """The status where nothing was loaded and that is as it should be; None where a folder is missing."""
-        if self.view.graph or self._following.is_there:
+        if self._following.is_there or (self.view.graph and self.folder.sidecar.is_dir()):
             return status_of_run(adapter, self._writer(adapter))
-        return status_of_wait(adapter) if self._wait else None
+        return status_of_wait(adapter) if self._wait and not self._holds_something else None
+
+    @property
+    def _holds_something(self) -> bool:
+        """Whether there is a last good view: of a session, a training or an architecture."""
+        return self._has_session or self.view.watched is not None or self.view.graph is not None

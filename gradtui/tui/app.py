@@ -17,6 +17,7 @@ from gradtui.tui.screens.shell import Shell
 
 if TYPE_CHECKING:
     from gradtui.launch import Launch
+    from gradtui.tui.child import ChildState
     from gradtui.tui.messages import (
         Analysed,
         ChildChanged,
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
     from gradtui.tui.screens.workspace import Workspace
 
 
-class GradtuiApp(SparseApp[int]):
+class GradtuiApp(SparseApp[int], inherit_bindings=False):
     """One screen over one debug folder.
 
-    Textual's own bindings are off: every key goes to the shell, where the keymap decides.
+    Textual's own bindings are off, its key that quits without a question among them: every key goes to the shell,
+    where the keymap decides.
     """
 
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS = []  # noqa: RUF012 - Textual reads a list
     CSS = "* { scrollbar-size: 0 0; }"
 
     def __init__(self, launch: Launch) -> None:
@@ -50,6 +51,8 @@ class GradtuiApp(SparseApp[int]):
         self.shell = Shell(launch.title or launch.location, palette=plain)
         self.failure = ""
         self._begun = False
+        self._child: ChildState | None = None
+        """What is known of the adapter's process: it may have come before there was anything to tell it to."""
 
     def get_default_screen(self) -> Shell:
         """The shell is the only screen under others."""
@@ -80,6 +83,8 @@ class GradtuiApp(SparseApp[int]):
         with self.batch_update():
             workspace = await self._open_workspace()
             workspace.took(message.view)
+            if self._child is not None:
+                workspace.child_changed(self._child)
             await workspace.views.mounted()
         await self.shell.catch_up()
         self.call_after_refresh(_collect_garbage)
@@ -117,6 +122,7 @@ class GradtuiApp(SparseApp[int]):
 
     def on_child_changed(self, message: ChildChanged) -> None:
         """The adapter's process printed, started or ended."""
+        self._child = message.state
         if self.shell.workspace is not None:
             self.shell.workspace.child_changed(message.state)
 

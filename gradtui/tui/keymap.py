@@ -262,9 +262,14 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     ),
     Binding("cancel", ("escape", "ctrl+c"), "leave a box, a count, a question", group="tool"),
     Binding(
-        "quit", ("q",), "quit; asks when edits are unsaved", (*RUNS, *MAPS, *PLAN), "tool", "quit"
+        "quit",
+        ("q", "ctrl+q"),
+        "quit; asks when edits are unsaved",
+        (*RUNS, *MAPS, *PLAN),
+        "tool",
+        "quit",
     ),
-    Binding("log.leave", ("q",), "back to the view before", ("log",), "tool", "back"),
+    Binding("log.leave", ("q", "ctrl+q"), "back to the view before", ("log",), "tool", "back"),
     Binding("suspend", ("ctrl+z",), "suspend to the shell", group="tool"),
 )
 

@@ -102,7 +102,8 @@ def header_line(
         if free < cell_width(words):
             words = words.partition(_SAYS)[0]
     parts.append(line((f"{words}{clock}" if calm else words, role)))
-    if not calm and state.clock:
+    dated = not calm and bool(state.clock)
+    if dated:
         parts.append(line((f"view of {state.clock}", "dim")))
     room = width - line_width(letters) - 2
     if room < 20:
@@ -116,8 +117,12 @@ def header_line(
         rest += line_width(own) + 2
     # The name of a run has some room whatever its training says of itself.
     over = rest - room + (min(cell_width(state.name) + 2, LEAST_RUN) if run else 0)
+    if over > 0 and run and dated:
+        # Its step says how old the view is.
+        dated, freed = False, line_width(parts.pop()) + 2
+        rest, over = rest - freed, over - freed
     if over > 0:
-        at = len(parts) - (1 if calm or not state.clock else 2)
+        at = len(parts) - (2 if dated else 1)
         kept = line_width(parts[at]) - over
         if run and calm and kept < LEAST_NAME and "failed" not in words:
             # That it goes on, or has ended, says less than which one it is.

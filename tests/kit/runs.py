@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gradtui.core.run.keys import Role
 
 OFTEN = ("gradient", "raw gradient", "update", "run", "module")
+SELDOM = ("minimum", "maximum")
 STARTED = 1.75e9
 
 
@@ -35,7 +36,7 @@ class Training:
 
     Attributes:
         steps: how many.
-        every: steps between two measurements of outputs.
+        every: steps between two measurements of outputs, and of the ends of any tensor.
         modules: in the order of registration.
         parameters: of all modules.
         numbers: [steps] of each series; NaN: nothing to measure. Those of outputs count every ``every`` steps.
@@ -145,8 +146,9 @@ class Training:
             modules=tuple(self.modules),
             parameters=tuple(self.parameters),
         )
-        frequent = [key for key in self.numbers if key.role in OFTEN]
-        seldom = [key for key in self.numbers if key.role not in OFTEN]
+        often = {key: key.role in OFTEN and key.quantity not in SELDOM for key in self.numbers}
+        frequent = [key for key in self.numbers if often[key]]
+        seldom = [key for key in self.numbers if not often[key]]
         pairs = tuple(
             (SeriesKey(a, "output", ""), SeriesKey(b, "input", "")) for a, b in self.edges
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from kit.pilot import driven
@@ -11,7 +13,7 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Entry, Layout, ModuleInfo, Scalars, Start
 from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
-from gradtui.viewmodel.run.choice import APART
+from gradtui.viewmodel.run.choice import APART, NEWEST, TOGETHER
 
 
 async def test_a_run_that_grows_is_followed_and_held(tmp_path):
@@ -64,7 +66,16 @@ async def test_ranks_apart_and_together(tmp_path):
         assert d.desk.selection.run.one_rank == 1
         await d.run("ranks 7")
         assert d.desk.notice[1] == "warn"
-        await d.keys("RR")
+        await d.run("ranks together")
+        for _ in range(2):
+            seen = []
+            for _ in range(4):
+                await d.keys("R")
+                seen.append(d.desk.selection.run.rank)
+            assert seen == [APART, 0, 1, TOGETHER]
+        assert d.notice == "all ranks together"
+        await d.keys("1R")
+        assert d.desk.selection.run.one_rank == 1
 
 
 async def test_a_run_without_steps_says_so(tmp_path):
@@ -82,6 +93,41 @@ async def test_a_run_without_steps_says_so(tmp_path):
         await d.keys("t")
         await d.wait(lambda: "no step was recorded yet" in d.seen(), "words")
     writer.close(10)
+
+
+async def test_a_folder_that_is_gone_is_said_until_it_is_back(tmp_path):
+    folder = write_run(tmp_path / "run", 40, model=SmallGpt(keep=False))
+    async with driven(folder.root, size=(80, 24)) as d:
+        await d.opened_run()
+        away = tmp_path / "away"
+        shutil.move(folder.root, away)
+        await d.wait(lambda: "the folder is gone" in d.screen()[0], "the title")
+        await d.wait(lambda: "its files are gone" in d.notice, "the note of its reader")
+        await d.keys("jr")
+        assert d.notice == "the folder is gone: it is read once it is there"
+        await d.keys("k")
+        assert "the folder is gone" in d.screen()[0]
+        shutil.move(away, folder.root)
+        await d.wait(lambda: "the folder is gone" not in d.seen(), "the folder")
+        assert "step 39" in d.screen()[0]
+
+
+async def test_steps_that_the_run_lacks_are_told(tmp_path):
+    write_run(tmp_path / "run", 40, model=SmallGpt(keep=False))
+    async with driven(tmp_path / "run", size=(80, 24)) as d:
+        await d.opened_run()
+        await d.keys("t20G")
+        assert d.notice == ""
+        for typed in ("step 9999", "step last"):
+            await d.run(typed)
+            assert d.desk.selection.run.cursor == NEWEST
+            assert (d.notice == "there is no step 9999: the newest is 39") == (typed != "step last")
+        await d.keys("77G")
+        assert d.notice == "there is no step 77: the newest is 39"
+        await d.run("window 50..60")
+        assert d.notice == "the run has no such steps: 0 to 39"
+        await d.run("window 10..20")
+        assert "steps 10..20 fixed" in d.screen()[1]
 
 
 async def test_a_window_of_a_long_run_has_its_recorded_steps(tmp_path):

@@ -282,7 +282,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("top", "NUMBER", "how many links the flow table shows", _top, action="pair.next"),
     Command("request", "row|column", "ask the adapter for this node's whole row or column", _request, _words("row", "column"), action="pair.next"),
     Command("find", "TEXT", "go to a layer; in History to a series", _answering("find"), _layers),
-    Command("filter", "[TEXT]", "show only layers that match", _answering("filter")),
+    Command("filter", "[TEXT]", "show only layers that match; alone it shows all", _answering("filter")),
     Command("series", "WORDS", "a run: show a series by words of its name", run_commands.series, run_commands.names, action="run"),
     Command("pin", "[WORDS]", "a run: pin the series, or another one", run_commands.pin, run_commands.names, action="run"),
     Command("unpin", "", "a run: take all pins away", run_commands.unpin, action="run"),

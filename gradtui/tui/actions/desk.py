@@ -6,7 +6,7 @@ Actions are functions of the desk and a count. They put new values in it; what o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from gradtui.core.difference import difference
@@ -231,6 +231,12 @@ class Desk:
     def select(self, selection: Selection) -> None:
         """Take a new selection, fitted to the session."""
         self.selection = reconcile(selection, self.session)
+
+    def open_log(self) -> None:
+        """Show the log; to leave it is to go back to the view that is shown now."""
+        if self.selection.view != "log":
+            self.before_log = self.selection.view
+        self.selection = replace(self.selection, view="log", row=0)
 
     def say(self, text: str, role: Role = "") -> None:
         """Put a notice on the screen."""

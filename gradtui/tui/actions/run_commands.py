@@ -10,7 +10,6 @@ from gradtui.tui.actions import columns, keeping, scrubbing, watching
 from gradtui.viewmodel.run.choice import APART, AXES, TOGETHER
 from gradtui.viewmodel.run.quantities import series_name
 from gradtui.viewmodel.run.sorts import SORTS
-from gradtui.viewmodel.run.window import with_cursor
 
 if TYPE_CHECKING:
     from gradtui.tui.actions.desk import Desk
@@ -68,7 +67,7 @@ def step(desk: Desk, words: list[str]) -> None:
         number = int(word[:15])
     else:
         raise UsageError("usage: step NUMBER, or step last")
-    watching.choose(desk, with_cursor(desk.watch.run, desk.selection.run, number))
+    scrubbing.go_to_step(desk, number)
 
 
 def axis(desk: Desk, words: list[str]) -> None:

@@ -110,8 +110,17 @@ def first_step(desk: Desk, _count: int) -> None:
 
 def last_step(desk: Desk, count: int) -> None:
     """To the newest step, and follow; with a count, to that step."""
-    step = count or desk.watch.run.last_step
-    choose(desk, with_cursor(desk.watch.run, desk.selection.run, step))
+    go_to_step(desk, count or desk.watch.run.last_step)
+
+
+def go_to_step(desk: Desk, step: int) -> None:
+    """Put the cursor on a step, or on the nearest one that the run has, and say which."""
+    run = desk.watch.run
+    choose(desk, with_cursor(run, desk.selection.run, step))
+    if step > run.last_step:
+        desk.say(f"there is no step {step}: the newest is {run.last_step}", "warn")
+    elif step < run.first_step:
+        desk.say(f"there is no step {step}: the first is {run.first_step}", "warn")
 
 
 def zoom_in(desk: Desk, count: int) -> None:

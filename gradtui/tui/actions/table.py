@@ -22,10 +22,12 @@ def _view(name: str) -> Callable[[Desk, int], None]:
     return show
 
 
-def _cancel(desk: Desk, _count: int) -> None:
-    """Leave what was begun; a question and a count are gone with the key itself."""
+def _cancel(desk: Desk, count: int) -> None:
+    """Leave what was begun, or the log; a question and a count are gone with the key itself."""
     if desk.box:
         desk.box = ()
+    elif desk.selection.view == "log":
+        _leave_log(desk, count)
     elif desk.room.has_process:
         desk.say("nothing to cancel; ! stops the process that runs here, q quits")
     else:
@@ -33,11 +35,8 @@ def _cancel(desk: Desk, _count: int) -> None:
 
 
 def _leave_log(desk: Desk, _count: int) -> None:
-    """Go back to the view that the log was opened from; quit where there is nothing else to see."""
-    if desk.generations.kept:
-        desk.selection = replace(desk.selection, view=desk.before_log, row=0)
-    else:
-        desk.room.leave()
+    """Go back to the view that the log was opened from."""
+    desk.selection = replace(desk.selection, view=desk.before_log, row=0)
 
 
 def _arrange(change: str) -> Callable[[Desk, int], None]:

@@ -143,7 +143,7 @@ def filter_rows(desk: Desk, text: str) -> None:
         # What is told below the rows is about one of them.
         go_to_row(desk, 0)
     if text.strip() and not len(rows):
-        desk.say(f"no module matches {text.strip()!r}; & then enter shows all", "warn")
+        desk.say(f"no module matches {text.strip()!r}; :filter shows all", "warn")
 
 
 def module_names(desk: Desk, text: str) -> tuple[str, ...]:
@@ -244,7 +244,8 @@ def ranks(desk: Desk, count: int) -> None:
         return
     order = [TOGETHER, APART, *here]
     place = order.index(choice.rank) if choice.rank in order else 0
-    wanted = count if count in here else order[(place + 1) % len(order)]
+    # No count comes as 0, which is a rank as well.
+    wanted = count if count and count in here else order[(place + 1) % len(order)]
     with_ranks(desk, wanted)
 
 

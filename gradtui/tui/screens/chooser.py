@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gradtui.tui.render.palette import Palette
     from gradtui.viewmodel.text import TextLine
 
-LEAVE = frozenset({"q", "backspace", "escape", "ctrl+c", "O"})
+LEAVE = frozenset({"q", "ctrl+q", "backspace", "escape", "ctrl+c", "O"})
 
 
 class ChooserScreen(Screen["int | None"]):

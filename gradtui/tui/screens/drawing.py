@@ -155,6 +155,8 @@ class Drawing:
             from gradtui.tui.screens.watched import headline
 
             return headline(work, width)
+        if selection.view == "history":
+            return clip(line((" History", "title"), ("   no training run", "dim")), width)
         if selection.view == "architecture":
             return clip(work.views.architecture.headline, width)
         if selection.view == "values" and "step" in desk.generations.shown.meta:
@@ -254,7 +256,7 @@ class Drawing:
                 clip(line(" ", (printable(text), "dim")), width) for text in child.lines[-2:]
             )
         words = " nothing to show yet"
-        if work.view is not None and work.view.status.kind == "waiting":
+        if child is None and work.view is not None and work.view.status.kind == "waiting":
             words += ": a training begins it by watch(model, folder=...)"
         return (clip(line((words, "dim")), width),)
 

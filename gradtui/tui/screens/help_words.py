@@ -65,7 +65,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "q": "quit",
     "layer": "go to a module; in Values to a tensor",
     "find": "go to a module; in History to a series",
-    "filter": "show only the modules that match",
+    "filter": "show only the modules that match; alone it shows all",
     "region": "Values: crop the map; alone it shows it whole",
     "channel": "Values: which channel is shown",
     "fit": "Values: zoom the map so that it fits",

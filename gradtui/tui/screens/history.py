@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.geometry import Size
 
+from gradtui.tui.actions.offered import NO_RUN
 from gradtui.tui.screens.maps import Resized
 from gradtui.tui.widgets.textline import LineView
 from gradtui.viewmodel.run.curves import Chart, chart_of, charted
@@ -92,6 +93,9 @@ class HistoryView(LineView):
         """Show the chosen series of the run."""
         self.drawn_for = size
         watch, choice = desk.watch, desk.selection.run
+        if not desk.watching:
+            self.show(*self._saying(NO_RUN, size))
+            return
         self.window = window_of(watch.run, choice)
         from gradtui.tui.render.chart import field_of
 
@@ -132,6 +136,11 @@ class HistoryView(LineView):
             words = "no step was recorded yet: the first optimizer step will be here"
         else:
             words = "nothing was recorded for this module; j and k go to others, / finds a series"
+        return self._saying(words, size)
+
+    @staticmethod
+    def _saying(words: str, size: Size) -> list[TextLine]:
+        """Words in place of a chart."""
         blank = max(size.height // 3, 0)
         return [*(() for _ in range(blank)), clip(line((f"   {words}", "dim")), size.width)]
 

@@ -166,6 +166,10 @@ class ScreenRoom:
         self._work.door.reload()
         repaint = getattr(self._work.shell.app, "repaint_all", self._work.shell.refresh)
         repaint()
+        view = self._work.view
+        if view is not None and view.status.kind == "missing":
+            self._work.desk.say(f"{view.status.text}: it is read once it is there", "warn")
+            return
         self._work.desk.say("reading the folder again")
 
     def copy(self, text: str, what: str) -> None:

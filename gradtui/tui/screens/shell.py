@@ -105,7 +105,7 @@ class Shell(Screen[Any]):
         key = event.character if event.is_printable and event.character != " " else event.key
         key = key or event.key
         if self._is_behind:
-            if self.workspace is None and key in ("q", "ctrl+c"):
+            if self.workspace is None and key in ("q", "ctrl+q", "ctrl+c"):
                 self.app.exit(0)
             elif len(self._early) < MOST_EARLY:
                 self._early.append(key)
@@ -124,6 +124,9 @@ class Shell(Screen[Any]):
         event.stop()
         event.prevent_default()
         await work.pressed(key)
+        if not self.is_attached:
+            # The app ended while keys were still waiting: no line opens any more.
+            return
         await work.open_prompt()
         self.paint_now()
 

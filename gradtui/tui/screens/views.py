@@ -125,11 +125,9 @@ class LogView(ListView):
 
 
 def shown_view(desk: Desk) -> str:
-    """Return which view is drawn: a run has an Overview of its own, and what has no run no History."""
+    """Return which view is drawn: a run has an Overview of its own."""
     view = desk.selection.view
-    if desk.watching:
-        return "training" if view == "overview" else view
-    return "overview" if view == "history" else view
+    return "training" if desk.watching and view == "overview" else view
 
 
 class Views(Horizontal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gradtui.viewmodel.run.choice import NEWEST
 from gradtui.viewmodel.run.detail import LEAST_LINES, module_detail
 from gradtui.viewmodel.run.headline import history_words, kept_words, overview_words, run_words
 
@@ -55,6 +56,7 @@ def detail(work: Workspace, width: int, clock: str) -> tuple[TextLine, ...]:
         rank=choice.one_rank,
         clock=clock,
         finding=desk.finding,
+        cursor=choice.cursor if desk.selection.view == "history" else NEWEST,
         # A notice has the last one.
         rows=(work.shell.detail.size.height or LEAST_LINES)
         - bool(desk.notice[0] or work.asking.text),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 STATE_DELAY = 1.0
 """Seconds of quiet after which the selection is remembered."""
+SEE_LOG = "; :log shows what it printed"
 NOTE_SECONDS = 10.0
 """A note about the folder stands at least so long before what is found later takes its row."""
 
@@ -226,13 +227,15 @@ class Workspace:
 
     def child_changed(self, state: ChildState) -> None:
         """Take a new state of the adapter's process; a failure shows what it printed, and is told until the next start."""
-        (before, self.child), told = (self.child, state), "; :log shows what it printed"
-        if before and state.starts > before.starts and self.desk.notice[0].endswith(told):
-            self.desk.notice = ("", "")
-        if state.ended and not (before and before.ended) and state.code and not self.room.leaving:
-            self.desk.say(f"{self.writer} {state.ended}{told}", "bad")
+        before, self.child = self.child, state
+        if before is not None and before.starts < state.starts and SEE_LOG in self.desk.notice[0]:
+            # It was said of the process before.
+            self.desk.say("")
+        is_news = state.ended and (before is None or not before.ended)
+        if is_news and state.code and not self.room.leaving:
+            self.desk.say(f"{self.writer} {state.ended}{SEE_LOG}", "bad")
             if not self.desk.generations.kept and not self.desk.planning:
-                self.desk.selection = replace(self.desk.selection, view="log", row=0)
+                self.desk.open_log()
         self.draw()
 
     def work_done(self, done: WorkDone) -> None:
@@ -253,9 +256,7 @@ class Workspace:
             self.desk.say(done.text)
         self.draw()
 
-    # Keys
-
-    # The table of actions is imported with the first key: the first screen does not wait for it.
+    # Keys: the table of their actions is imported with the first, for which the first screen does not wait.
 
     async def pressed(self, key: str) -> None:
         """Act on one key."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 KEPT_HISTORY: Final = 100
+LEAVE: Final = ("escape", "ctrl+c", "ctrl+q")
+"""Keys that leave the line, besides backspace where it is empty."""
 SIGNS: Final = ("&", "/")
 """Labels that are the key itself."""
 
@@ -88,7 +90,7 @@ class PromptInput(Input):
             self.cursor_position = len(self.value)
         self._is_offered = False
         message: Message | None = None
-        if event.key in ("escape", "ctrl+c") or (event.key == "backspace" and not self.value):
+        if event.key in LEAVE or (event.key == "backspace" and not self.value):
             self._is_done = True
             self._leave()
         elif event.key in ("tab", "shift+tab"):

@@ -187,7 +187,8 @@ def chart_of(
     positive = any(len(v) and np.nanmax(v) - shift > 0 for (_, _, _, v), shift in zip(raw, shifts, strict=True))  # fmt: skip
     log = choice.axis == "log" and not negative and positive
     note = ""
-    if choice.axis == "log" and not log and any(len(values) for _, _, values, _ in raw):
+    some = any(len(values) for _, _, values, _ in raw)
+    if choice.axis == "log" and not log and some and not comparing:
         note = f"linear: {'there are negative values' if negative else 'all values are 0'}"
     curves = []
     for (series, rank), (steps, low, last, high), bad, shift in zip(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from gradtui.core.run.keys import VALUES, SeriesKey
 from gradtui.viewmodel.fitting import GAP, fitting
 from gradtui.viewmodel.overview import ROLE_OF_FLAG, percent
+from gradtui.viewmodel.run.choice import NEWEST
 from gradtui.viewmodel.run.density import bars_of, distribution_at
 from gradtui.viewmodel.run.distribution import estimate_mark, zero_words
 from gradtui.viewmodel.run.flags import sign
 from gradtui.viewmodel.run.lines import ASCII_BARS, BARS
 from gradtui.viewmodel.run.numbers import is_lost
-from gradtui.viewmodel.run.quantities import SYMBOLS, place_name
+from gradtui.viewmodel.run.quantities import place_name, short_name
 from gradtui.viewmodel.text import (
     Span,
     TextLine,
@@ -60,10 +61,11 @@ def module_detail(
     rank: int | None = None,
     clock: str = "",
     finding: Finding | None = None,
+    cursor: int = NEWEST,
     rows: int = LEAST_LINES,
     ascii: bool = False,
 ) -> tuple[TextLine, ...]:
-    """Return the lines about a module.
+    """Return the lines about a module, with its newest numbers.
 
     Args:
         run: the run.
@@ -72,6 +74,7 @@ def module_detail(
         width: columns.
         rank: of one rank; None: all together.
         finding: the one to tell of, where it is about the module; else the worst.
+        cursor: the step that is looked at; a norm of another one says its own.
         rows: how many of the lines have room.
         clock: when the newest record was made, as a time of day.
         ascii: without block characters.
@@ -89,12 +92,13 @@ def module_detail(
         # The reasons and the advice must have room before all else.
         lines = [*lines, *words] if len(words) <= rows - 1 else [*words, *lines]
     slot = _main(own)
+    cursor = run.last_step if cursor == NEWEST else cursor
     if slot is not None:
         key = SeriesKey(path, "gradient", "l2", slot.name)
-        lines += _values(run, key, rank, width, placement=slot.placement, ascii=ascii)
+        lines += _values(run, key, rank, width, cursor, placement=slot.placement, ascii=ascii)
     elif training.tree.tensors[node]:
         for role in _OF_TENSORS:
-            lines += _values(run, SeriesKey(path, role, "l2"), rank, width, ascii=ascii)
+            lines += _values(run, SeriesKey(path, role, "l2"), rank, width, cursor, ascii=ascii)
     lines.append(_sharing(training, path, slot))
     lines.append(_flow(run, training, node, width))
     lines.append(_when(run, training, node, width, clock))
@@ -272,19 +276,25 @@ def _values(
     key: SeriesKey,
     rank: int | None,
     width: int,
+    cursor: int,
     *,
     placement: Placement = "local",
     ascii: bool,
 ) -> list[TextLine]:
-    """A tensor, by the key of its norm: norm, extremes, quantiles, and its distribution in one row."""
+    """A tensor, by the key of its norm: norm, extremes, quantiles, and its distribution in one row.
+
+    The norm is of more steps than the rest: each says its step, where it is not the one before it.
+    """
     parts = []
     norm = run.latest(key, rank)
     low, high = run.latest(key.of("minimum"), rank), run.latest(key.of("maximum"), rank)
     bad = sum(run.latest(key.of(name), rank) for name in ("nan", "inf"))
     if not math.isnan(norm):
-        parts.append(line((f" {SYMBOLS[key.role]} ", "dim"), f"|.|2 {_norm(run, key, rank)}"))
+        name = safe_label(short_name(key), 24)
+        step, of_range = (run.series(each, rank).last_step for each in (key, key.of("minimum")))
+        parts.append(line((f" {name} ", "dim"), _norm(run, key, rank), *_at(step, cursor)))
         if not math.isnan(low):
-            parts.append(line(f"{_short(low)} .. {_short(high)}"))
+            parts.append(line(f"{_short(low)} .. {_short(high)}", *_at(of_range, step)))
         if run.world > 1 and placement in _PLACED:
             whole, alone = _PLACED[placement]
             parts.append(line((whole if rank is None else f"{alone} {rank}", "dim")))
@@ -295,10 +305,14 @@ def _values(
     lines = []
     if found.total:
         about = estimate_mark(run, found_key, found, rank)
-        quantiles = (f"p{p} {about}{_short(found.quantile(p / 100))}" for p in (1, 50, 99))
-        parts.append(line(("  ".join(quantiles), "")))
+        parts += [line(f"p{p} {about}{_short(found.quantile(p / 100))}") for p in (1, 50, 99)]
         lines.append(_histogram(found, ascii=ascii))
     return [fitting(parts, width), *lines] if parts else lines
+
+
+def _at(step: int, wanted: int) -> TextLine:
+    """The step of a number, where it is not the one that was wanted."""
+    return () if step == wanted else (Span(f" at {step}", "dim"),)
 
 
 def _histogram(found: Distribution, *, ascii: bool) -> TextLine:

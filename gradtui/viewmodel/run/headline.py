@@ -189,18 +189,19 @@ def history_words(
         parts.append(line(("inputs", "title"), f" of {whose} side by side"))
     else:
         parts.append(line((quantity_name(key), "title"), f" {place}" if place else ""))
+    if choice.baseline != NEWEST:
+        # Before what a narrow screen has no room for: the curves themselves are other ones.
+        words = "minus" if choice.comparing else "baseline"
+        parts.append(line((f"{words} step {choice.baseline}", "highlight")))
     parts += reading_words(reading)
     parts.append(line(("cursor ", "dim"), f"{window.cursor}"))
-    follow = "" if following(choice) else " held"
+    follow = "" if following(choice) else " fixed"
     parts.append(
         line((f"steps {window.first}..{min(window.last, window.newest)}", "dim"), (follow, "warn"))
     )
     if choice.mode == "series":
         axis = "log" if chart.log else chart.note or "linear"
         parts.append(line((axis, "dim")))
-    if choice.baseline != NEWEST:
-        words = "minus" if choice.comparing else "baseline"
-        parts.append(line((f"{words} step {choice.baseline}", "highlight")))
     parts += rank_words(run, choice)
     if choice.pins:
         parts.append(line((f"{len(choice.pins)} pinned", "dim")))

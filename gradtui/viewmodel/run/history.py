@@ -15,7 +15,16 @@ from gradtui.viewmodel.run.finite import bad_spans, is_bad_at
 from gradtui.viewmodel.run.flags import RANKS, sign, word
 from gradtui.viewmodel.run.lines import sparkline
 from gradtui.viewmodel.run.quantities import SHARES, series_name, short_name
-from gradtui.viewmodel.text import Span, TextLine, cell_width, clip, line, number, safe_label
+from gradtui.viewmodel.text import (
+    Span,
+    TextLine,
+    cell_width,
+    clip,
+    line,
+    line_width,
+    number,
+    safe_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +42,8 @@ if TYPE_CHECKING:
 CURVES: Final = 6
 SPARK: Final = 16
 LEAST_SPARK: Final = 8
+LEAST_VALUE: Final = 9
+"""Columns of the values below a chart, so that they stay where they are while the cursor moves."""
 
 
 def value_text(key: SeriesKey, value: float, width: int = 8) -> str:
@@ -64,10 +75,11 @@ def _legend(
     pin = "*" if key in choice.pins else " "
     mark = "*" if ascii else "●"
     about = "~" if run.sampled(key) else ""
-    name = safe_label(curve.name, max(width - 44, 12), keep="both")
+    room = max(width - (44 if choice.baseline == NEWEST else 58), 12)
+    name = safe_label(curve.name, room, keep="both")
     spans = [
         Span(f" {mark}", f"curve {place % CURVES}"),
-        Span(f"{pin}{name.ljust(min(max(width - 44, 12), 34))} ", "title" if place == 0 else ""),
+        Span(f"{pin}{name.ljust(min(room, 34))} ", "title" if place == 0 else ""),
     ]
     if curve.at.step < 0:
         return clip((*spans, Span("nothing measured up to here", "dim")), width)
@@ -84,9 +96,19 @@ def _legend(
         factor = f" {mark_times(ascii)}{number(times, 6, digits=2)}" if times == times else ""
         spans.append(Span(f" {number(change, 8, digits=2, signed=True)}{factor}", "highlight"))
     if math.isfinite(curve.least):
-        low, high = (value_text(key, v, 7) for v in (curve.least, curve.greatest))
+        low, high = (_end_text(curve, value, choice) for value in (curve.least, curve.greatest))
         spans.append(Span(f" in view {low} .. {high}", "dim"))
     return clip(tuple(spans), width)
+
+
+def _end_text(curve: Curve, value: float, choice: RunChoice) -> str:
+    """An end of the range in view, as its curve is drawn: as the difference to the baseline where that is shown."""
+    if not choice.comparing or curve.before.step < 0:
+        return value_text(curve.key, value, 7)
+    change = value - curve.before.value
+    if curve.key.quantity in SHARES:
+        return f"{change:+.1%}"
+    return number(change, 7, digits=2, signed=True)
 
 
 def mark_times(ascii: bool) -> str:
@@ -140,22 +162,23 @@ def companion_lines(
     cells: list[Span] = []
     shown = keys[: rows * a_line]
     names = [short_name(key) if key.path == path else series_name(key) for key in shown]
+    each_value = [_value_at(run, key, choice, window.cursor) for key in shown]
+    value_width = max((line_width(value) for value in each_value), default=0)
+    value_width = max(value_width + 1, LEAST_VALUE)
     # What tells two numbers apart may stand in the middle of their names: the course gives way to it.
     longest = max(map(cell_width, names), default=0)
-    spark_width = min(max(each - 12 - longest, LEAST_SPARK), SPARK)
-    name_width = max(each - spark_width - 12, 8)
+    spark_width = min(max(each - value_width - 3 - longest, LEAST_SPARK), SPARK)
+    name_width = max(each - spark_width - value_width - 3, 8)
     for place, key in enumerate(shown):
         series = run.series(key, choice.one_rank)
-        at = int(np.searchsorted(series.steps, window.cursor, "right")) - 1
-        value = float(series.values[at]) if at >= 0 else math.nan
-        bad = at >= 0 and is_bad_at(run, key, int(series.steps[at]), choice.one_rank)
-        text = "nan" if bad else ("~" if run.sampled(key) else "") + value_text(key, value, 7)
         lost = bad_spans(run, series, choice.one_rank)[1]
         spark = sparkline(spark_values(series, lost, window, spark_width), ascii=ascii)
         name = safe_label(names[place], name_width, keep="both")
+        value = each_value[place]
         cells += [
             Span(f" {name.ljust(name_width)} ", "dim"),
-            Span(text.ljust(9), "bad" if bad else "value"),
+            *value,
+            Span(" " * (value_width - line_width(value))),
             Span(spark + " ", "value"),
         ]
         if place % a_line == a_line - 1:
@@ -164,6 +187,19 @@ def companion_lines(
     if cells:
         lines.append(clip(tuple(cells), width))
     return lines
+
+
+def _value_at(run: Run, key: SeriesKey, choice: RunChoice, cursor: int) -> TextLine:
+    """Return the newest value up to the cursor, and the step it is of where that is an older one."""
+    series = run.series(key, choice.one_rank)
+    at = int(np.searchsorted(series.steps, cursor, "right")) - 1
+    if at < 0:
+        return (Span(value_text(key, math.nan, 7), "value"),)
+    step = int(series.steps[at])
+    bad = is_bad_at(run, key, step, choice.one_rank)
+    text = value_text(key, float(series.values[at]), 7)
+    value = Span("nan", "bad") if bad else Span(("~" if run.sampled(key) else "") + text, "value")
+    return (value,) if step == cursor else (value, Span(f" at {step}", "dim"))
 
 
 def marks_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from gradtui.core.run.keys import DERIVED, VALUES, SeriesKey
@@ -143,19 +144,20 @@ def same_number(keys: Sequence[SeriesKey], wanted: SeriesKey) -> SeriesKey | Non
 
 
 def find_keys(run: Run, text: str, most: int = 200) -> list[SeriesKey]:
-    """Return series whose name has all words of ``text``, in any case; those with short names first.
+    """Return series whose name has all words of ``text``, in any case: what was logged, then those with short names.
 
     At most ``most`` are looked for, so that an answer comes at once from a million of them.
     """
     words = text.lower().split()
-    found: list[SeriesKey] = []
-    for key in _named(run):
+    found: dict[SeriesKey, None] = {}
+    # What a script logged is found however many there are before it.
+    for key in chain(run.column("run", "value").keys, _named(run)):
         name = series_name(key).lower()
         if all(word in name for word in words):
-            found.append(key)
+            found[key] = None
             if len(found) >= most:
                 break
-    return sorted(found, key=lambda key: len(series_name(key)))
+    return sorted(found, key=lambda key: (key.role != "run", len(series_name(key))))
 
 
 def _named(run: Run) -> Iterator[SeriesKey]:

@@ -107,7 +107,7 @@ def typed_window(run: Run, choice: RunChoice, text: str) -> RunChoice:
     """Return the window that was typed: ``all``, a number of steps, or ``first..last``.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is none of these, or the run has none of its steps.
     """
     words = text.strip().replace("..", " ").split()
     if words in ([], ["all"]):
@@ -121,6 +121,8 @@ def typed_window(run: Run, choice: RunChoice, text: str) -> RunChoice:
         return centred(run, sized, window_of(run, sized).cursor)
     if len(numbers) == 2 and 0 <= numbers[0] < numbers[1]:
         first, last = numbers
+        if last < run.first_step or first > run.last_step:
+            raise UsageError(f"the run has no such steps: {run.first_step} to {run.last_step}")
         shown = replace(choice, span=last - first, end=NEWEST if last > run.last_step else last)
         cursor = window_of(run, shown).cursor
         inside = first <= cursor <= last

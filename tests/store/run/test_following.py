@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from kit.ended import served
 from kit.folders import a_living_process, flow_info, write_foreign
+from kit.graphs import chain_of
 from kit.run_records import LOSS, QUANTITIES, epoch, kept, keys_of, preamble, scalars, steps, value
 from kit.seen import Seen
 from kit.segments import Segments
@@ -22,6 +23,7 @@ from gradtui.core.run.keys import SeriesKey
 from gradtui.core.run.records import Entry, Event, Scalars, Start
 from gradtui.errors import FolderMissing
 from gradtui.folder.generation import AdapterWriter
+from gradtui.folder.graph_file import write_graph
 from gradtui.folder.history.writer import HistoryWriter
 from gradtui.folder.location import DebugFolder
 from gradtui.folder.process import this_process
@@ -201,15 +203,23 @@ def test_damage_is_said_and_the_rest_is_shown(keeper, folder, seen):
     assert {*range(10), 13, 14} <= steps_shown <= {*range(10), 11, 12, 13, 14}
 
 
-def test_the_folder_is_deleted(keeper, folder, seen):
-    Segments(folder).begin([*preamble(), *steps(0, 9)])
+@pytest.mark.parametrize("traced", [False, True])
+def test_the_folder_is_deleted_and_comes_back(keeper, folder, seen, traced):
+    segments = Segments(folder)
+    segments.begin([*preamble(), *steps(0, 9)])
+    if traced:
+        write_graph(folder, chain_of(2, 3))
     keeper.start()
-    seen.wait(lambda view: view.run.last_step == 9)
-    shutil.rmtree(folder.root)
-    kinds = ("missing", "waiting")
+    seen.wait(lambda view: view.run.last_step == 9 and bool(view.graph) == traced)
+    away = folder.root.with_name("away")
+    shutil.move(folder.root, away)
+    view = seen.wait(lambda view: view.run.last_step == 9 and view.status.kind == "missing")
     keeper.reload()
-    view = seen.wait(lambda view: view.run.last_step == 9 and view.status.kind in kinds)
+    assert view.status.text == "the folder is gone"
     assert view.run.series(LOSS).steps.tolist() == list(range(10))
+    shutil.move(away, folder.root)
+    segments.append([scalars(10)])
+    seen.wait(lambda view: view.run.last_step == 10 and view.status.kind == "finished")
 
 
 def test_kept_tensors_and_events_are_there(keeper, folder, seen):

@@ -11,14 +11,14 @@ from kit.attached import tied, with_tensors
 from kit.runs import Training as Made
 
 from gradtui.core.run.records import ModuleInfo, ParameterInfo
-from gradtui.viewmodel.run.choice import RunChoice
+from gradtui.viewmodel.run.choice import NEWEST, RunChoice
 from gradtui.viewmodel.run.detail import module_detail
 from gradtui.viewmodel.run.document import run_parts
 from gradtui.viewmodel.run.lines import row
 from gradtui.viewmodel.run.training import Training, shown_nodes, training_of
 from gradtui.viewmodel.run.tree import module_tree
 from gradtui.viewmodel.run.watch import Watch
-from gradtui.viewmodel.text import plain
+from gradtui.viewmodel.text import number, plain
 
 
 def shown(run, **choice):
@@ -107,8 +107,10 @@ def test_the_detail_of_an_attached_tensor_has_its_values_and_their_gradient():
     run = with_tensors().run()
     lines = [plain(one) for one in module_detail(run, training_of(run, (), Training()), "stem", 80)]
     assert lines[0].startswith(" stem  attached tensor")
-    assert any(one.startswith(" y |.|2 7  -1 .. 2") for one in lines)
-    assert any(one.startswith(" dy |.|2 ") for one in lines)
+    assert any(one.startswith(" |y|2 7 at 290  -1 .. 2") for one in lines)
+    assert any(one.startswith(" |dy|2 ") for one in lines)
+    at_its_step = module_detail(run, training_of(run, (), Training()), "stem", 80, cursor=290)
+    assert any(plain(one).startswith(" |y|2 7  -1 .. 2") for one in at_its_step)
     # The share is of all calls, as in the row.
     made = with_tensors()
     for quantity, value in (("count", 100), ("zeros", 75)):
@@ -211,3 +213,16 @@ def test_a_block_with_parameters_has_its_second_name_from_either():
     tree = module_tree(modules, parameters)
     assert tree.paths == ("", "a", "a.fc", "b")
     assert tree.aliases == {"b": "a"}
+
+
+def test_the_gradient_of_a_weight_says_whose_it_is_and_the_steps_of_what_is_measured_seldom():
+    made = Made(steps=96).layer("a")
+    often = made.of("a", "gradient", "l2", "weight")
+    for name, value in (("minimum", -0.5), ("maximum", 0.25)):
+        made.set("a", "gradient", name, value, slot="weight")
+    run = made.run()
+    training = training_of(run, (), Training())
+    norm = number(float(np.float32(often[-1])), 8, digits=2)
+    for cursor, at in ((NEWEST, ""), (95, ""), (40, " at 95")):
+        lines = [plain(each) for each in module_detail(run, training, "a", 80, cursor=cursor)]
+        assert f" |dW|2 weight {norm}{at}  -0.5 .. 0.25 at 90" in lines

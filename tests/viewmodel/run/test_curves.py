@@ -16,7 +16,8 @@ from gradtui.core.run.run import Run
 from gradtui.tui.render.chart import _strokes, drawn
 from gradtui.viewmodel.run.choice import APART, RunChoice, pinned
 from gradtui.viewmodel.run.curves import chart_of, charted, value_at
-from gradtui.viewmodel.run.history import companion_lines
+from gradtui.viewmodel.run.headline import history_words
+from gradtui.viewmodel.run.history import companion_lines, legend_lines
 from gradtui.viewmodel.run.window import window_of
 from gradtui.viewmodel.text import plain
 
@@ -146,6 +147,16 @@ def test_small_courses_mark_what_is_not_finite():
     assert "nan" in text
 
 
+def test_a_value_that_is_older_than_the_cursor_says_its_step():
+    run = run_with([5.0, np.nan, 7.0])
+    for cursor, value in ((0, "5"), (1, "5 at 0"), (2, "7")):
+        choice = RunChoice(cursor=cursor)
+        for width in (80, 120):
+            shown = companion_lines(run, choice, [KEY], "", window_of(run, choice), width, 1)
+            assert f" {value} " in plain(shown[0])
+            assert ("at" in plain(shown[0])) == (cursor == 1)
+
+
 def test_values_at_the_cursor_are_those_at_or_before_it():
     series = run_with([5.0, np.nan, 7.0]).series(KEY)
     assert value_at(series, 1) == (0, 5.0)
@@ -164,6 +175,14 @@ def test_the_difference_to_a_baseline():
     found = chart(run_with([5.0, 6.0, 8.0]), choice).curves[0]
     assert found.y.tolist() == [0.0, 1.0, 3.0]
     assert found.before.value == 5.0
+    made, both = run_with([5.0, 6.0, 8.0]), replace(choice, axis="log")
+    made_chart = chart(made, both)
+    assert made_chart.note == ""
+    for width in (80, 120):
+        (legend,) = legend_lines(made, made_chart, both, width, 1)
+        assert plain(legend).endswith("+3 ×1.6 in view 0 .. +3")
+    words = history_words(made, both, KEY, made_chart, window_of(made, both), 1.0, 60)
+    assert plain(words).startswith(" History  |dW|2 a.weight  minus step 0  cursor 2")
     assert found.at.value == 8.0
 
 

@@ -70,7 +70,7 @@ def test_of_what_is_lost_in_part_the_rest_is_told():
 
 def test_the_detail_says_nan():
     text = detail(run())
-    for words in ("|W|2 nan", "|dW|2 nan", "|.|2 nan", "zeros of y nan", "|dy|2 nan"):
+    for words in ("|W|2 nan", "|dW|2 nan", "|dW|2 weight nan", "zeros of y nan", "|dy|2 nan"):
         assert words in text, text
     assert "|W|2 0" not in text
     assert "nan" not in detail(run(0.5))

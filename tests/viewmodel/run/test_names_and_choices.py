@@ -81,6 +81,18 @@ def test_series_are_found_by_words_of_their_names(watch):
     assert len(find_keys(watch.run, "", most=7)) == 7
 
 
+def test_what_was_logged_is_found_before_modules_however_many():
+    made = Made(steps=5)
+    for n in range(40):
+        made.set(f"values.{n}", "output", "l2", 1.0)
+    made.set("", "run", "value", 1.0, slot="val_loss_of_all_that_there_is")
+    run = made.run()
+    for most in (3, 200):
+        assert find_keys(run, "val", most=most)[0].slot == "val_loss_of_all_that_there_is"
+    found = find_keys(run, "val")
+    assert len(set(found)) == len(found) == 41
+
+
 def test_the_selected_module_shows_the_same_number_as_the_one_before(watch):
     assert watch.key(RunChoice(path="h.0.mlp.fc1")) == SeriesKey(
         "h.0.mlp.fc1", "gradient", "l2", "weight"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,19 @@ def test_typed_windows(text, first, last, follows):
 def test_what_is_no_window_is_refused(text):
     with pytest.raises(UsageError, match="window"):
         typed_window(RUN, ALL, text)
+
+
+def test_a_window_of_steps_that_the_run_lacks_is_refused():
+    entries = [
+        replace(entry, step=entry.step + 50) if entry.step >= 0 else entry
+        for entry in Made(steps=10).entries()
+    ]
+    late = Run.of({0: entries})
+    for text in ("10..20", "60..80"):
+        with pytest.raises(UsageError, match="50 to 59"):
+            typed_window(late, RunChoice(), text)
+    window = window_of(late, typed_window(late, RunChoice(), "10..55"))
+    assert (window.first, window.last) == (50, 55)
 
 
 def test_zooming_in_and_out_again_shows_all():

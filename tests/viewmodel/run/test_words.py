@@ -254,6 +254,8 @@ def test_the_name_of_a_run_comes_before_the_program_the_clock_and_what_a_trainin
     long = ("step 123456 paused, 12 newer", "bad 1 warn 3")
     held = header("runs/mnist-resnet18", "live", "training: watching ResNet", 80, *long)
     assert "snet18  step 123456 paused, 12 newer  bad 1 warn 3" in held
+    gone = header("runs/mnist-resnet18-again", "missing", "the folder is gone", 80, *step)
+    assert "again  step 12  ok  the folder is gone  " in gone
     failed = header("mnist", "finished", "training failed: RuntimeError: no more memory", 80, *step)
     assert failed.startswith(" mnist  step 12  ok  training failed: Runtime")
 
