@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradtui.errors import FolderMissing
+
+NOTHING: Final = "no watched run and no debug session is there"
 
 if TYPE_CHECKING:
     from gradtui.core.run.run import Run
@@ -54,9 +56,9 @@ def read_contents(location: str, *, max_bytes: int, estimate: str = "proportiona
     try:
         view = keeper.load_once()
         session, notes = view.session, view.notes
-    except FolderMissing:
+    except FolderMissing as error:
         if not watched:
-            raise
+            raise FolderMissing(error.path, f"{NOTHING} ({error.reason})") from None
         has_session = False
     if watched:
         from gradtui.diagnosis.diagnose import diagnose

@@ -370,7 +370,12 @@ def test_no_activation_is_kept_alive(monkeypatch):
 
 def test_a_factory_that_takes_long_is_told_of_and_a_quick_one_is_not(monkeypatch):
     told, said = [], threading.Event()
-    monkeypatch.setattr(tracer, "say", lambda words: (told.append(words), said.set()))
+
+    def say(words):
+        told.append(words)
+        said.set()
+
+    monkeypatch.setattr(tracer, "say", say)
     with tracer.building():
         pass
     assert not told
