@@ -15,7 +15,16 @@ from gradtui.viewmodel.run.finite import bad_spans, is_bad_at
 from gradtui.viewmodel.run.flags import RANKS, sign, word
 from gradtui.viewmodel.run.lines import sparkline
 from gradtui.viewmodel.run.quantities import SHARES, series_name, short_name
-from gradtui.viewmodel.text import Span, TextLine, cell_width, clip, line, number, safe_label
+from gradtui.viewmodel.text import (
+    Span,
+    TextLine,
+    cell_width,
+    clip,
+    counted,
+    line,
+    number,
+    safe_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,7 +220,11 @@ def flags_line(flags: Flags, width: int) -> TextLine:
         if finding.severity != "note"
     ]
     if not parts:
-        return line((" no findings", "good"))
+        # Each of them is a note.
+        notes = len(flags.findings)
+        return line(
+            (" no findings", "good"), (f", {counted(notes, 'note')}" if notes else "", "dim")
+        )
     return clip((Span(" ", ""), *fitting(parts, width - 1)), width)
 
 
