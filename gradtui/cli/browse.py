@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradtui import __version__
@@ -46,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError(f"no debug folder here or below; {HINT}")
     elif not is_debug_folder(location):
         if not options.wait:
-            meant = meant_by(location)
+            # A directory that is there was not meant for a command.
+            meant = "" if Path(location).is_dir() else meant_by(location)
             asked = f"; did you mean the command {meant!r}?" if meant else ""
             raise FolderMissing(location, f"no debug folder is there; --wait waits for one{asked}")
         is_there = False

@@ -43,6 +43,8 @@ def no_such_command(word: str) -> str:
     """Return what to say of a word that stands where a command does."""
     meant = meant_by(word)
     asked = f"; did you mean {meant!r}?" if meant else "."
+    if word == "watch":
+        asked = ": a training calls watch() of gradtui.torch, and gradtui FOLDER shows its run."
     listed = f"{', '.join(COMMANDS[:-1])} and {COMMANDS[-1]}"
     return (
         f"no such command {word!r}{asked} The commands are {listed}; without one a FOLDER is opened"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradtui.errors import FolderMissing
+
+NOTHING: Final = "no watched run and no debug session is there"
 
 if TYPE_CHECKING:
     from gradtui.core.run.found import FoundRun
@@ -61,9 +63,9 @@ def read_contents(chosen: FoundRun, *, max_bytes: int, estimate: str = "proporti
     try:
         view = keeper.load_once()
         session, notes = view.session, view.notes
-    except FolderMissing:
+    except FolderMissing as error:
         if not watched:
-            raise
+            raise FolderMissing(error.path, f"{NOTHING} ({error.reason})") from None
         has_session = False
     if watched:
         try:

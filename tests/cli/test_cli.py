@@ -105,7 +105,9 @@ def test_a_word_that_is_nearly_a_command_is_told_which(arguments, capsys, starte
     assert started == []
 
 
-def test_a_word_that_is_like_no_command_is_told_what_there_is(capsys, tmp_path, started):
+def test_a_word_that_is_like_no_command_is_told_what_there_is(
+    capsys, tmp_path, started, monkeypatch
+):
     text = error_of(capsys, 2, "frobnicate", "x")
     assert "no such command 'frobnicate'. The commands are demo, " in text
     # What is there was meant as a folder, and so was a lone word that is like no command.
@@ -113,6 +115,18 @@ def test_a_word_that_is_like_no_command_is_told_what_there_is(capsys, tmp_path, 
     assert "unrecognized" in error_of(capsys, 2, "myrun", "--json")
     assert "did you mean the command 'check'?" in error_of(capsys, 2, "cheque")
     assert "did you mean" not in error_of(capsys, 2, "myrun")
+    # What is there was not meant for a command that is called nearly so.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cheque").mkdir()
+    assert "did you mean" not in error_of(capsys, 2, "cheque")
+    for command in ("show", "check"):
+        text = error_of(capsys, 2, command, "cheque")
+        assert "cheque: no watched run and no debug session is there" in text
+
+
+def test_watch_is_no_command_and_it_says_what_is(capsys, started):
+    text = error_of(capsys, 2, "watch", "runs/x")
+    assert "a training calls watch() of gradtui.torch, and gradtui FOLDER shows its run" in text
 
 
 def test_a_missing_folder_is_exit_2(capsys, tmp_path, started):

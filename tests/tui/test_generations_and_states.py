@@ -14,6 +14,7 @@ from kit.pilot import driven
 
 from gradtui.core.region import Region
 from gradtui.folder.location import DebugFolder
+from gradtui.tui.child import ChildState
 from gradtui.tui.screens import drawing
 
 
@@ -357,3 +358,14 @@ async def test_the_log_is_not_where_the_next_start_begins(tmp_path):
     async with driven(folder.shown, size=(80, 24)) as d:
         await d.open()
         assert d.desk.selection.view == "overview"
+
+
+async def test_a_restart_is_no_end(served):
+    """Between the adapter that ended and the one that begins nobody stopped anything."""
+    d = served
+    d.work.child_changed(ChildState(running=True, starts=1))
+    d.writer.close()
+    await d.wait(lambda: "loading again" in d.text(), "the restart")
+    assert "adapter stopped" not in d.text()
+    d.work.child_changed(ChildState(running=False, starts=1))
+    await d.wait(lambda: "adapter stopped" in d.text(), "the end")

@@ -373,7 +373,7 @@ def _parameter(run: Run, info: ParameterInfo, rank: int | None) -> TextLine:
     gradient = SeriesKey(info.path, "gradient", "l2", info.name)
     shape = "x".join(str(size) for size in info.shape) or "scalar"
     return line(
-        (f" {place_name(key)[-24:]} ", "dim"),
+        (f" {safe_label(place_name(key), 24)} ", "dim"),
         f"{shape}  |W|2 {_norm(run, key, rank)}  |dW|2 ",
         (_norm(run, gradient, rank), "value"),
         ("" if info.trainable else "  frozen", "warn"),

@@ -20,6 +20,7 @@ from gradtui.viewmodel.text import (
     TextLine,
     cell_width,
     clip,
+    counted,
     line,
     line_width,
     number,
@@ -247,7 +248,11 @@ def flags_line(flags: Flags, width: int) -> TextLine:
         if finding.severity != "note"
     ]
     if not parts:
-        return line((" no findings", "good"))
+        # Each of them is a note.
+        notes = len(flags.findings)
+        return line(
+            (" no findings", "good"), (f", {counted(notes, 'note')}" if notes else "", "dim")
+        )
     return clip((Span(" ", ""), *fitting(parts, width - 1)), width)
 
 

@@ -263,6 +263,9 @@ def _flag(training: Training, node: int, width: int, *, whole: bool) -> tuple[st
         # The mark alone says that there is one below; the rows there have its word.
         return sign(flags.below(node, int(training.tree.ends[node]))[0]), "dim"
     found = flags.below(node, int(training.tree.ends[node])) if whole else flags.at(node)
+    if not node and found[0].severity == "note" and not flags.at(node):
+        # A note about a part is no judgement of the model.
+        return ".", "dim"
     return flag_text(found[0], width)
 
 

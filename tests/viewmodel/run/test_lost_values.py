@@ -160,3 +160,9 @@ def test_of_lost_values_the_series_is_shown_that_tells_how_it_came_about():
     assert shown("act", "output", "nan") == SeriesKey("act", "output", "l2")
     assert shown("a", "output", "l2") == SeriesKey("a", "output", "l2")
     assert shown("nobody", "output", "nan") is None
+
+
+def test_a_parameter_s_name_that_is_cut_says_so():
+    path = "bert.encoder.layer.0.attention.self.query"
+    made = Made(steps=10, every=1).layer(path).run()
+    assert "…" in next(each for each in detail(made, path).splitlines() if "query.bias" in each)

@@ -21,6 +21,7 @@ from gradtui.viewmodel.run.curves import Chart, chart_of
 from gradtui.viewmodel.run.detail import finding_lines, module_detail
 from gradtui.viewmodel.run.headline import history_words, overview_words, run_words
 from gradtui.viewmodel.run.history import companion_lines, flags_line, legend_lines, marks_line
+from gradtui.viewmodel.run.lines import row
 from gradtui.viewmodel.run.snapshots import as_map, layers_of, snapshots_of
 from gradtui.viewmodel.run.telling import findings_page
 from gradtui.viewmodel.run.training import Training, training_of
@@ -115,7 +116,12 @@ def test_what_happened_stands_under_its_step():
     assert text[8 + window.column(9, 81)] == "╵"
     assert text[8 + window.column(20, 81)] == "s"
     assert "step 7 a EXPL" in plain(flags_line(training.flags, 80))
-    assert "no findings" in plain(flags_line(training_of(made, (), Training()).flags, 80))
+    assert plain(flags_line(training_of(made, (), Training()).flags, 80)).strip() == "no findings"
+    noted = training_of(made, (replace(BAD, severity="note"),), Training())
+    assert plain(flags_line(noted.flags, 80)).strip() == "no findings, 1 note"
+    # A note about a module is none about the model that it is in.
+    for training, end in ((noted, " ."), (training_of(made, (BAD,), Training()), "! EXPL")):
+        assert plain(row(training, 0, 120, flat=False, folded=False)).rstrip().endswith(end)
 
 
 def test_legends_and_companions():
