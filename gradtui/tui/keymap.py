@@ -57,7 +57,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding("view.overview", ("o",), "Overview: the layers, their norms and flags"),
     Binding("view.values", ("v",), "Values: the maps as heatmaps"),
     Binding("view.flow", ("f",), "Flow: where a node's gradient goes, as a table"),
-    Binding("view.history", ("t",), "hisTory: a training run's numbers over its steps"),
+    Binding("view.history", ("t",), "History: a training run's numbers over its steps"),
     Binding("view.architecture", ("a",), "Architecture: the model as a graph that is a table"),
     Binding("move.left", ("h", "left"), "left; a count before it repeats it (12h)", group="moving"),
     Binding("move.down", ("j", "down"), "down", group="moving"),

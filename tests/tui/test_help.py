@@ -15,7 +15,7 @@ def test_the_first_screen_of_the_help_has_all_keys_of_the_view(view):
     """22 rows of 80 columns: the title and the keys that scroll take the rest."""
     keymap = Keymap()
     first = [text_of(text) for text in help_lines(keymap, view, 80)[:22]]
-    assert first[0] == (" in hisTory" if view == "history" else f" in {view.capitalize()}")
+    assert first[0] == f" in {view.capitalize()}"
     shown = " ".join(" ".join(first).split())
     for binding in keymap.of_view(view):
         if binding.views != VIEWS:

@@ -208,3 +208,27 @@ async def test_what_a_notice_takes_from_a_finding_is_marked(folder):
 def test_the_help_says_of_which_gradient_the_norm_is():
     text = " ".join(plain(each) for each in help_lines(Keymap(), "overview", 100, watched=True))
     assert "after clipping" in text
+
+
+async def test_a_finding_has_the_rows_that_the_list_leaves_blank(folder):
+    async with driven(folder, size=(80, 24)) as d:
+        await d.opened_run(399)
+        await d.keys("e")
+        long = " ".join(f"word{n}" for n in range(60))
+        d.desk.watch.findings = (replace(d.desk.finding, why=long, advice=long),)
+        await d.run("filter fc2")
+        detail = d.app.shell.detail
+        assert detail.size.height == 5, "the finding is of another module"
+        await d.run("filter fc1")
+        await d.keys("e")
+        await d.wait(lambda: "word59" in d.seen(), "the reasons")
+        assert d.seen().count("word59") == 2
+        assert "h.3.mlp.fc1" in d.seen()
+        await d.keys("t")
+        await d.wait(lambda: detail.size.height == 5, "the rows of the chart")
+        await d.keys("o")
+        await d.run("filter")
+        await d.wait(lambda: detail.size.height < 15, "the rows of the list")
+        for size in ((80, 12), (40, 8), (120, 40), (80, 24)):
+            await d.pilot.resize_terminal(*size)
+            await d.settle()

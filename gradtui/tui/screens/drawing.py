@@ -86,6 +86,10 @@ class Drawing:
             return
         self.draw_header()
         shell.headline.show(self._headline(width))
+        if work.desk.watching:
+            from gradtui.tui.screens.watched import share_rows
+
+            share_rows(work, width)
         height = shell.detail.size.height or 2
         shell.detail.show(*self._detail(width)[:height])
         shell.keys.show(self._keys(width))

@@ -133,8 +133,7 @@ def help_lines(
     if watched:
         here = [replace(each, help=key_words(each.id, view, each.help)) for each in here]
     own = [binding for binding in here if binding.views != VIEWS]
-    name = "hisTory" if view == "history" else view.capitalize()
-    rows = [line((f" in {name}", "title")), *_grouped(own, width)]
+    rows = [line((f" in {view.capitalize()}", "title")), *_grouped(own, width)]
     rows += [(), line((" in every view", "title"))]
     rows += [*_grouped((binding for binding in here if binding.views == VIEWS), width), ()]
     rows.append(line((" commands", "title"), ("   tab completes, up brings back", "dim")))

@@ -48,6 +48,8 @@ class Shell(Screen[Any]):
         self.folder = folder
         self.workspace: Workspace | None = None
         self._is_tall = False
+        self._more = 0
+        """Rows of the detail beyond its own, which the view above it leaves blank."""
         self._early: list[str] = []
         """Keys that came before there was anything to act on."""
         self._is_behind = True
@@ -83,12 +85,27 @@ class Shell(Screen[Any]):
         self._is_tall = True
         self._fit(self.size.height)
 
+    def share_blank_rows(self, wanted: int, used: int) -> None:
+        """Give the detail the rows that it wants and the view does not need, of which it uses so many."""
+        own = self.detail.size.height - self._more
+        both = self.body.size.height + self.detail.size.height
+        more = max(min(wanted, both - used) - own, 0)
+        # The sizes are those of the last layout: until the next one nothing is counted anew.
+        if more != self._more and own > 0 and self._is_laid_out():
+            self._more = more
+            self._fit(self.size.height)
+
+    def _is_laid_out(self) -> bool:
+        height = self.detail.styles.height
+        return height is not None and height.value == self.detail.size.height
+
     def _fit(self, rows: int) -> None:
         """Share the rows of the screen out."""
         self._give(self.header, 1 if rows >= 3 else 0)
         self._give(self.headline, 1 if rows >= 5 else 0)
         least, most = (5, 6) if self._is_tall and rows >= ROOMY_ROWS else (2, 4)
-        self._give(self.detail, 0 if rows < SMALL_ROWS else most if rows >= TALL_ROWS else least)
+        own = 0 if rows < SMALL_ROWS else most if rows >= TALL_ROWS else least
+        self._give(self.detail, own + self._more if own else 0)
         typing = self.workspace is not None and self.workspace.is_typing
         self._give(self.keys, 1 if rows >= 2 and not typing else 0)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradtui.viewmodel.run.choice import NEWEST
-from gradtui.viewmodel.run.detail import LEAST_LINES, module_detail
+from gradtui.viewmodel.run.detail import LEAST_LINES, finding_lines, module_detail, told
 from gradtui.viewmodel.run.headline import history_words, kept_words, overview_words, run_words
+
+MANY = 100
+"""More rows than any finding has."""
 
 if TYPE_CHECKING:
     from gradtui.tui.screens.workspace import Workspace
@@ -38,6 +41,21 @@ def headline(work: Workspace, width: int) -> TextLine:
         return history_words(watch.run, choice, key, view.chart, view.window, watch.reading, width)
     rows = len(watch.rows(choice))
     return overview_words(watch.run, watch.training(choice), choice, rows, watch.reading, width)
+
+
+def share_rows(work: Workspace, width: int) -> None:
+    """Give a finding that is told in the Overview the rows that its list leaves blank."""
+    desk = work.desk
+    watch, choice = desk.watch, desk.selection.run
+    wanted = 0
+    if desk.watching and desk.selection.view == "overview":
+        training = watch.training(choice)
+        chosen = told(training, choice.path, desk.finding)
+        if chosen is not None:
+            # With the line that names the module.
+            wanted = 1 + len(finding_lines(chosen, choice.path, width, rows=MANY))
+    # The list has a row of titles.
+    work.shell.share_blank_rows(wanted, 1 + len(watch.rows(choice)) if wanted else 0)
 
 
 def detail(work: Workspace, width: int, clock: str) -> tuple[TextLine, ...]:
