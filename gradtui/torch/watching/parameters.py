@@ -152,7 +152,7 @@ class Parameters:
             return known[1]
         values = measurable(tensor)
         if values is None:
-            return torch.zeros(0), 0
+            return torch.zeros(0, device="cpu"), 0
         part = sampled(values, sample or max(values.numel(), 1))
         # What had to be copied to be one dimension is no view.
         if address > 0 and part.numel() and _same_storage(part, tensor):
