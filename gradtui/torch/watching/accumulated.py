@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradtui.torch.watching.backward import put_first
+from gradtui.torch.watching.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ class Accumulated:
         self.remove: Callable[[], None] = handle.remove
         put_first(tensor, handle)
 
+    @uncompiled
     def __call__(self, parameter: torch.Tensor) -> None:
         """Tell of it; never an error."""
         gradients = self.gradients

@@ -25,6 +25,7 @@ from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.reading import Reading
 from gradtui.torch.watching.sentinel import Check
+from gradtui.torch.watching.uncompiled import uncompiled
 from gradtui.torch.watching.values import measurable
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class Gradients:
             self._awaited = run
             after_backward(self._is_over, self._has_failed)
 
+    @uncompiled
     def _is_over(self) -> None:
         """The backward pass is."""
         if not self.active:
