@@ -62,6 +62,7 @@ def watch(
     In a training of several processes every rank calls this with the same folder and writes its own part; no collective
     is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
     the rank's own loss. Of what ``torch.compile`` runs, parameters alone are seen; the run says so.
+    ``torch.cuda.make_graphed_callables`` takes no module that has hooks: call it before this, or `unwatch` for it.
 
     On a GPU no step waits for it: numbers are promised, come back in one copy a step and are read by the writer's
     thread, so that what is not finite is told, and recorded in full, a few steps later. On steps that are not
