@@ -81,7 +81,7 @@ class Layout:
 
     def indices(self) -> torch.Tensor:
         """Flat positions in the tensor of every channel of every node, int64 ``[C, N]``."""
-        index = torch.arange(prod(self.shape)).view(self.shape)
+        index = torch.arange(prod(self.shape), device="cpu").view(self.shape)
         for dimension, letter in reversed(list(enumerate(self.letters))):
             if letter == "B":
                 index = index.select(dimension, min(self.sample, self.shape[dimension] - 1))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.autograd import Variable
 
+from gradtui.torch.watching.uncompiled import uncompiled
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -43,10 +45,12 @@ class _AtTheEnd:
     def __init__(self, work: Callable[[], None], failed: Callable[[], None]) -> None:
         self.work, self.failed, self.waits = work, failed, True
 
+    @uncompiled
     def __call__(self) -> None:
         self.waits = False
         _engine.queue_callback(self.work)
 
+    @uncompiled
     def __del__(self) -> None:
         if self.waits:
             self.failed()

@@ -26,6 +26,7 @@ from gradtui.torch.watching.late import Elapsed
 from gradtui.torch.watching.names import OTHERS
 from gradtui.torch.watching.nesting import outputs_of
 from gradtui.torch.watching.passes import IGNORED, TRAIN
+from gradtui.torch.watching.uncompiled import uncompiled
 from gradtui.torch.watching.views import Written, is_lost, region_of
 
 if TYPE_CHECKING:
@@ -286,6 +287,7 @@ def on_gradient(
     if node is None:
 
         @unserializable_hook  # type: ignore[untyped-decorator]
+        @uncompiled
         def told(gradient: torch.Tensor) -> None:
             hook((gradient,))
 

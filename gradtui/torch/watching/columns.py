@@ -88,7 +88,9 @@ class Columns:
         """
         found = self._entries.get(name)
         if found is None:
-            found = self._entries[name] = len(self._first)
+            # An interrupt may come at any line, and a notebook go on after it: what is half made counts for nothing.
+            found = len(self._entries)
+            del self._first[found:], self._taken[found:]
             self._first.append(len(self.keys))
             self._taken.append(
                 tuple(STATISTICS.index(q) if q in STATISTICS else -1 for q in quantities)
@@ -97,6 +99,7 @@ class Columns:
                 if quantity in sampled:
                     self.sampled.append(len(self.keys))
                 self.keys.append(key_of(name, quantity))
+            self._entries[name] = found
         return found
 
     def layout(self) -> tuple[int, Layout | None]:

@@ -13,6 +13,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from gradtui.torch.watching.backward import graph_task
 from gradtui.torch.watching.calls import is_batched
+from gradtui.torch.watching.uncompiled import uncompiled
 from gradtui.torch.watching.views import is_lost, node_of, region_of
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class _Part:
     def __init__(self, share: Share, positions: tuple[int, ...], region: Region | None) -> None:
         self.share, self.positions, self.region = share, positions, region
 
+    @uncompiled
     def __call__(
         self, handed_on: Sequence[torch.Tensor | None], _: Sequence[torch.Tensor | None]
     ) -> None:

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from gradtui.core.run.keys import VALUES
+from gradtui.torch.watching.accumulated import Accumulated
 from gradtui.torch.watching.backward import (
     after_backward,
     graph_task,
     has_hooks_of_others,
     in_compiled_backward,
-    put_first,
 )
 from gradtui.torch.watching.columns import EVERY_STEP, WITH_LOG
 from gradtui.torch.watching.late import LateStats
 from gradtui.torch.watching.reading import Reading
 from gradtui.torch.watching.sentinel import Check
+from gradtui.torch.watching.uncompiled import uncompiled
 from gradtui.torch.watching.values import measurable
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ class Gradients:
         self.full = False
         self.on_first: Callable[[], None] = lambda: None
         self.on_thawed: Callable[[], None] = lambda: None
-        self._meter, self._sentinel, self._guard = meter, sentinel, guard
+        self._meter, self._sentinel, self.guard = meter, sentinel, guard
         sentinel.catch_up = self.gather
         self._sample = sample
-        self._hooks: dict[int, _Accumulated] = {}
+        self._hooks: dict[int, Accumulated] = {}
         # Those that are frozen, by number.
         self._frozen: dict[int, torch.Tensor] = {}
         self._accumulated: dict[int, Reading] = {}
@@ -97,7 +98,7 @@ class Gradients:
             if not tensor.requires_grad:
                 self._frozen[number] = tensor
             elif number not in self._hooks and tensor.is_leaf:
-                self._hooks[number] = _Accumulated(self, number, tensor)
+                self._hooks[number] = Accumulated(self, number, tensor)
 
     def renew(self, before: Sequence[Owned]) -> None:
         """The parameters were these and are others now; what was read of those that stay is kept, and their hooks.
@@ -170,6 +171,7 @@ class Gradients:
             self._awaited = run
             after_backward(self._is_over, self._has_failed)
 
+    @uncompiled
     def _is_over(self) -> None:
         """The backward pass is."""
         if not self.active:
@@ -177,7 +179,7 @@ class Gradients:
         try:
             self.read()
         except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            self._guard.failed("after the backward pass", error)
+            self.guard.failed("after the backward pass", error)
 
     def _has_failed(self) -> None:
         """The backward pass has; where it did for want of memory, to read may fail, too, and is no failure of ours."""
@@ -377,24 +379,3 @@ class Gradients:
             reading.norm = norm.of_kind("finite")
             reading.nan, reading.inf = norm.of_kind("nan"), norm.of_kind("inf")
             self._sentinel.checks.append(Check(name, reading.nan, reading.inf, counted=False))
-
-
-class _Accumulated:
-    """The hook of one parameter; a copy or a pickle of the parameter goes without."""
-
-    __slots__ = ("gradients", "number", "remove")
-
-    def __init__(self, gradients: Gradients, number: int, tensor: torch.Tensor) -> None:
-        self.gradients, self.number = gradients, number
-        handle = tensor.register_post_accumulate_grad_hook(self)  # type: ignore[no-untyped-call]
-        self.remove: Callable[[], None] = handle.remove
-        put_first(tensor, handle)
-
-    def __call__(self, parameter: torch.Tensor) -> None:
-        gradients = self.gradients
-        if not gradients.active or parameter.grad is None:
-            return
-        try:
-            gradients.accumulated(self.number, parameter, parameter.grad)
-        except Exception as error:  # noqa: BLE001 - an error here would end the user's backward pass
-            gradients._guard.failed("gradient of a parameter", error)  # noqa: SLF001 - one thing in two

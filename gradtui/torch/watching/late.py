@@ -44,7 +44,9 @@ class Bucket:
         joined = torch.cat(self._tensors)
         self._tensors.clear()
         if joined.is_cuda:
-            self._host = torch.empty(joined.shape, dtype=joined.dtype, pin_memory=True)
+            self._host = torch.empty(
+                joined.shape, dtype=joined.dtype, device="cpu", pin_memory=True
+            )
             self._host.copy_(joined, non_blocking=True)
             self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record(torch.cuda.current_stream(joined.device))

@@ -11,6 +11,7 @@ from torch.optim.optimizer import (
 )
 
 from gradtui.torch.watching.late import inverse
+from gradtui.torch.watching.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,10 +54,12 @@ class StepHooks:
             handle.remove()
         self._handles.clear()
 
+    @uncompiled
     def _pre(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._is_meant(optimizer):
             self._before(optimizer, _has_closure(args, kwargs))
 
+    @uncompiled
     def _post(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._is_meant(optimizer):
             self._after(optimizer, _has_closure(args, kwargs))

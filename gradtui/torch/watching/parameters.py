@@ -159,7 +159,7 @@ class Parameters:
             return known[1]
         values = measurable(tensor)
         if values is None:
-            return torch.zeros(0), 0
+            return torch.zeros(0, device="cpu"), 0
         count = values.numel()
         part = sampled(values, sample if sample and count > self._whole else max(count, 1))
         # What had to be copied to be one dimension is no view.

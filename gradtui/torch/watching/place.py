@@ -33,7 +33,7 @@ LOOK_SECONDS: Final = 0.1
 YOUNG_SECONDS: Final = 0.1
 PUBLISH_SECONDS: Final = 2.0
 _taken: set[tuple[str, int]] = set()
-_lock: Final = threading.Lock()
+_lock: Final = threading.RLock()
 
 
 class Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -69,8 +70,9 @@ class Recorder:
         self.writer, self._place = place.writer, place
         self.requests = requests
         self._scribe, self._failed = scribe, failed
-        self._queue: SimpleQueue[Job | threading.Event | None] = SimpleQueue()
-        self._hurry = threading.Event()
+        # No event anywhere: a signal's handler that closes would wait for the thread that it interrupted in one.
+        self._queue: SimpleQueue[Job | SimpleQueue[None] | None] = SimpleQueue()
+        self._hurry: SimpleQueue[None] = SimpleQueue()
         # Told of records that find no room on the disk: once when it begins, and how many at the end.
         self.told: Callable[[str], None] = lambda _: None
         self._is_told = False
@@ -95,7 +97,7 @@ class Recorder:
             else:
                 self._bytes_put += job.nbytes
                 if 2 * (waiting + job.nbytes) >= MOST_WAITING_BYTES:
-                    self._hurry.set()
+                    self._hurry.put(None)
         if self._dropped:
             text = f"{self._dropped} records were dropped: the writer was behind"
             job.events.append(Event("dropped", text, "", {"records": self._dropped}))
@@ -103,22 +105,25 @@ class Recorder:
         self._queue.put(job)
         # What devices saw may be an alarm.
         if job.checks or 2 * self._queue.qsize() >= MOST_WAITING:
-            self._hurry.set()
+            self._hurry.put(None)
 
     def flush(self, timeout: float) -> bool:
         """Wait until all jobs so far are records; whether that was in time."""
         if self._thread is None or not self._thread.is_alive():
             return True
-        done = threading.Event()
+        done: SimpleQueue[None] = SimpleQueue()
         self._queue.put(done)
-        self._hurry.set()
-        return done.wait(timeout)
+        self._hurry.put(None)
+        with suppress(Empty):
+            done.get(timeout=timeout)
+            return True
+        return False
 
     def close(self, timeout: float) -> None:
         """Finish what waits, and take no more."""
         if self._thread is not None:
             self._queue.put(None)
-            self._hurry.set()
+            self._hurry.put(None)
             self._thread.join(timeout)
             self._thread = None
         self.writer.close(timeout)
@@ -133,20 +138,22 @@ class Recorder:
             except Empty:
                 self._look()
                 continue
-            self._hurry.wait(GATHER_SECONDS)
-            self._hurry.clear()
+            with suppress(Empty):
+                self._hurry.get(timeout=GATHER_SECONDS)
+                while True:
+                    self._hurry.get_nowait()
             is_open = self._take(item)
             # Nothing of a step is held while there is nothing to do.
             del item
             while is_open and not self._queue.empty():
                 is_open = self._take(self._queue.get())
 
-    def _take(self, item: Job | threading.Event | None) -> bool:
+    def _take(self, item: Job | SimpleQueue[None] | None) -> bool:
         """Do what was put into the queue; False when that was its end."""
         if item is None:
             return False
-        if isinstance(item, threading.Event):
-            item.set()
+        if isinstance(item, SimpleQueue):
+            item.put(None)
             return True
         try:
             # What overflows here is told by its numbers; a user who makes warnings errors must not notice.

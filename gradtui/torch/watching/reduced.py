@@ -74,4 +74,4 @@ class ReducedGradients(Gradients):
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        self._guard.failed("backward", error)
+        self.guard.failed("backward", error)

@@ -12,6 +12,7 @@ from gradtui.torch.watching.calls import is_batched, on_gradient
 from gradtui.torch.watching.late import number_of
 from gradtui.torch.watching.nesting import inputs_of
 from gradtui.torch.watching.sampling import flat
+from gradtui.torch.watching.uncompiled import uncompiled
 from gradtui.torch.watching.values import exact, measurable, plain
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ class _Gradient:
         self.sentinel, self.site, self.call, self.slot = sentinel, site, call, slot
         self.number = number
 
+    @uncompiled
     def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
         sentinel = self.sentinel
         if not sentinel.active:

@@ -62,6 +62,7 @@ def watch(
     In a training of several processes every rank calls this with the same folder and writes its own part; no collective
     is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
     the rank's own loss. Of what ``torch.compile`` runs, parameters alone are seen; the run says so.
+    ``torch.cuda.make_graphed_callables`` takes no module that has hooks: call it before this, or `unwatch` for it.
 
     A run holds at most 256 names of inputs and outputs of each module, 1,024 of attached tensors and 4,096 of numbers that
     are logged: of a model that names what it returns anew at each call, the first ones. That is told in ``problems``.

@@ -49,13 +49,13 @@ def dead(
 ) -> tuple[int, torch.Tensor]:
     """How many units a tensor has, and how many of them are 0 everywhere (a tensor of one number); NaN is not 0."""
     if dimension < 0 or stats.count == 0:
-        return 0, torch.zeros(())
+        return 0, torch.zeros((), device="cpu")
     units = values.shape[dimension]
     others = [d for d in range(values.dim()) if d != dimension]
     if isinstance(stats, Stats):
         if stats.zeros * units < stats.count:
             # Fewer zeros than one unit has values.
-            return units, torch.zeros(())
+            return units, torch.zeros((), device="cpu")
         if stats.minimum >= 0 and not stats.nan:
             return units, (values.amax(others) == 0).sum() if others else (values == 0).sum()
     if not values.is_signed():
@@ -88,6 +88,6 @@ def saturated(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
         # Of a nested tensor all are in one dimension less.
         dimension = -1
     if not values.numel():
-        return torch.zeros(())
+        return torch.zeros((), device="cpu")
     rows = (values.amax(dimension) > _SIGMOID).sum()
     return rows * (values.shape[dimension] if values.dim() else 1)

@@ -138,7 +138,7 @@ def _unnested(tensor: torch.Tensor) -> torch.Tensor:
             return values.movedim(ragged, 0) if ragged else values
     parts = [part.movedim(ragged, 0) if ragged else part for part in tensor.unbind()]
     if not parts:
-        return torch.zeros(0)
+        return torch.zeros(0, device="cpu")
     if len({part.shape[-1] if part.dim() > 1 else 0 for part in parts}) == 1 and parts[0].dim() > 1:
         return torch.cat([part.flatten(0, -2) for part in parts])
     return torch.cat([part.reshape(-1) for part in parts])
@@ -160,7 +160,9 @@ class Meter:
 
     def __init__(self) -> None:
         self.late = Late()
-        self._scratch = torch.empty(PIECE, dtype=torch.float32, device="cpu")
+        with torch.inference_mode(mode=False):
+            # What is made in that mode cannot be written to outside of it.
+            self._scratch = torch.empty(PIECE, dtype=torch.float32, device="cpu")
         self._views: dict[int, torch.Tensor] = {}
 
     def measure(
@@ -316,7 +318,7 @@ def row_norms(gradient: torch.Tensor, most: int) -> torch.Tensor:
 
         gradient = gradient[:: stride(rows, most)]
     if gradient.numel() == 0:
-        return torch.zeros(gradient.shape[0])
+        return torch.zeros(gradient.shape[0], device="cpu")
     if gradient.dim() == 1:
         return gradient.float().abs()
     values = gradient if gradient.is_contiguous() else _by_memory(gradient)

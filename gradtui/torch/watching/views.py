@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gradtui.torch.watching.uncompiled import uncompiled
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -107,6 +109,7 @@ class Written:
         self.trace.data = tensor.new_empty(0)
         self.version = self.trace._version  # noqa: SLF001 - as above
 
+    @uncompiled
     def __call__(self, gradients: Sequence[torch.Tensor | None]) -> None:
         """Tell it; never an error, never a value."""
         if self.trace._version == self.version:  # noqa: SLF001 - as above

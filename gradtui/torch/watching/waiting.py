@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gradtui.torch.watching.calls import is_batched
+from gradtui.torch.watching.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,7 @@ class Waiting:
         self.collector, self.collected = collector, weakref.ref(collected)
         self.number, self.names = number, [name]
 
+    @uncompiled
     def __call__(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
         """Measure; never an error, never a value."""
         collector = self.collector

@@ -238,3 +238,43 @@ def test_a_backward_pass_that_is_compiled():
     for step, norm in enumerate(norms):
         found = watched.number(step, "", "gradient", "l2", "weight")
         assert found == pytest.approx(norm, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_compiled_step_has_nothing_of_ours_compiled():
+    """Forward and backward pass and the optimizer's step in one function: as many graphs as without us, and all is seen."""
+
+    def train(is_watched):
+        torch.manual_seed(0)
+        dynamo.reset()
+        counters.clear()
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        optimizer = torch.optim.Adam(model.parameters(), 0.1)
+        watched = Watched(model, optimizer, log_freq=2) if is_watched else None
+        log = watched.handle.log if watched else lambda **_: None
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        compiled, losses = torch.compile(step, backend="eager"), []
+        for _ in range(STEPS):
+            losses.append(compiled(torch.randn(5, 4)))
+            log(loss=losses[-1])
+        if watched:
+            watched.handle.close()
+        return losses, list(model.parameters()), dict(counters["stats"]), watched
+
+    bare, found = train(is_watched=False), train(is_watched=True)
+    watched = found[-1]
+    assert watched is not None
+    assert not watched.problems
+    assert all(map(torch.equal, bare[0], found[0]))
+    assert all(map(torch.equal, bare[1], found[1]))
+    assert bare[2] == found[2]
+    assert watched.handle.step == STEPS
+    for step in range(STEPS):
+        assert watched.number(step, "2", "gradient", "l2", "weight") > 0

@@ -4,7 +4,9 @@
 import copy
 import io
 import pickle
+import sys
 
+import numpy as np
 import pytest
 import torch
 from kit.watched import Watched
@@ -13,6 +15,7 @@ from torch.optim.optimizer import _global_optimizer_pre_hooks
 
 from gradtui.torch import watch
 from gradtui.torch.watching import starting
+from gradtui.torch.watching.columns import Columns, Numbers
 from gradtui.torch.watching.live import live_handles
 
 
@@ -148,3 +151,78 @@ def test_a_thread_that_cannot_be_started(monkeypatch):
     watched.handle.close()
     assert not watched.handle.active
     assert not model._forward_hooks
+
+
+@pytest.mark.usefixtures("where")
+def test_what_we_make_does_not_lie_where_the_users_tensors_are_made():
+    """Also what tells of no unit at all, and of an empty tensor."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Sigmoid(), nn.Softmax(-1))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    given = [torch.ones(2, 3), torch.ones(2, 3), torch.ones(0, 3)]
+    with Watched(model, optimizer) as watched, torch.device("meta"):
+        for x in given:
+            optimizer.zero_grad()
+            model(x).sum().backward()
+            optimizer.step()
+    assert not watched.problems
+    assert watched.stats(1, "1", "output")["units"] == 4
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_to_begin_where_no_gradients_are_made(mode):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh())
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with mode():
+        watched = Watched(model, optimizer)
+        model.eval()(torch.ones(2, 3))
+    model.train()
+    for _ in range(3):
+        step(model, optimizer)
+    watched.handle.close()
+    assert not watched.problems
+    assert watched.stats(2, "1", "output")["l1"] > 0
+
+
+class Interrupt:
+    """Interrupts a call before one of its lines, as somebody at a notebook may."""
+
+    def __init__(self, line):
+        self.left = line
+
+    def __call__(self, frame, event, _):
+        if event == "line" and frame.f_code is Columns.entry.__code__:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+    def calls(self, what, *given):
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            what(*given)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+
+def test_an_interrupt_leaves_no_half_of_an_entry():
+    names = [(path, "output", "", 0, "train") for path in "abc"]
+    line = 0
+    while True:
+        line += 1
+        columns = Columns(Numbers())
+        columns.entry(names[0], ("l2", "sum"))
+        if not Interrupt(line).calls(columns.entry, names[1], ("l2", "sum")):
+            break
+        entries = [columns.entry(name, ("l2", "sum")) for name in names]
+        columns.layout()
+        values = columns.place(entries, [0, 1, 2], np.arange(36.0).reshape(3, 12))
+        firsts = [columns.first(entry) for entry in entries]
+        assert len({*firsts}) == 3
+        # Norm and sum of each, from its own row.
+        assert [values[first] for first in firsts] == [0.0, 12.0, 24.0]
+        assert [values[first + 1] for first in firsts] == [2.0, 14.0, 26.0]
+    assert line > 5

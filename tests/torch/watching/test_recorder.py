@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from types import SimpleNamespace
@@ -123,3 +124,41 @@ def test_a_disk_that_is_full_is_told_once_and_counted_at_the_end(held):
     keeper.close(60.0)
     assert told[1:] == ["7 records were dropped: they found no room"]
     assert not faults
+
+
+class Interrupted:
+    """Has a recorder closed in the midst of what it does, as a signal's handler may: before the given line of it."""
+
+    def __init__(self, recorder: Recorder, line: int):
+        self.recorder, self.left = recorder, line
+
+    def __call__(self, frame, event, _):
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                self.recorder.close(60.0)
+        return self
+
+    def works(self):
+        sys.settrace(self)
+        self.recorder.put(Job(0, 0.0))
+        self.recorder.flush(0.1)
+        sys.settrace(None)
+
+
+def test_it_is_closed_in_the_midst_of_anything(held):
+    """Each line of what the training's thread runs here, those of the library's below ours too."""
+    held.go_on.set()
+    line, is_over = 0, False
+    while not is_over:
+        line += 1
+        recorder = Recorder(cast("Any", held), cast("Any", held), lambda *_: None, deque())
+        recorder.put(Job(0, 0.0))
+        interrupted = Interrupted(recorder, line)
+        thread = threading.Thread(target=interrupted.works, daemon=True)
+        thread.start()
+        thread.join(60.0)
+        assert not thread.is_alive(), f"it waits for itself before line {line}"
+        is_over = interrupted.left > 0
+        recorder.close(60.0)
+    assert line > 10
