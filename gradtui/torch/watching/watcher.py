@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +17,7 @@ from gradtui.torch.watching.evaluation import Evaluation
 from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.job import Job, Scribe
 from gradtui.torch.watching.keeping import MOST_AT_ONCE, Keeping
+from gradtui.torch.watching.looks import Looks
 from gradtui.torch.watching.optimizers import ScalerLook, rates_of
 from gradtui.torch.watching.parameters import Parameters
 from gradtui.torch.watching.passes import EVAL, TRAIN, Passes
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.structure import Owned
     from gradtui.torch.watching.values import Meter
 
-# How many optimizers' steps may pass before the first of ours.
-FIRST_LOOKS: Final = 8
 # Values of a parameter that tell the size of its update: each is a place in memory far from the last.
 UPDATE_SAMPLE = 256
 
@@ -118,8 +117,7 @@ class Watcher:
         self.on_logged: Callable[[], None] = lambda: None
         self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
-        self._looks = FIRST_LOOKS
-        self._strangers: set[int] = set()
+        self._looks = Looks(self.parameters)
         self.keeping = Keeping(settings.keep, settings.keep_values, self.parameters)
         collector.keeping = self.keeping
         self._used = Used(self.parameters, self.gradients, collector, self.keeping, meter.late)
@@ -239,7 +237,10 @@ class Watcher:
         if not self.collector.active:
             return
         try:
-            self._look_again(optimizer)
+            if self._looks.is_due(optimizer, is_first=self._is_first):
+                around, self._around = self._around, None
+                self.on_first_step(optimizer, around)
+                self._looks.looked(optimizer)
             numbers = self.parameters.numbers_of(optimizer)
             self._scaler.steps(optimizer, is_ours=bool(numbers))
             if not numbers:
@@ -258,14 +259,6 @@ class Watcher:
             self._job.scalars.update(self._scaler.scalars())
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed("before the optimizer's step", error)
-
-    def _look_again(self, optimizer: Optimizer) -> None:
-        """Look for other parameters: the model may have been wrapped, sharded or filled since, or its optimizer has new ones."""
-        is_new = bool(self.parameters.strange(optimizer) - self._strangers)
-        if self._looks if self._is_first else is_new:
-            self.on_first_step(optimizer, self._around)
-            self._looks, self._around = self._looks - 1, None
-            self._strangers |= self.parameters.strange(optimizer)
 
     def renew(self, owned: Sequence[Owned]) -> None:
         """The model's parameters are these now."""
