@@ -129,7 +129,7 @@ class WatchHandle:
 
     @property
     def optimizer(self) -> Sequence[Optimizer]:
-        """The optimizers whose steps are the steps; none: every one that holds a parameter of the model."""
+        """The optimizers whose steps are the steps; none: every one that holds a parameter of the model. None when closed."""
         return self._optimizers
 
     @optimizer.setter
@@ -197,6 +197,7 @@ class WatchHandle:
         self._recorder.close(CLOSE_SECONDS)
         self._place.close()
         closed(self)
+        self._let_go()
 
     def _ended_with(self, error: BaseException | None) -> None:
         """Say in the run what ended the training, if that is an error."""
@@ -357,6 +358,10 @@ class WatchHandle:
         self._take_off()
         self._put_event(Event("aside", reason))
         self._place.aside(reason)
+
+    def _let_go(self) -> None:
+        self._watcher.let_go()
+        self._optimizers = ()
 
     def _take_off(self) -> None:
         self._collector.active = self._collector.sentinel.active = False

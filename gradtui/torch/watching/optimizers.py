@@ -52,6 +52,7 @@ class StepHooks:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._given = ()
 
     def _pre(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._is_meant(optimizer):

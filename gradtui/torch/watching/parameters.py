@@ -156,7 +156,9 @@ class Parameters:
         part = sampled(values, sample or max(values.numel(), 1))
         # What had to be copied to be one dimension is no view.
         if address > 0 and part.numel() and _same_storage(part, tensor):
-            self._views[number] = (place, (part, values.numel()))
+            view = _without_hold(part)
+            if view is not None:
+                self._views[number] = (place, (view, values.numel()))
         return part, values.numel()
 
 
@@ -221,6 +223,21 @@ def _full_name(item: Owned) -> tuple[str, str]:
 
 def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def _without_hold(view: torch.Tensor) -> torch.Tensor | None:
+    """The same values ``[k]``, of memory that goes when its owner lets it go; None where that cannot be had.
+
+    A model that is moved (``model.cpu()``) frees what it had. So the view must be read only while its owner has the
+    same address, shape and strides: then the memory is there.
+    """
+    make = getattr(torch._C, "_construct_storage_from_data_pointer", None)  # noqa: SLF001 - the only way
+    if make is None or not (view.is_cpu or view.is_cuda):
+        return None
+    size = ((view.numel() - 1) * view.stride(0) + 1) * view.element_size()
+    storage = make(view.data_ptr(), view.device, size)
+    empty = torch.empty(0, dtype=view.dtype, device=view.device)
+    return empty.set_(storage, 0, view.shape, view.stride())
 
 
 def _copies(views: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -376,6 +376,15 @@ class Watcher:
         elif self._job.checks:
             self._send(Job(self.step, time.time(), checks=self._job.checks))
 
+    def let_go(self) -> None:
+        """Hold nothing of the model; nothing of it is looked at any more."""
+        self.collector.let_go()
+        self.parameters.renew(())
+        self.gradients.forget()
+        self.gradients.listen()
+        self._by_hand.forget()
+        self._before, self.optimizers, self._around = {}, (), None
+
     def _sentinel_events(self) -> None:
         self._job.checks, self._sentinel.checks = self._job.checks + self._sentinel.checks, []
         self._job.events += self._sentinel.take()

@@ -1,6 +1,9 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
 """What a bare training lets go is let go by a watched one, too, and then."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from kit.watched import Watched
@@ -45,4 +48,53 @@ def test_a_part_that_raises_holds_nothing_of_what_it_was_given(log_freq):
         del given
         assert all(memory.expired() for memory in held)
     watched.handle.close()
+    assert not watched.problems
+
+
+@pytest.mark.parametrize("move", [nn.Module.double, nn.Module.bfloat16])
+def test_memory_that_a_model_leaves_is_free_at_once(move):
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watched(model, optimizer) as watched:
+        step(model, optimizer)
+        step(model, optimizer)
+        left = [memory_of(p) for p in model.parameters()]
+        move(model)
+        assert all(memory.expired() for memory in left)
+        step(model, optimizer, next(model.parameters()).dtype)
+    assert not watched.problems
+    assert watched.number(2, "0", "update", "l2", "weight") > 0
+
+
+class Branching(nn.Module):
+    """Something waits until the step's end: a gradient of two parts, a parameter that is an input, one kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.layer, self.scale = nn.LayerNorm(4), nn.Linear(4, 4), nn.Identity()
+        self.factor = nn.Parameter(torch.ones(4))
+
+    def forward(self, x):
+        x = self.norm(x)
+        return x + self.layer(x) * self.scale(self.factor)
+
+
+@pytest.mark.parametrize("settings", [{}, {"keep": "layer"}, {"exact_updates": True}])
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_closed_handle_holds_nothing_of_the_model(settings, given, steps):
+    model = Branching()
+    optimizer = torch.optim.Adam(model.parameters(), 0.1)
+    watched = Watched(model, optimizer if given else None, **settings)
+    for _ in range(steps):
+        step(model, optimizer)
+    model(torch.ones(2, 4))
+    gone = [weakref.ref(model), weakref.ref(optimizer)]
+    memory = [memory_of(p) for p in model.parameters()]
+    watched.handle.close()
+    assert watched.handle.optimizer == ()
+    del model, optimizer
+    gc.collect()
+    assert all(reference() is None for reference in gone)
+    assert all(each.expired() for each in memory)
     assert not watched.problems
