@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.structure import Owned
 
 CLOSE_SECONDS = 10.0
+GONE = "the model is gone: its watching ended"
 
 
 class WatchHandle:
@@ -53,7 +54,10 @@ class WatchHandle:
 
     Attributes:
         problems: one line for each thing that went wrong on our side; the training never sees them.
+        is_gone: whether the model is gone, and nobody closed this: that is done by the next `watch`, or at the end.
     """
+
+    is_gone = False
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class WatchHandle:
         self._watcher.on_first_end = self._notes
         self._steps = StepHooks(self._watcher.before_optimizer, self._watcher.after_optimizer)
         self.optimizer = optimizer
-        self._hooked = Hooked(self._collector, settings, self._look_before_pass)
+        self._hooked = Hooked(self._collector, settings, self._look_before_pass, self._gone)
         self._hooked.look(model)
         self._watcher.on_logged = self._hooked.doubt
         if scripted := self._hooked.scripted:
@@ -192,8 +196,9 @@ class WatchHandle:
         for path in sorted(self._watcher.keeping.too_large):
             self.problems.append(f"keep: {path or '(root)'} was too large to be kept")
         self._take_off()
+        self._hooked.close()
         self._steps.remove()
-        self._put_event(Event("closed", "the watcher was closed"))
+        self._put_event(Event("closed", GONE if self.is_gone else "the watcher was closed"))
         self._recorder.close(CLOSE_SECONDS)
         self._place.close()
         closed(self)
@@ -215,8 +220,7 @@ class WatchHandle:
 
     def abandon(self) -> None:
         """Be silent in a process that was forked off: nobody would write there."""
-        self._collector.active = self._collector.sentinel.active = False
-        self._watcher.gradients.active = False
+        self._be_silent()
         self._closed = True
 
     def draw_with(self, draw: Callable[[nn.Module], Any]) -> None:
@@ -359,8 +363,21 @@ class WatchHandle:
         self._put_event(Event("aside", reason))
         self._place.aside(reason)
 
+    def _gone(self) -> None:
+        """The model is, and nobody closed this: for what may be done here see `Lifetime`; the rest is done later."""
+        if not self._closed:
+            self.is_gone = True
+            self._be_silent()
+            self._let_go()
+            self.problems.append(GONE)
+
+    def _be_silent(self) -> None:
+        self._collector.active = self._collector.sentinel.active = False
+        self._watcher.gradients.active = False
+
     def _let_go(self) -> None:
         self._watcher.let_go()
+        self._steps.let_go()
         self._optimizers = ()
 
     def _take_off(self) -> None:

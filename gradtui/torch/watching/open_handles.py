@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import weakref
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,7 +12,8 @@ if TYPE_CHECKING:
 
     from gradtui.torch.watching.handle import WatchHandle
 
-_open: Final[weakref.WeakSet[WatchHandle]] = weakref.WeakSet()
+_open: Final[set[WatchHandle]] = set()
+"""They hold nothing that would keep a model, and each is to be there when that ends."""
 
 
 def opened(handle: WatchHandle) -> None:
@@ -32,6 +32,13 @@ def closed(handle: WatchHandle) -> None:
 def live_handles() -> list[WatchHandle]:
     """All open handles of this process."""
     return list(_open) if _open else []
+
+
+def close_gone() -> None:
+    """Close the handles whose models are gone; see `gradtui.torch.watching.lifetime.Lifetime`."""
+    for handle in list(_open):
+        if handle.is_gone:
+            handle.close()
 
 
 def handles_of(model: nn.Module) -> list[WatchHandle]:

@@ -52,6 +52,9 @@ class StepHooks:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+
+    def let_go(self) -> None:
+        """Hold no optimizer; the hooks stay until they are removed, and are to do nothing."""
         self._given = ()
 
     def _pre(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:

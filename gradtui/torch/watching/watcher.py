@@ -392,4 +392,6 @@ class Watcher:
     def _send(self, job: Job) -> None:
         """A job goes to the writer, and what it was promised with it."""
         self._late.send()
+        for collected in job.collected:
+            collected.let_go()
         self._put(job)
