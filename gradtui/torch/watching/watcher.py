@@ -237,10 +237,12 @@ class Watcher:
         if not self.collector.active:
             return
         try:
-            if self._looks.is_due(optimizer, is_first=self._is_first):
+            is_logged = self.gradients.full
+            if self._looks.is_due(optimizer, is_first=self._is_first, is_logged=is_logged):
                 around, self._around = self._around, None
+                before = self.parameters.owned
                 self.on_first_step(optimizer, around)
-                self._looks.looked(optimizer)
+                self._looks.looked(optimizer, before)
             numbers = self.parameters.numbers_of(optimizer)
             self._scaler.steps(optimizer, is_ours=bool(numbers))
             if not numbers:
