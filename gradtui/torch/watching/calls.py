@@ -11,6 +11,7 @@ non-finite value at the step, the module and the call where it is born.
 from __future__ import annotations
 
 import math
+import weakref
 from contextlib import nullcontext
 from time import perf_counter
 from types import MappingProxyType
@@ -208,7 +209,7 @@ class Frame:
     """A call on a logged step.
 
     It outlives the call, until the gradients have come: so it holds names of tensors, and never a tensor, which the
-    model may be done with.
+    model may be done with, nor the module.
 
     Attributes:
         slots: of the tensors that it was given; ``broken`` are those that are not finite, or may not be.
@@ -216,10 +217,10 @@ class Frame:
     """
 
     __slots__ = (
+        "_module",
         "broken",
         "call",
         "elapsed",
-        "module",
         "phase",
         "places",
         "since",
@@ -230,7 +231,7 @@ class Frame:
     )
 
     def __init__(self, site: Site, call: int, module: nn.Module, mode: int) -> None:
-        self.site, self.call, self.module = site, call, module
+        self.site, self.call, self._module = site, call, weakref.ref(module)
         # What the pass is, not the module: normalisation that is frozen in evaluation mode is a part of the training.
         self.phase: Phase = "train" if mode == TRAIN else "eval"
         self.slots: list[str] = []
@@ -240,6 +241,11 @@ class Frame:
         self.started = 0.0
         self.spent = 0.0
         self.elapsed: Elapsed | None = None
+
+    @property
+    def module(self) -> nn.Module | None:
+        """Whose call it is; None once that is gone."""
+        return self._module()
 
     def name(self, role: Role, slot: str) -> Name:
         """What a tensor of this call is called."""

@@ -80,6 +80,10 @@ class Collected:
         """What is known of a tensor that was measured in this step and has not been written to since."""
         return _known(self._seen, tensor)
 
+    def let_go(self) -> None:
+        """Know no tensor any more: a parameter that was measured is held."""
+        self._seen, self._seen_gradients = {}, {}
+
     def measure(self, tensor: torch.Tensor) -> Seen | None:
         """Measure a tensor, or recall it; None for one that has no values here."""
         found = self.seen(tensor)

@@ -251,12 +251,10 @@ class Collector:
         seen = collected.measure(tensor)
         if seen is None:
             return None
-        site, row = frame.site, seen.row
-        quantities = TENSOR
+        row, quantities = seen.row, TENSOR
         if role == "output":
             quantities, row = self._unit_row(collected, frame, tensor, seen)
-            if self.keeping is not None and self.keeping.wants(site.path):
-                self.keeping.met(frame.name(role, slot), frame.module, tensor, 1.0)
+            self._keep(frame, role, slot, tensor, 1.0)
         name = frame.name(role, slot)
         collected.add(collected.columns.entry(name, quantities), row)
         if seen.sample < 0 and (values := measurable(tensor)) is not None:
@@ -268,19 +266,21 @@ class Collector:
         self, collected: Collected, frame: Frame, tensor: torch.Tensor, seen: Seen
     ) -> tuple[tuple[str, ...], int]:
         """What an output has besides: its units, and what is saturated."""
-        site, row = frame.site, seen.row
+        site, row, module = frame.site, seen.row, frame.module
         numbers = collected.statistics[row]
+        if module is None:
+            return OUTPUT, row
         if not seen.counted and (values := measurable(tensor)) is not None:
             seen.counted = True
             is_plain = tensor.layout is torch.strided and not tensor.is_nested
             shape = tuple((tensor if is_plain else values).shape)
-            dimension = unit_dimension(site, frame.module, shape, self._letters)
+            dimension = unit_dimension(site, module, shape, self._letters)
             numbers[9], amount = dead(values, dimension, seen.stats)
             collected.count(row, 10, amount)
         if not saturates(site.kind) or (values := measurable(tensor)) is None:
             return OUTPUT, row
         row = collected.copy_row(row)
-        collected.count(row, 11, saturated(frame.module, values))
+        collected.count(row, 11, saturated(module, values))
         return SATURATING, row
 
     # ---- gradients
@@ -318,9 +318,8 @@ class Collector:
         name = frame.name(role, slot)
         collected.add(collected.columns.entry(name, GRADIENT), seen.row)
         collected.add_histogram(collected.names.entry(name, ROW_NORMS), seen.sample)
-        keeping = self.keeping
-        if keeping is not None and role == "output gradient" and keeping.wants(frame.site.path):
-            keeping.met(name, frame.module, gradient, collected.meter.late.now(factor))
+        if role == "output gradient":
+            self._keep(frame, role, slot, gradient, factor)
         stats = seen.stats
         if isinstance(stats, LateStats):
             self.sentinel.checks.append(Check(name, stats.nan, stats.inf))
@@ -329,6 +328,14 @@ class Collector:
             self.sentinel.found_named(name, stats.nan, stats.inf)
         elif self.sentinel.bad:
             self.sentinel.fine_named(name)
+
+    def _keep(
+        self, frame: Frame, role: Role, slot: str, tensor: torch.Tensor, factor: Later
+    ) -> None:
+        keeping, module = self.keeping, frame.module
+        if keeping is not None and module is not None and keeping.wants(frame.site.path):
+            times = self.sentinel.late.now(factor)
+            keeping.met(frame.name(role, slot), module, tensor, times)
 
     def attached(self, tensor: torch.Tensor, parent: nn.Module, path: str) -> None:
         """A tensor that the user's forward pass hands to us."""
@@ -371,6 +378,13 @@ class Collector:
         self._handles.clear()
         self._frames.clear()
         self.replays.forget()
+
+    def let_go(self) -> None:
+        """What was found stays; nothing of the model does."""
+        self.finish_step()
+        self.edges.forget()
+        if self.collected is not None:
+            self.collected.let_go()
 
     def recomputed(
         self, site: Site, module: nn.Module, args: tuple[object, ...], output: object

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import weakref
 from contextlib import suppress
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gradtui.core.run.records import Entry, Event, Start
+from gradtui.core.run.records import Entry, Event
 from gradtui.torch.watching.collecting import Collector
 from gradtui.torch.watching.copied import CopiedHandle
 from gradtui.torch.watching.edges import EdgeFinder
@@ -25,13 +23,7 @@ from gradtui.torch.watching.recorder import Recorder
 from gradtui.torch.watching.reduced import ReducedGradients, is_reduced
 from gradtui.torch.watching.retelling import Retelling
 from gradtui.torch.watching.sentinel import Sentinel
-from gradtui.torch.watching.structure import (
-    kind_of,
-    modules_of,
-    parameters_of,
-    thawed,
-    unmatched,
-)
+from gradtui.torch.watching.structure import parameters_of, start_of, thawed, unmatched
 from gradtui.torch.watching.unseen import notes_on
 from gradtui.torch.watching.values import Meter
 from gradtui.torch.watching.watcher import Watcher
@@ -43,11 +35,13 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from typing_extensions import Self
 
+    from gradtui.core.run.records import Start
     from gradtui.torch.watching.place import Place
     from gradtui.torch.watching.settings import Settings
     from gradtui.torch.watching.structure import Owned
 
 CLOSE_SECONDS = 10.0
+GONE = "the model is gone: its watching ended"
 
 
 class WatchHandle:
@@ -55,7 +49,10 @@ class WatchHandle:
 
     Attributes:
         problems: one line for each thing that went wrong on our side; the training never sees them.
+        is_gone: whether the model is gone, and nobody closed this: that is done by the next `watch`, or at the end.
     """
+
+    is_gone = False
 
     def __init__(
         self,
@@ -98,7 +95,7 @@ class WatchHandle:
         self._watcher.on_first_end = self._notes
         self._steps = StepHooks(self._watcher.before_optimizer, self._watcher.after_optimizer)
         self.optimizer = optimizer
-        self._hooked = Hooked(self._collector, settings, self._look_before_pass)
+        self._hooked = Hooked(self._collector, settings, self._look_before_pass, self._gone)
         self._hooked.look(model)
         self._watcher.on_logged = self._hooked.doubt
         if scripted := self._hooked.scripted:
@@ -130,7 +127,7 @@ class WatchHandle:
 
     @property
     def optimizer(self) -> Sequence[Optimizer]:
-        """The optimizers whose steps are the steps; none: every one that holds a parameter of the model."""
+        """The optimizers whose steps are the steps; none: every one that holds a parameter of the model. None when closed."""
         return self._optimizers
 
     @optimizer.setter
@@ -174,9 +171,17 @@ class WatchHandle:
             return
         self._closed = True
         # Each by itself: closing must not end a training either, and what fails leaves the rest to be done.
-        for end in (self._finish, self._take_off, self._steps.remove, self._end_records):
+        ends = (
+            self._finish,
+            self._take_off,
+            self._hooked.close,
+            self._steps.remove,
+            self._end_records,
+        )
+        for end in ends:
             self._guard.do("closing", end)
         closed(self)
+        self._let_go()
 
     def ended_with(self, error: BaseException | None) -> None:
         """Say in the run what ended the training, if that is an error."""
@@ -194,8 +199,7 @@ class WatchHandle:
 
     def abandon(self) -> None:
         """Be silent in a process that was forked off: nobody would write there."""
-        self._collector.active = self._collector.sentinel.active = False
-        self._watcher.gradients.active = False
+        self._be_silent()
         self._closed = True
 
     def draw_with(self, draw: Callable[[nn.Module], Any]) -> None:
@@ -221,19 +225,8 @@ class WatchHandle:
     # ---- our own affairs
 
     def _start(self, model: nn.Module, owned: Sequence[Owned]) -> Start:
-        return Start(
-            run=self._run,
-            model=kind_of(model),
-            rank=self._place.rank,
-            world=self._place.world,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            started=self._started,
-            torch=str(torch.__version__),
-            device=str(owned[0].tensor.device) if owned else "",
-            settings=self._settings.to_record(),
-            modules=modules_of(model),
-            parameters=tuple(item.info for item in owned),
+        return start_of(
+            model, owned, self._settings, run=self._run, place=self._place, started=self._started
         )
 
     def _look_again(self, optimizer: Optimizer, around: nn.Module | None) -> None:
@@ -372,9 +365,26 @@ class WatchHandle:
     def _end_records(self) -> None:
         for path in sorted(self._watcher.keeping.too_large):
             self.problems.append(f"keep: {path or '(root)'} was too large to be kept")
-        self._put_event(Event("closed", "the watcher was closed"))
+        self._put_event(Event("closed", GONE if self.is_gone else "the watcher was closed"))
         self._recorder.close(CLOSE_SECONDS)
         self._place.close()
+
+    def _gone(self) -> None:
+        """The model is, and nobody closed this: for what may be done here see `Lifetime`; the rest is done later."""
+        if not self._closed:
+            self.is_gone = True
+            self._be_silent()
+            self._let_go()
+            self.problems.append(GONE)
+
+    def _be_silent(self) -> None:
+        self._collector.active = self._collector.sentinel.active = False
+        self._watcher.gradients.active = False
+
+    def _let_go(self) -> None:
+        self._watcher.let_go()
+        self._steps.let_go()
+        self._optimizers = ()
 
     def _take_off(self) -> None:
         self._collector.active = self._collector.sentinel.active = False

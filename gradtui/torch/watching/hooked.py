@@ -13,6 +13,7 @@ from torch.nn.modules.module import (
 
 from gradtui.torch.watching.apart import decided_by_hooks, put_back, set_apart
 from gradtui.torch.watching.calls import After, Before, Site
+from gradtui.torch.watching.lifetime import Lifetime
 from gradtui.torch.watching.scripting import hooks_on, is_copied, let_script
 from gradtui.torch.watching.structure import chosen
 
@@ -34,14 +35,26 @@ class Hooked:
     """
 
     def __init__(
-        self, collector: Collector, settings: Settings, on_other: Callable[[], None]
+        self,
+        collector: Collector,
+        settings: Settings,
+        on_other: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
-        """Look at no module yet; ``on_other`` is to be called before the next forward pass when something was put in."""
+        """Look at no module yet.
+
+        Args:
+            collector: what the hooks tell.
+            settings: which modules are looked at.
+            on_other: to be called before the next forward pass when something was put in.
+            on_end: called when all modules are gone, see `gradtui.torch.watching.lifetime.Lifetime`.
+        """
         self.paths: dict[int, str] = {}
         self.scripted: list[str] = []
         self._collector, self._settings, self._on_other = collector, settings, on_other
         self._hooks: dict[str, tuple[weakref.ref[nn.Module], list[Any]]] = {}
         self._model: Callable[[], nn.Module | None] = lambda: None
+        self._lifetime = Lifetime(on_end)
         # All modules, hooked or not, as they stood when they were looked at last.
         self._all: set[int] = set()
         self._stood: list[tuple[str, weakref.ref[nn.Module]]] = []
@@ -65,6 +78,7 @@ class Hooked:
         self._model = weakref.ref(model)
         self._all = {id(module) for _, module in modules}
         self._stood = [(path, weakref.ref(module)) for path, module in modules]
+        self._lifetime.of(reference for _, reference in self._stood)
         wanted = chosen(model, self._settings)
         for path, (reference, hooks) in list(self._hooks.items()):
             if reference() is None or reference() is not wanted.get(path):
@@ -90,6 +104,11 @@ class Hooked:
     def doubt(self) -> None:
         """Something may be another: before the next pass it is to be looked at."""
         self._collector.before_pass = self._on_other
+
+    def close(self) -> None:
+        """Take all hooks off, and await no end."""
+        self.remove()
+        self._lifetime.forget()
 
     def remove(self) -> None:
         """Take all hooks off."""

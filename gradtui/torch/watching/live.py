@@ -5,15 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from torch import nn
 
     from gradtui.torch.watching.handle import WatchHandle
 
-_live: weakref.WeakSet[WatchHandle] = weakref.WeakSet()
+_live: Final[set[WatchHandle]] = set()
+"""They hold nothing that would keep a model, and each is to be there when that ends."""
 
 
 def opened(handle: WatchHandle) -> None:
@@ -32,6 +32,13 @@ def closed(handle: WatchHandle) -> None:
 def live_handles() -> list[WatchHandle]:
     """All open handles of this process."""
     return list(_live) if _live else []
+
+
+def close_gone() -> None:
+    """Close the handles whose models are gone; see `gradtui.torch.watching.lifetime.Lifetime`."""
+    for handle in list(_live):
+        if handle.is_gone:
+            handle.close()
 
 
 def handles_of(model: nn.Module) -> list[WatchHandle]:

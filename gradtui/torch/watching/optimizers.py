@@ -54,6 +54,10 @@ class StepHooks:
             handle.remove()
         self._handles.clear()
 
+    def let_go(self) -> None:
+        """Hold no optimizer; the hooks stay until they are removed, and are to do nothing."""
+        self._given = ()
+
     @uncompiled
     def _pre(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._is_meant(optimizer):

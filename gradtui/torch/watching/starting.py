@@ -8,7 +8,7 @@ from gradtui.errors import GradtuiError, UsageError
 from gradtui.torch.lifeline import say
 from gradtui.torch.watching.architecture import draw_architecture
 from gradtui.torch.watching.handle import WatchHandle
-from gradtui.torch.watching.live import handles_of
+from gradtui.torch.watching.live import close_gone, handles_of
 from gradtui.torch.watching.place import FolderPlace, Place
 from gradtui.torch.watching.ranks import rank_and_world, training_name
 from gradtui.torch.watching.settings import LOGS, checked
@@ -58,6 +58,8 @@ def watch(
 
     What changes in the midst of a training is followed: parameters that are unfrozen or frozen, and modules that are put
     in, replaced or taken out, have their numbers from the next forward pass of the model on, or are let go.
+
+    A model that is gone, and all that was in it, is watched no more, though nobody closed the handle.
 
     In a training of several processes every rank calls this with the same folder and writes its own part; no collective
     is run. Parameters' gradients are those after the reduction (or this rank's shards), those of inputs and outputs are of
@@ -116,6 +118,7 @@ def watch(
         history_limit=history_limit,
         start_step=start_step,
     )
+    close_gone()
     rank, world = rank_and_world()
     kind = type(model).__name__
     problem = ""

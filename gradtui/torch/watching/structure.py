@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import torch
 
-from gradtui.core.run.records import ModuleInfo, ParameterInfo
+from gradtui.core.run.records import ModuleInfo, ParameterInfo, Start
 from gradtui.torch.watching.ranks import rank_and_world, replicated_by_ddp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from gradtui.core.run.records import Placement
+    from gradtui.torch.watching.place import Place
     from gradtui.torch.watching.settings import Settings
 
 _LONGEST = 400
@@ -35,6 +40,32 @@ class Owned:
     info: ParameterInfo
     tensor: torch.Tensor
     share: float = 1.0
+
+
+def start_of(
+    model: nn.Module,
+    owned: Sequence[Owned],
+    settings: Settings,
+    *,
+    run: str,
+    place: Place,
+    started: float,
+) -> Start:
+    """The first record of a run, as this process writes it."""
+    return Start(
+        run=run,
+        model=kind_of(model),
+        rank=place.rank,
+        world=place.world,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started=started,
+        torch=str(torch.__version__),
+        device=str(owned[0].tensor.device) if owned else "",
+        settings=settings.to_record(),
+        modules=modules_of(model),
+        parameters=tuple(item.info for item in owned),
+    )
 
 
 def modules_of(model: nn.Module) -> tuple[ModuleInfo, ...]:

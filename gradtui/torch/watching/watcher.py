@@ -17,6 +17,7 @@ from gradtui.torch.watching.evaluation import Evaluation
 from gradtui.torch.watching.gradients import Gradients
 from gradtui.torch.watching.job import Job, Scribe
 from gradtui.torch.watching.keeping import MOST_AT_ONCE, Keeping
+from gradtui.torch.watching.looks import Looks
 from gradtui.torch.watching.optimizers import ScalerLook, rates_of
 from gradtui.torch.watching.parameters import Parameters
 from gradtui.torch.watching.passes import EVAL, TRAIN, Passes
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from gradtui.torch.watching.structure import Owned
     from gradtui.torch.watching.values import Meter
 
-# How many optimizers' steps may pass before the first of ours.
-FIRST_LOOKS: Final = 8
 # Values of a large parameter that tell the size of its update: each is a place in memory far from the last.
 UPDATE_SAMPLE: Final = 256
 
@@ -118,8 +117,7 @@ class Watcher:
         self.on_logged: Callable[[], None] = lambda: None
         self.on_first_end: Callable[[], Iterable[Event]] = tuple
         self._around: nn.Module | None = None
-        self._looks = FIRST_LOOKS
-        self._strangers: set[int] = set()
+        self._looks = Looks(self.parameters)
         self.keeping = Keeping(settings.keep, settings.keep_values, self.parameters)
         collector.keeping = self.keeping
         self._used = Used(self.parameters, self.gradients, collector, self.keeping, meter.late)
@@ -239,7 +237,12 @@ class Watcher:
         if not self.collector.active:
             return
         try:
-            self._look_again(optimizer)
+            is_logged = self.gradients.full
+            if self._looks.is_due(optimizer, is_first=self._is_first, is_logged=is_logged):
+                around, self._around = self._around, None
+                before = self.parameters.owned
+                self.on_first_step(optimizer, around)
+                self._looks.looked(optimizer, before)
             numbers = self.parameters.numbers_of(optimizer)
             self._scaler.steps(optimizer, is_ours=bool(numbers))
             if not numbers:
@@ -258,14 +261,6 @@ class Watcher:
             self._job.scalars.update(self._scaler.scalars())
         except Exception as error:  # noqa: BLE001 - told by the guard, never in a user's step
             self.guard.failed("before the optimizer's step", error)
-
-    def _look_again(self, optimizer: Optimizer) -> None:
-        """Look for other parameters: the model may have been wrapped, sharded or filled since, or its optimizer has new ones."""
-        is_new = bool(self.parameters.strange(optimizer) - self._strangers)
-        if self._looks if self._is_first else is_new:
-            self.on_first_step(optimizer, self._around)
-            self._looks, self._around = self._looks - 1, None
-            self._strangers |= self.parameters.strange(optimizer)
 
     def renew(self, owned: Sequence[Owned]) -> None:
         """The model's parameters are these now."""
@@ -383,6 +378,15 @@ class Watcher:
         elif self._job.checks:
             self._send(Job(self.step, time.time(), checks=self._job.checks))
 
+    def let_go(self) -> None:
+        """Hold nothing of the model; nothing of it is looked at any more."""
+        self.collector.let_go()
+        self.parameters.renew(())
+        self.gradients.forget()
+        self.gradients.listen()
+        self._by_hand.forget()
+        self._before, self.optimizers, self._around = {}, (), None
+
     def _sentinel_events(self) -> None:
         self._job.checks, self._sentinel.checks = self._job.checks + self._sentinel.checks, []
         self._job.events += self._sentinel.take()
@@ -390,4 +394,6 @@ class Watcher:
     def _send(self, job: Job) -> None:
         """A job goes to the writer, and what it was promised with it."""
         self._late.send()
+        for collected in job.collected:
+            collected.let_go()
         self._put(job)

@@ -167,11 +167,11 @@ def test_what_is_kept_is_copied_at_once_and_unscaled():
         scaler.scale(out.sum()).backward()
         scaler.step(optimizer)
         scaler.update()
+        samples = watched.handle._watcher.parameters.before_step([0], 4).values
     assert not watched.problems
     kept = {record.key.role: record.values for _, record in watched.kept}
     np.testing.assert_allclose(kept["output gradient"], np.ones((2, 2)), rtol=1e-6)
     assert watched.stats(0, "", "output gradient")["l2"] == 2
-    samples = watched.handle._watcher.parameters.before_step([0], 4).values
     assert not any(isinstance(part, Part) for part in samples)
 
 

@@ -60,7 +60,8 @@ def test_kept_outputs_gradients_and_parameters():
 
 
 def test_what_names_nothing_is_told():
-    watched = Watched(net(), keep="nowhere")
+    model = net()
+    watched = Watched(model, keep="nowhere")
     watched.handle.close()
     assert "nowhere" in watched.problems[0]
 

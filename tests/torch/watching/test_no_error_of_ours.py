@@ -112,7 +112,7 @@ def test_an_exception_that_cannot_say_what_it_is_goes_through():
 
 
 @pytest.mark.parametrize(
-    "part", ["_watcher.close", "_hooked.remove", "_steps.remove", "_recorder.close"]
+    "part", ["_watcher.close", "_hooked.close", "_steps.remove", "_recorder.close"]
 )
 def test_closing_goes_on_after_what_fails(monkeypatch, part):
     model = nn.Linear(3, 2)

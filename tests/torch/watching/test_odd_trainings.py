@@ -164,7 +164,8 @@ def test_a_gradient_beyond_all_squares():
 
 
 def test_what_is_given_wrongly_is_told():
-    with Watched(nn.Linear(3, 2), include=("heda",), keep=("encc",)) as watched:
+    model = nn.Linear(3, 2)
+    with Watched(model, include=("heda",), keep=("encc",)) as watched:
         watched.handle.epoch("first")
         watched.handle.log(loss="low")
     named = " ".join(watched.problems)

@@ -7,6 +7,7 @@ from kit.watched import Watched
 from torch import nn
 
 from gradtui.torch.watching.late import Late
+from gradtui.torch.watching.looks import FIRST_LOOKS, PATIENCE
 
 pytestmark = pytest.mark.usefixtures("where")
 
@@ -312,4 +313,35 @@ def test_an_optimizer_of_another_model_is_told():
     with Watched(nn.ModuleList([model, other]), [optimizer]) as watched:
         other(torch.ones(1, 2)).sum().backward()
         optimizer.step()
+    assert not watched.problems
+
+
+def test_an_optimizer_made_anew_at_each_step_for_the_inputs_costs_no_look_at_the_model(monkeypatch):
+    """Adversarial inputs: each step has an optimizer of its own for them, and they are no parameters of the model."""
+    model = nn.Linear(4, 4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    watched = Watched(model, log_freq=50)
+    looks, kept = [], []
+    look = watched.handle._watcher.on_first_step
+    monkeypatch.setattr(
+        watched.handle._watcher, "on_first_step", lambda *a: looks.append(a) or look(*a)
+    )
+    for _ in range(100):
+        inputs = torch.zeros(2, 4, requires_grad=True)
+        kept.append(inputs)
+        inputs.grad = torch.ones(2, 4)
+        torch.optim.SGD([inputs], 0.1).step()
+        optimizer.zero_grad()
+        model(inputs.detach()).square().sum().backward()
+        optimizer.step()
+    assert len(looks) < 2 * FIRST_LOOKS + PATIENCE
+    # What the model has instead of another parameter is found all the same, on a logged step if not before.
+    model._parameters["bias"] = nn.Parameter(torch.ones(4))
+    other = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(51):
+        other.zero_grad()
+        model(torch.ones(2, 4)).square().sum().backward()
+        other.step()
+    watched.handle.close()
+    assert watched.number(150, "", "update", "l2", "bias") > 0
     assert not watched.problems
