@@ -28,9 +28,9 @@ _MEANT: Final = {
 def find(evidence: Evidence, bounds: Bounds) -> Iterator[Finding]:
     """Yield the first error that ended the training on any rank, or that its processes are gone.
 
-    A training that a person interrupts, or whose generator is closed, is a note: it was meant to end. A process that is gone without closing the
-    watcher was killed, by whom is not known (the memory of the machine, a time limit, a person): a warning; and bad
-    where it is a rank that fell silent long before the others (`endings_of`).
+    A training that a person interrupts, or whose generator is closed, is a note: it was meant to end. A process that is
+    gone without closing the watcher was killed, by whom is not known (the memory of the machine, a time limit, a
+    person): a warning; and bad where it is a rank that fell silent long before the others (`endings_of`).
     """
     ends = [at for at in evidence.run.events if at.event.error]
     # On the other ranks an error is often the answer to the first one.
