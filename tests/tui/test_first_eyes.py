@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 from kit.folders import flow_info, write_foreign
 from kit.pilot import driven
+from textual.events import Key
 
 from gradtui.folder.location import DebugFolder
 from gradtui.tui.bridge import Bridge
@@ -51,6 +53,28 @@ async def test_keys_work_after_a_prompt_and_the_help(tmp_path):
         assert d.desk.selection.view == "values"
         await d.press("o")
         assert d.desk.selection.view == "overview"
+
+
+@pytest.mark.parametrize(
+    ("keys", "view"),
+    [
+        ("f : v backspace backspace o", "overview"),
+        (": f l o w enter", "flow"),
+        (": f l tab enter", "flow"),
+        (": escape f", "flow"),
+        (": x v backspace backspace backspace o", "overview"),
+        (": ctrl+q o", "overview"),
+    ],
+)
+async def test_keys_of_a_line_that_has_no_focus_yet_are_its_own(tmp_path, keys, view):
+    """The view is told all of them, for it is at the first of them while the others come."""
+    chain(tmp_path)
+    async with driven(tmp_path) as d:
+        await d.open()
+        for key in keys.split():
+            character = ":" if key == ":" else key if len(key) == 1 else None
+            d.app.shell.post_message(Key("colon" if key == ":" else key, character))
+        await d.wait(lambda: d.desk.selection.view == view and not d.work.is_typing)
 
 
 async def test_keys_that_come_while_the_folder_is_read_are_not_lost(tmp_path, monkeypatch):

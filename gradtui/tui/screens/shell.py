@@ -133,10 +133,9 @@ class Shell(Screen[Any]):
         if work is None:
             return
         if work.is_typing:
-            # Keys that came before the prompt had the focus; the rest are bindings of its own, further up.
-            if work.prompt is not None and event.character and event.is_printable:
-                event.stop()
-                work.prompt.insert(event.character)
+            # Keys that came before the prompt had the focus; what it leaves are bindings of its own, further up.
+            if work.prompt is not None:
+                await work.prompt.take(event)
             return
         event.stop()
         event.prevent_default()

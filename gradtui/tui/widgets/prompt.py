@@ -62,6 +62,7 @@ class PromptInput(Input):
 
     _is_offered = False
     _is_done = False
+    _seen: events.Key | None = None
 
     def __init__(self, answer: Callable[[str], None], leave: Callable[[], None]) -> None:
         """Call ``answer`` with what was typed, or ``leave``: at once, for the next keys are the view's."""
@@ -75,12 +76,22 @@ class PromptInput(Input):
         self.selection = Selection(0, len(value))
         self._is_offered = True
 
-    def typed(self, text: str) -> None:
-        """Put text in the place of what is selected, or at the cursor where nothing is."""
-        self._is_offered = False
-        self.replace(text, *self.selection)
-
     async def _on_key(self, event: events.Key) -> None:
+        self._seen = event
+        await self._act_on(event)
+
+    async def take(self, event: events.Key) -> None:
+        """Act on a key that went elsewhere, for the line had no focus yet; those that come from here are done."""
+        if event is self._seen:
+            return
+        if event.key == "backspace" and self.value:
+            # The binding would act behind the keys that wait already.
+            event.stop()
+            self.action_delete_left()
+        else:
+            await self._act_on(event)
+
+    async def _act_on(self, event: events.Key) -> None:
         if self._is_done:
             # It was typed ahead, while the prompt closes: it is the view's.
             event.prevent_default()
@@ -180,9 +191,9 @@ class Prompt(Horizontal):
         self.display = True
         line.focus()
 
-    def insert(self, text: str) -> None:
-        """Type text as its keys would."""
-        self.query_one(PromptInput).typed(text)
+    async def take(self, event: events.Key) -> None:
+        """Act on a key that went to what is around this: before the line had the focus, it was for the line."""
+        await self.query_one(PromptInput).take(event)
 
     def close(self) -> None:
         """Close it; what was typed is forgotten."""
@@ -196,11 +207,6 @@ class Prompt(Horizontal):
             self._drop_offers()
         if self.is_open:
             self.post_message(self.Changed(self._kind, event.value))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Accept the line: the key came before it had the focus."""
-        event.stop()
-        self.answer(event.value)
 
     def answer(self, text: str) -> None:
         """Close with an answer."""
