@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from kit import places
 from kit.pilot import driven
+from textual.events import Key
 
 from gradtui.core.estimate import ESTIMATES
 from gradtui.viewmodel.flow_table import flow_rows
@@ -310,8 +311,8 @@ async def test_a_value_on_the_line_is_replaced_by_typing_and_edited_by_other_key
         await d.press("escape")
     # A character that comes before the line has the focus does the same.
     await d.press("&")
-    d.work.prompt.insert("d")
-    d.work.prompt.insert("e")
+    await d.work.prompt.take(Key("d", "d"))
+    await d.work.prompt.take(Key("e", "e"))
     assert line.value == "de"
     await d.press("escape")
     await d.press("&", "enter")
